@@ -1,0 +1,364 @@
+"""The nouns. Everything that answers is a `Model`, and every answer is a stream of `Event`s.
+
+The values here are frozen and hold no behaviour beyond what follows from their own fields; rooms meet through
+the protocols at the end and never import each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codeweft.errors import CodeweftError
+
+Role = Literal["system", "user", "assistant", "tool"]
+FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
+Skill = Literal["completion", "infilling", "chat", "python", "tools", "vision", "embeddings"]
+Skills = frozenset[Skill]
+Vectors = NDArray[np.float32]
+
+
+# ── what is asked ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A function the model wants called; `arguments` is the JSON text as the model wrote it."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn. `tool_calls` belong to assistant turns, `tool_call_id` to tool turns."""
+
+    role: Role
+    content: str
+    name: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """Another file (or part of one) shown to an infilling model as repository context."""
+
+    path: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Infill:
+    """Code before and after the hole. `suffix_first=None` takes the order the model was trained on."""
+
+    prefix: str
+    suffix: str
+    neighbours: tuple[Neighbour, ...] = ()
+    suffix_first: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """Sampling parameters; None means the model's own default for the skill. Temperature 0 stays 0 (greedy)."""
+
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    typical_p: float | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    repetition_penalty: float | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    logprobs: int | None = None
+    """How many alternatives per token to report; 0 reports only the chosen token, None none."""
+    logit_bias: Mapping[int, float] = field(default_factory=dict)
+    json_schema: Mapping[str, Any] | None = None
+    """The answer must be JSON that this JSON Schema accepts; `{}` means any JSON object."""
+    grammar: str | None = None
+    """The answer must match this GBNF grammar (embedded engine only)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Restrict a search. Globs match paths relative to the source's root; empty means everything."""
+
+    paths: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    repositories: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What to look for. `index=None` searches the default index, or all when none is the default."""
+
+    text: str
+    index: str | None = None
+    k: int = 10
+    filters: Filters = Filters()
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieval:
+    """How a request wants context looked up; None leaves the choice to the app."""
+
+    index: str | None = None
+    k: int | None = None
+    enabled: bool = True
+    agent: bool = False
+    filters: Filters = Filters()
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks: a user by session or key. Local commands run as `local`."""
+
+    user: str = "local"
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request to one model. Exactly one of `messages`, `prompt` and `infill` is set.
+
+    `prompt` is raw text to continue; it is never wrapped in a chat template. `tools` and `tool_choice` are in
+    OpenAI's shape. `context` holds search results that a flow wants laid out as references.
+    """
+
+    model: str
+    messages: tuple[Message, ...] = ()
+    prompt: str | None = None
+    infill: Infill | None = None
+    sampling: Sampling = Sampling()
+    tools: tuple[Mapping[str, Any], ...] = ()
+    tool_choice: Any = None
+    retrieval: Retrieval = Retrieval()
+    context: tuple[SearchResult, ...] = ()
+    caller: Caller = Caller()
+
+    @property
+    def skill(self) -> Skill:
+        """The skill this request needs of a model."""
+        if self.infill is not None:
+            return "infilling"
+        return "completion" if self.prompt is not None else "chat"
+
+
+# ── what is known ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A piece of a source file: a function, method, class head, or the lines between them.
+
+    `start_line` and `end_line` count from 1 and are inclusive; `path` is relative to the source's root with `/`.
+    `kind` is one of function, method, class, interface, enum, module, section, block. `scope` is the enclosing
+    class or namespace, dotted. `commit` is the git commit of the file, or empty outside git.
+    """
+
+    repository: str
+    path: str
+    start_line: int
+    end_line: int
+    language: str
+    kind: str
+    name: str
+    text: str
+    signature: str = ""
+    scope: str = ""
+    docstring: str = ""
+    commit: str = ""
+
+    @property
+    def qualified_name(self) -> str:
+        return f"{self.scope}.{self.name}" if self.scope and self.name else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """A chunk that matched. `score` is in 0..1 and comparable within one answer; `why` maps reasons to parts of it.
+
+    In an answer, the position in the list plus one is the reference's number.
+    """
+
+    chunk: Chunk
+    score: float
+    why: Mapping[str, float] = field(default_factory=dict)
+
+
+# ── what is answered ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens as the engine counted them. `cached_tokens` of the prompt came from the prefix cache."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    estimated: bool = False
+    """True when the engine reported nothing and the counts are a guess from text length."""
+
+    @property
+    def total_tokens(self) -> int:
+        return self.prompt_tokens + self.completion_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    token: str
+    logprob: float
+    top: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The request was admitted; `model` is the model that will write (an app names the one behind it)."""
+
+    model: str
+    note: str = ""
+    """Something a reader must know about this model, such as that it is only the starter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieved:
+    """What was looked up, best first. References in the text count from 1 along this list."""
+
+    query: str
+    results: tuple[SearchResult, ...]
+    index: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PromptProgress:
+    """The engine is reading the prompt: `done` of `total` tokens."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    text: str
+    logprobs: tuple[TokenLogprob, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningDelta:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallDelta:
+    """A piece of a tool call; `id` and `name` come with the first piece of each `index`."""
+
+    index: int
+    arguments: str
+    id: str | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStarted:
+    node: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFinished:
+    node: str
+    kind: str
+    seconds: float
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    usage: Usage
+    reason: FinishReason = "stop"
+    timings: Mapping[str, float] = field(default_factory=dict)
+    """Seconds and rates by name (`first_token_s`, `tokens_per_s`), where known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    error: CodeweftError
+
+
+Event = (
+    Started
+    | Retrieved
+    | PromptProgress
+    | TextDelta
+    | ReasoningDelta
+    | ToolCallDelta
+    | NodeStarted
+    | NodeFinished
+    | Done
+    | Failed
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """What a model is, for lists and pickers."""
+
+    name: str
+    kind: Literal["embedded", "upstream", "app", "scripted"]
+    skills: Skills
+    description: str = ""
+    note: str = ""
+    """Shown wherever it answers (the starter says what it is)."""
+    context: int | None = None
+    """Tokens of one request's prompt plus answer; None when unknown."""
+    family: str = ""
+    created: int = 0
+    """Unix time in seconds."""
+
+
+# ── the seams ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Model(Protocol):
+    """Anything that answers: an embedded GGUF, an endpoint, a pool, a scripted test model, a flow."""
+
+    @property
+    def info(self) -> ModelInfo: ...
+
+    def stream(self, request: Request) -> AsyncIterator[Event]:
+        """Answer `request` as events, ending with exactly one `Done` or `Failed`.
+
+        Errors travel in the stream; the iterator itself raises only bugs. Closing the iterator (`aclose()`, or
+        cancelling the task that reads it) cancels the work all the way down to the engine.
+        """
+        ...
+
+
+class Retriever(Protocol):
+    async def search(self, query: Query) -> list[SearchResult]:
+        """The best `query.k` chunks, best first. Raises `NotFound` for an index that does not exist."""
+        ...
+
+
+class Encoder(Protocol):
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def dimensions(self) -> int: ...
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        """(n, d) float32 rows of unit length (a text without any known token gives zeros)."""
+        ...
+
+
+ModelLookup = Mapping[str, Model]
