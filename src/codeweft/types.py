@@ -309,6 +309,14 @@ Event = (
 
 
 @dataclass(frozen=True, slots=True)
+class Embeddings:
+    """(n, d) float32 vectors in the order of the texts, and the tokens they cost."""
+
+    vectors: Vectors
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
 class ModelInfo:
     """What a model is, for lists and pickers."""
 
@@ -361,4 +369,12 @@ class Encoder(Protocol):
         ...
 
 
-ModelLookup = Mapping[str, Model]
+class Embedder(Protocol):
+    """Vectors over HTTP or from an engine child; `Encoder` is its in-process, synchronous twin."""
+
+    @property
+    def info(self) -> ModelInfo: ...
+
+    async def embed(self, texts: Sequence[str]) -> Embeddings:
+        """Raises `InvalidRequest` for a text that is too long, `EngineFailed` or `UpstreamFailed`."""
+        ...

@@ -1,0 +1,206 @@
+"""The one settings file: YAML in, typed and frozen settings out. Nothing else reads the environment."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from platformdirs import user_data_dir
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from codeweft.errors import InvalidRequest, StorageFailed
+
+HOME_VARIABLE = "CODEWEFT_HOME"
+KEY_VARIABLE = "CODEWEFT_API_KEY"
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+Name = Annotated[str, Field(pattern=NAME)]
+_REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ServerSettings(_Section):
+    """Where Codeweft listens."""
+
+    host: str = Field("127.0.0.1", description="Address to bind. Anything but loopback requires signing in.")
+    port: int = Field(8000, ge=0, le=65535, description="TCP port; 0 takes a free one.")
+    public_url: str | None = Field(None, description="Address that people use, when a proxy stands in front.")
+    max_body_mb: float = Field(64, gt=0, description="Largest request body in megabytes (uploads included).")
+
+
+class ModelSettings(_Section):
+    """One model: either a GGUF file run by the embedded engine, or an OpenAI-compatible endpoint."""
+
+    path: Path | None = Field(None, description="GGUF file for the embedded engine.")
+    base_url: str | None = Field(None, description="Endpoint, such as https://api.example.com/v1.")
+    api_key: str | None = Field(None, description="Key of the endpoint; ${NAME} reads an environment variable.")
+    model: str | None = Field(None, description="The model's name at the endpoint.")
+    family: str | None = Field(None, description="Model family for FIM tokens and skills; guessed from the name.")
+    skills: list[str] | None = Field(None, description="Overrides the skills that the family implies.")
+    context: int | None = Field(None, gt=0, description="Context length in tokens of one request.")
+    parallel: int | None = Field(None, gt=0, le=256, description="Requests served at once; more wait in a queue.")
+    threads: int | None = Field(None, gt=0, description="Engine threads (default: cores minus one).")
+    gpu_layers: int | None = Field(None, description="Layers on the GPU; -1 lets the engine choose.")
+    embeddings: bool = Field(False, description="This model makes embeddings instead of text.")
+    timeout: float = Field(120, gt=0, description="Seconds to wait for an endpoint's next bytes.")
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> ModelSettings:
+        if (self.path is None) == (self.base_url is None):
+            raise ValueError("give either `path` (a GGUF file) or `base_url` (an endpoint)")
+        if self.base_url is not None and not self.base_url.startswith(("http://", "https://")):
+            raise ValueError("`base_url` must start with http:// or https://")
+        return self
+
+
+class EngineSettings(_Section):
+    """Defaults of the embedded engine."""
+
+    python: str | None = Field(None, description="Interpreter that has xllamacpp (for a GPU build of the engine).")
+    threads: int | None = Field(None, gt=0, description="Threads for generation (default: cores minus one).")
+    parallel: int = Field(4, gt=0, le=256, description="Requests generated at once.")
+    queue: int = Field(64, ge=0, description="Requests that may wait; more are refused with 429.")
+    context: int = Field(8192, gt=0, description="Context in tokens of one request, bounded by the model's own.")
+    cache_mb: int = Field(512, ge=0, description="Memory for cached prompts in megabytes.")
+    idle_seconds: int = Field(0, ge=0, description="Free the model's memory after so long without work; 0 never.")
+
+
+class IndexSettings(_Section):
+    """How code is read."""
+
+    max_file_mb: float = Field(1.0, gt=0, description="Larger files are skipped (and listed as skipped).")
+    exclude: list[str] = Field(default_factory=list, description="Gitignore-style patterns to leave out.")
+    workers: int | None = Field(None, ge=0, description="Processes that parse; 0 parses in this process.")
+    default: str | None = Field(None, description="Index used when a request names none.")
+
+
+class LimitSettings(_Section):
+    """Guards on what a request may ask."""
+
+    max_tokens: int = Field(32768, gt=0, description="Upper bound of max_tokens.")
+    default_max_tokens: int = Field(1024, gt=0, description="max_tokens when a request gives none.")
+
+
+class Settings(_Section):
+    """Codeweft's settings.
+
+    The three top-level lines `base_url`, `api_key` and `model` are the short way to use one endpoint for everything.
+    """
+
+    base_url: str | None = Field(None, description="OpenAI-compatible endpoint that writes the answers.")
+    api_key: str | None = Field(None, description="Its key; ${NAME} reads an environment variable.")
+    model: str | None = Field(None, description="The model at that endpoint; without base_url, the default model.")
+    server: ServerSettings = ServerSettings()
+    models: dict[Name, ModelSettings] = Field(default_factory=dict, description="Further models by name.")
+    engine: EngineSettings = EngineSettings()
+    index: IndexSettings = IndexSettings()
+    limits: LimitSettings = LimitSettings()
+
+    @model_validator(mode="after")
+    def _shorthand(self) -> Settings:
+        if self.base_url is not None and self.model is None:
+            raise ValueError("`base_url` needs `model`, the name of the model at that endpoint")
+        if self.api_key is not None and self.base_url is None:
+            raise ValueError("`api_key` needs `base_url`")
+        return self
+
+    def all_models(self) -> dict[str, ModelSettings]:
+        """The models by name, the short form included (under the last part of its name)."""
+        models = dict(self.models)
+        if self.base_url is not None and self.model is not None:
+            models[self.model] = ModelSettings(base_url=self.base_url, api_key=self.api_key, model=self.model)
+        return models
+
+
+def home() -> Path:
+    """The state folder: `CODEWEFT_HOME`, else the platform's data folder. Created on first use, for this user only.
+
+    Raises `StorageFailed` when it cannot be created or written.
+    """
+    path = Path(os.environ.get(HOME_VARIABLE) or user_data_dir("codeweft", appauthor=False)).expanduser()
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise StorageFailed(
+            f"The state folder {path} cannot be created: {error.strerror}.",
+            fix=f"Set {HOME_VARIABLE} to a folder you may write to.",
+        ) from None
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise StorageFailed(
+            f"The state folder {path} cannot be written.", fix=f"Set {HOME_VARIABLE} to a folder you may write to."
+        )
+    return path.absolute()
+
+
+def load(path: Path | None, overrides: dict[str, Any] | None = None) -> Settings:
+    """Read settings from `path` (None: `codeweft.yaml` in the state folder, if there is one).
+
+    `overrides` (such as `{"server": {"port": 9000}}`) win over the file. Raises `InvalidRequest` with the line or
+    the field at fault.
+    """
+    explicit = path is not None
+    path = path or home() / "codeweft.yaml"
+    data: Any = {}
+    if explicit or path.exists():
+        data = _read(path)
+    if not isinstance(data, dict):
+        raise InvalidRequest(f"{path} must be a mapping of settings.", fix="See `codeweft config schema`.")
+    try:
+        return Settings.model_validate(_merge(_expand(data, str(path)), overrides or {}))
+    except ValidationError as error:
+        lines = [
+            f"  {'.'.join(str(part) for part in item['loc']) or 'settings'}: {item['msg'].removeprefix('Value error, ')}"
+            for item in error.errors()
+        ]
+        raise InvalidRequest(
+            f"The settings in {path} are not valid:\n" + "\n".join(lines),
+            fix="\n`codeweft config schema` prints what is allowed.",
+        ) from None
+
+
+def environment_key() -> str | None:
+    """The API key that command-line clients send."""
+    return os.environ.get(KEY_VARIABLE) or None
+
+
+def _read(path: Path) -> Any:
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except OSError as error:
+        raise InvalidRequest(f"The settings file {path} cannot be read: {error.strerror}.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InvalidRequest(f"The settings file {path} is not YAML: {error}") from None
+
+
+def _expand(value: Any, where: str) -> Any:
+    """Replace `${NAME}` and `${NAME:-default}` in every string."""
+    if isinstance(value, dict):
+        return {key: _expand(item, where) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_expand(item, where) for item in value]
+    if not isinstance(value, str):
+        return value
+
+    def variable(match: re.Match[str]) -> str:
+        found = os.environ.get(match[1], match[2])
+        if found is None:
+            raise InvalidRequest(
+                f"{where} refers to the environment variable {match[1]}, which is not set.",
+                fix=f"Export {match[1]} or write ${{{match[1]}:-default}}.",
+            )
+        return found
+
+    return _REFERENCE.sub(variable, value)
+
+
+def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        merged[key] = _merge(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return merged
