@@ -74,7 +74,7 @@ def test_one_syllable_words_count_only_alone_or_before_a_particle() -> None:
 
 
 def test_a_verb_stem_counts_before_any_ending() -> None:
-    assert english_terms("찾는다") == ("find",)
+    assert english_terms("찾는다") == ("find", "search")
 
 
 def test_every_line_of_the_korean_table_is_a_hangul_word_with_lower_case_english_terms() -> None:
