@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
-from codeweft.retrieval.store.embedded import Row, fold
+from codeweft.retrieval.store.embedded import Row, fold, last_segment
 from codeweft.retrieval.tokens import query_terms, terms_of_run
 
 FIELD_WEIGHTS: Final = {"name": 2.0, "path": 1.0, "doc": 0.5, "body": 1.0}
@@ -30,6 +30,10 @@ class Priorities:
     """The chunk defines a symbol named in the question; it may be incidental."""
     definition_stem: float = 1.5
     """Factor on both when the file is named after the symbol: there is where it lives."""
+    other_case: float = 0.4
+    """Factor when only case or underscores differ: `into_response` for `IntoResponse`."""
+    inner_definition: float = 0.8
+    """Factor when the symbol is one of several things the chunk defines."""
     type_definition: float = 1.2
     """Factor on both for classes, interfaces and enums, against methods and constructors of the same name."""
     path: float = 1.0
@@ -60,7 +64,6 @@ _SYMBOL: Final = re.compile(
     r"|(?P<called>\b[A-Za-z_]\w+)(?=\(\))"
 )
 _BARE: Final = re.compile(r"[A-Za-z_$@][\w$]*[!?]?(?:\(\))?$")
-_QUALIFIED_SEPARATOR: Final = re.compile(r"::|->|[.\\#]")
 _TEST: Final = re.compile(
     r"(?:^|/)(?:tests?|__tests__|specs?|testing|testdata|fixtures?|__mocks__|mocks?)/"
     r"|(?:^|/)(?:test_[^/]*|conftest)\.\w+$|[._-](?:test|tests|spec|bench)\.\w+$|_(?:test|tests|spec|unittest)\.\w+$"
@@ -69,8 +72,11 @@ _TEST: Final = re.compile(
 _EXAMPLE: Final = re.compile(
     r"(?:^|/)(?:_?examples?|samples?|demos?|docs?_src|tutorials?|benchmarks?|bench|playground)/"
 )
-_LEGACY: Final = re.compile(r"(?:^|/)(?:_?compat|legacy|deprecated|archive|old|v[0-9])/")
-_REEXPORT: Final = re.compile(r"(?:^|/)(?:__init__\.py|package-info\.java|mod\.rs|index\.[jt]sx?|doc\.go)$")
+_LEGACY: Final = re.compile(r"(?:^|/)(?:_?compat|legacy|deprecated|archive|old)/")
+_REEXPORT: Final = re.compile(
+    r"(?:^|/)(?:__init__\.pyi?|package-info\.java|mod\.rs|lib\.rs|index\.[cm]?[jt]sx?)$"
+)
+_FOLDER_FILES: Final = frozenset({"__init__", "index", "mod", "init", "main", "lib"})
 _DECLARATION: Final = re.compile(r"\.(?:d\.[mc]?ts|pyi)$")
 _PROSE_LANGUAGES: Final = frozenset({"markdown", "rst", "text", "json", "yaml", "toml", "ini", "html", "css"})
 _ASKS_FOR_TESTS: Final = re.compile(
@@ -116,11 +122,12 @@ def read_question(text: str) -> Question:
     stripped = text.strip()
     found = [next(filter(None, match.groups())) for match in _SYMBOL.finditer(stripped[:4000])]
     bare = stripped.strip("`").removesuffix("()")
-    is_symbol = bool(_BARE.match(stripped)) or (len(found) == 1 and found[0] == bare)
-    if is_symbol and not found:
+    if not found and _BARE.match(stripped):
         found = [bare]
+    # A single lower-case word is as likely a topic as a name.
+    is_symbol = len(found) == 1 and found[0] == bare and not (bare.isalpha() and bare.islower())
     # Of a qualified name the last part is what is defined; the others only say where.
-    symbols = tuple(dict.fromkeys(_QUALIFIED_SEPARATOR.split(name)[-1] for name in found))
+    symbols = tuple(dict.fromkeys(last_segment(name) for name in found))
     terms = dict.fromkeys(query_terms(stripped[:20_000]), 1.0)
     keywords = tuple(term for term in terms if len(term) > 2)
     return Question(stripped, terms, keywords, symbols, is_symbol)
@@ -197,30 +204,42 @@ def _additions(question: Question, row: Row, priorities: Priorities) -> Iterable
 
 
 def _definition(question: Question, row: Row, priorities: Priorities) -> float:
-    symbols = question.folded_symbols
-    name = fold(row.name)
-    if name in symbols:
-        symbol, value = name, 1.0
-    else:
-        inner = {fold(one) for one in row.defines}
-        symbol = next((one for one in symbols if one in inner), "")
-        value = 0.8
-        if not symbol:
-            return 0.0
-    value *= priorities.definition if question.is_symbol else priorities.embedded_definition
-    if row.kind in ("class", "interface", "enum", "module"):
-        value *= priorities.type_definition
-    stem = fold(row.path.rpartition("/")[2].split(".")[0])
-    if stem in (symbol, symbol + "s") or stem + "s" == symbol:
-        value *= priorities.definition_stem
-    return value
+    """What defining one of the question's symbols is worth: most with the same letters, in a file of that name."""
+    best = 0.0
+    own = last_segment(row.name)
+    stem = fold(_stem(row.path))
+    for symbol in question.symbols:
+        folded = fold(symbol)
+        if own == symbol:
+            value = 1.0
+        elif fold(own) == folded:
+            value = priorities.other_case
+        elif symbol in row.defines:
+            value = priorities.inner_definition
+        elif folded in map(fold, row.defines):
+            value = priorities.inner_definition * priorities.other_case
+        else:
+            continue
+        if row.kind in ("class", "interface", "enum", "module"):
+            value *= priorities.type_definition
+        if stem in (folded, folded + "s") or stem + "s" == folded:
+            value *= priorities.definition_stem
+        best = max(best, value)
+    return best * (priorities.definition if question.is_symbol else priorities.embedded_definition)
+
+
+def _stem(path: str) -> str:
+    """What a file is named: `walk` for `src/walk.py`, the folder's name where the file only stands for it."""
+    parts = path.split("/")
+    stem = parts[-1].split(".")[0] or parts[-1]
+    return parts[-2] if len(parts) > 1 and stem in _FOLDER_FILES else stem
 
 
 @lru_cache(maxsize=65_536)
 def _path_words(path: str) -> frozenset[str]:
     """Words of the file's name and of its folder."""
     parts = path.split("/")
-    names = [parts[-1].split(".")[0], *parts[-2:-1]]
+    names = {_stem(path), *parts[-2:-1], *(parts[-3:-2] if parts[-1].split(".")[0] in _FOLDER_FILES else ())}
     return frozenset(word for name in names for word in terms_of_run(name.replace("-", "_")))
 
 
@@ -256,7 +275,7 @@ def _penalty(question: Question, row: Row, priorities: Priorities) -> float:
         factor *= priorities.example
     if "legacy" in roles:
         factor *= priorities.legacy
-    if "reexport" in roles:
+    if "reexport" in roles and row.kind in ("section", "module"):
         factor *= priorities.reexport
     if "declaration" in roles:
         factor *= priorities.declaration
