@@ -14,6 +14,8 @@ from codeweft.retrieval.tokens import query_terms, terms_of_run
 
 FIELD_WEIGHTS: Final = {"name": 2.0, "path": 1.0, "doc": 0.5, "body": 1.0}
 """Weights of the lexical fields: a name says most in the fewest words; the body repeats the documentation."""
+FILE_FIELDS: Final = {"body": 1.0, "path": 1.0}
+"""The fields whose terms count for the file as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,12 @@ class Priorities:
     """For the best chunk of the file that has the most and best candidates, others in proportion."""
     coherence_depth: int = 100
     """Candidates per file that count."""
+    depth: float = 0.2
+    """Times BM25 summed over the file's chunks."""
+    terms: float = 0.8
+    """Times the share of the question's terms that the file holds: one file often holds what no chunk does."""
+    near: float = 0.3
+    """Times the nearness of the file's nearest chunks."""
     same_file: float = 0.5
     """Factor per chunk of the same file already chosen: the tenth place is worth more to another file."""
     test: float = 0.3
@@ -108,11 +116,18 @@ class Question:
 
 @dataclass(slots=True)
 class Candidate:
-    """A chunk that may answer. `lexical` is BM25, `vector` a cosine; `score` and `why` are filled by `rank`."""
+    """A chunk that may answer. `lexical` is BM25, `vector` a cosine; `score` and `why` are filled by `rank`.
+
+    The `file_` scores, 0..1, say what speaks for the chunk's file as a whole: BM25 summed over its chunks, the
+    question's terms it holds, and how near its nearest chunks are.
+    """
 
     row: Row
     lexical: float = 0.0
     vector: float = 0.0
+    file_depth: float = 0.0
+    file_terms: float = 0.0
+    file_near: float = 0.0
     score: float = 0.0
     why: dict[str, float] = field(default_factory=dict)
 
@@ -146,6 +161,11 @@ def rank(
         c.score /= best
     _add_coherence(pool, priorities)
     for c in pool:
+        whole = (
+            priorities.depth * c.file_depth + priorities.terms * c.file_terms + priorities.near * c.file_near
+        )
+        c.score += whole
+        c.why["file"] = whole
         for reason, value in _additions(question, c.row, priorities):
             c.score += value
             c.why[reason] = value

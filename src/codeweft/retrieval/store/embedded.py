@@ -366,10 +366,10 @@ class EmbeddedStore:
             rows,
         )
 
-    def count_chunks(self) -> int:
-        """How many chunks are stored."""
+    def count_files(self) -> int:
+        """How many files have chunks."""
         with self._connected() as connection:
-            return int(connection.execute("SELECT coalesce(sum(chunks), 0) FROM files").fetchone()[0])
+            return int(connection.execute("SELECT count(*) FROM vectors").fetchone()[0])
 
 
 def _generation(connection: sqlite3.Connection) -> int:
