@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
+from codeweft.retrieval.forms import akin
 from codeweft.retrieval.store.embedded import Row, fold, last_segment
 from codeweft.retrieval.tokens import query_terms, terms_of_run
 
@@ -218,7 +219,7 @@ def _additions(question: Question, row: Row, priorities: Priorities) -> Iterable
         yield "path", priorities.path * hits / len(question.keywords)
     name_words = terms_of_run(row.name)
     if name_words and row.kind != "section":
-        share = sum(1 for word in name_words[:6] if word in question.terms) / len(name_words[:6])
+        share = _matches(name_words[:6], frozenset(question.keywords)) / len(name_words[:6])
         if share:
             yield "name", priorities.name * share
 
@@ -264,13 +265,8 @@ def _path_words(path: str) -> frozenset[str]:
 
 
 def _matches(keywords: Sequence[str], words: frozenset[str]) -> int:
-    """How many keywords are among the words, a common beginning of three letters or more counting."""
-    return sum(1 for keyword in keywords if keyword in words or any(_akin(keyword, word) for word in words))
-
-
-def _akin(one: str, other: str) -> bool:
-    short, long = sorted((one, other), key=len)
-    return len(short) > 2 and long.startswith(short)
+    """How many keywords are among the words in some form."""
+    return sum(1 for keyword in keywords if keyword in words or any(akin(keyword, word) for word in words))
 
 
 @lru_cache(maxsize=65_536)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pathspec import GitIgnoreSpec
 
 from codeweft.errors import Conflict
+from codeweft.retrieval.forms import known_forms
 from codeweft.retrieval.lock import holder, updating
 from codeweft.retrieval.rank import FIELD_WEIGHTS, FILE_FIELDS, Candidate, Question
 from codeweft.retrieval.store.embedded import KINDS, EmbeddedStore
@@ -31,6 +32,8 @@ TERM_DEPTH: Final = 500
 """Chunks per term that count as evidence for their file."""
 FILE_TERMS: Final = 24
 """Rarest terms of a long question (an issue, a stack trace) looked up one by one."""
+FORM_WEIGHT: Final = 0.4
+"""Weight of another form of a word (`routes` for `route`) beside the word itself."""
 NEAR_CHUNKS: Final = 3
 """Nearest chunks of a file whose mean says how near the file is."""
 
@@ -116,7 +119,8 @@ class Searcher:
         allowed = self._allowed(table, filters)
         wanted = max(CANDIDATES, 5 * k)
         depth = max(DEPTH, wanted)
-        ids, scores = _lexical_hits(lexical, question, table, allowed, depth)
+        forms = {term: known_forms(term, lexical.frequency) for term in question.terms}
+        ids, scores = _lexical_hits(lexical, question, forms, table, allowed, depth)
         vector = self._encode(question.text)
         near, similarities = table.nearest(vector, depth, allowed)
         defining = np.array(
@@ -127,7 +131,7 @@ class Searcher:
             defining = defining[allowed[defining]]
         evidence = _Evidence(
             _depth(table, ids, scores),
-            _terms(table, lexical, question, self._store.count_files()),
+            _terms(table, lexical, forms, self._store.count_files()),
             _nearness(table, near, similarities),
         )
         chosen = np.unique(np.concatenate([table.rows_of(ids[:wanted]), near[:wanted], defining]))
@@ -171,12 +175,18 @@ class Searcher:
 
 
 def _lexical_hits(
-    lexical: LexicalIndex, question: Question, table: VectorTable, allowed: Mask | None, wanted: int
+    lexical: LexicalIndex,
+    question: Question,
+    forms: Mapping[str, Sequence[str]],
+    table: VectorTable,
+    allowed: Mask | None,
+    wanted: int,
 ) -> tuple[Ids, Vectors]:
     """BM25 hits that exist and pass the filters, best first; asks for more until there are enough."""
+    terms = {form: FORM_WEIGHT for others in forms.values() for form in others} | dict(question.terms)
     limit = wanted
     while True:
-        ids, scores = lexical.search(question.terms, FIELD_WEIGHTS, limit)
+        ids, scores = lexical.search(terms, FIELD_WEIGHTS, limit)
         rows = table.rows_of(ids)
         if allowed is not None:
             rows = rows[allowed[rows]]
@@ -201,17 +211,19 @@ def _depth(table: VectorTable, ids: Ids, scores: Vectors) -> dict[int, float]:
     return {file: math.sqrt(value) for file, value in sums.items()}
 
 
-def _terms(table: VectorTable, lexical: LexicalIndex, question: Question, files: int) -> dict[int, float]:
+def _terms(
+    table: VectorTable, lexical: LexicalIndex, forms: Mapping[str, Sequence[str]], files: int
+) -> dict[int, float]:
     """Files by which of the question's terms they hold and in how many chunks: BM25 with a file as the document.
 
     A chunk holds few of the words of a question about how parts work together; their file holds most.
     """
-    terms = list(question.terms)
+    terms = list(forms)
     if len(terms) > FILE_TERMS:
         terms = sorted(terms, key=lexical.frequency)[:FILE_TERMS]
     found, weights = [np.zeros(0, np.int64)], [np.zeros(0, np.float64)]
     for term in terms:
-        ids, _ = lexical.search({term: 1.0}, FILE_FIELDS, TERM_DEPTH)
+        ids, _ = lexical.search(dict.fromkeys((term, *forms[term]), 1.0), FILE_FIELDS, TERM_DEPTH)
         holding, counts = np.unique(table.files[table.rows_of(ids)], return_counts=True)
         rarity = (
             math.log(1 + (files - len(holding) + 0.5) / (len(holding) + 0.5))
