@@ -239,7 +239,7 @@ class _Reading:
     def __init__(self, question: Question, paths: Iterable[str], priorities: Priorities) -> None:
         self._question = question
         self._priorities = priorities
-        self._akin: dict[str, bool] = dict.fromkeys(question.keywords, True)
+        self._akin: dict[str, frozenset[str]] = {}
         self._newest = _newest_versions(paths)
         self._paths: dict[str, tuple[float, float]] = {}
         text = question.text
@@ -255,7 +255,7 @@ class _Reading:
         if share := self._of_path(row.path)[0]:
             yield "path", priorities.path * share
         name = terms_of_run(row.name)[:6] if row.kind != "section" else ()
-        if hits := sum(map(self._asked_for, name)):
+        if hits := sum(1 for word in name if self._keywords(word)):
             yield "name", priorities.name * hits / len(name)
 
     def penalty(self, row: Row) -> float:
@@ -267,24 +267,21 @@ class _Reading:
             factor *= self._priorities.prose
         return factor
 
-    def _asked_for(self, word: str) -> bool:
+    def _keywords(self, word: str) -> frozenset[str]:
+        """The question's words of which `word` is a form."""
         known = self._akin.get(word)
         if known is None:
-            known = self._akin[word] = any(akin(keyword, word) for keyword in self._question.keywords)
+            known = frozenset(one for one in self._question.keywords if akin(one, word))
+            self._akin[word] = known
         return known
 
     def _of_path(self, path: str) -> tuple[float, float]:
         """The share of the question's words in the names of file and folder, and the penalty of the path."""
         known = self._paths.get(path)
         if known is None:
-            words = _path_words(path)
-            hits = sum(
-                1 for one in self._question.keywords if one in words or any(akin(one, word) for word in words)
-            )
-            known = self._paths[path] = (
-                hits / max(1, len(self._question.keywords)),
-                self._path_penalty(path),
-            )
+            hits = frozenset[str]().union(*map(self._keywords, _path_words(path)))
+            share = len(hits) / max(1, len(self._question.keywords))
+            known = self._paths[path] = (share, self._path_penalty(path))
         return known
 
     def _path_penalty(self, path: str) -> float:
@@ -309,7 +306,7 @@ def _definition(question: Question, row: Row, priorities: Priorities) -> float:
             value = priorities.other_case
         elif symbol in row.defines:
             value = priorities.inner_definition
-        elif folded in map(fold, row.defines):
+        elif row.defined and folded in map(fold, row.defines):
             value = priorities.inner_definition * priorities.other_case
         else:
             continue
