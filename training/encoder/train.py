@@ -238,7 +238,7 @@ def train(data: Examples, held_out: Examples, rows: int, seconds: float) -> Tabl
     # Start near what counts in lexical search: rare terms weigh more.
     rarity = np.log(1 + len(data.code) / frequency)
     model = Table(rows, torch.tensor(rarity / rarity.mean(), dtype=torch.float32))
-    optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.99))
+    optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.99), fused=True)
     best, best_state = 0.0, model.state_dict()
     begun = time.monotonic()
     for step, items in enumerate(batches(len(data.text))):
