@@ -43,9 +43,13 @@ class Engine:
 
     def tokens(self, text: str) -> list[int]:
         """The ids of a text; special tokens in it count as such."""
-        return list(self.post("/tokenize", {"content": text, "add_special": False, "parse_special": True})["tokens"])
+        return list(
+            self.post("/tokenize", {"content": text, "add_special": False, "parse_special": True})["tokens"]
+        )
 
-    def complete(self, prompt: Sequence[int] | str, count: int, *, endless: bool = False, **more: Any) -> dict[str, Any]:
+    def complete(
+        self, prompt: Sequence[int] | str, count: int, *, endless: bool = False, **more: Any
+    ) -> dict[str, Any]:
         """The answer to one prompt, greedy; ``endless`` goes on behind end tokens."""
         body = {
             "prompt": prompt, "n_predict": count, "temperature": 0, "samplers": ["temperature"],
@@ -57,7 +61,11 @@ class Engine:
         """The answers to many prompts, in order, as texts without end tokens."""
 
         def one(prompt: Sequence[int] | str) -> str:
-            return str(self.complete(prompt, count, **more)["content"]).split(layout.TURN_END)[0].split(layout.END)[0]
+            return (
+                str(self.complete(prompt, count, **more)["content"])
+                .split(layout.TURN_END)[0]
+                .split(layout.END)[0]
+            )
 
         with ThreadPoolExecutor(self._slots) as pool:
             return list(pool.map(one, prompts))

@@ -78,7 +78,9 @@ def infill(engine: Engine, encode: Encode, task: str, cases: Sequence[Case], cou
     """Exact match, similarity, empty answers and whether the file parses with the answer in it."""
     answers = engine.texts([infill_prompt(case.hole, encode) for case in cases], count)
     pairs = list(zip(cases, answers, strict=True))
-    whole = [case.before + case.hole.prefix + answer + case.hole.suffix + case.after for case, answer in pairs]
+    whole = [
+        case.before + case.hole.prefix + answer + case.hole.suffix + case.after for case, answer in pairs
+    ]
     return [
         _mean(task, "exact match", [answer.strip() == case.hole.middle.strip() for case, answer in pairs]),
         _mean(task, "edit similarity", [similarity(answer, case.hole.middle) for case, answer in pairs]),
@@ -89,10 +91,14 @@ def infill(engine: Engine, encode: Encode, task: str, cases: Sequence[Case], cou
 
 def humaneval_infilling(folder: Path, cases: int) -> list[Case]:
     """The first holes of HumanEval-Infilling's single-line set, spread over its problems."""
-    with gzip.open(folder / "humaneval-infilling" / "SingleLineInfilling.jsonl.gz", "rt", encoding="utf-8") as lines:
+    with gzip.open(
+        folder / "humaneval-infilling" / "SingleLineInfilling.jsonl.gz", "rt", encoding="utf-8"
+    ) as lines:
         rows = [json.loads(line) for line in lines]
     random.Random(0).shuffle(rows)
-    return [Case(layout.Hole(row["prompt"], row["canonical_solution"], row["suffix"])) for row in rows[:cases]]
+    return [
+        Case(layout.Hole(row["prompt"], row["canonical_solution"], row["suffix"])) for row in rows[:cases]
+    ]
 
 
 def held_out_holes(texts: Iterable[Text], cases: int) -> list[Case]:
@@ -116,7 +122,10 @@ def left_to_right(engine: Engine, texts: Iterable[Text], cases: int) -> list[Sco
         signature = function.bare.split(":\n", 1)[0] + ":"
         prompts.append(f'{signature}\n    """{function.summary}."""\n')
     answers = engine.texts(prompts, 96)
-    bodies = [prompt + "\n".join(_indented(answer.split("\n"))) for prompt, answer in zip(prompts, answers, strict=True)]
+    bodies = [
+        prompt + "\n".join(_indented(answer.split("\n")))
+        for prompt, answer in zip(prompts, answers, strict=True)
+    ]
     return [_mean("continuation of held-out functions", "parses", [parses(body) for body in bodies])]
 
 
@@ -131,7 +140,11 @@ def chats(engine: Engine, texts: Sequence[Text], cases: int) -> list[Score]:
     rng = random.Random(0)
     wishes, finds = [], []
     for text in texts:
-        found = [each for each in layout.functions(text.text, text.path) if not each.method and len(each.code) < 700]
+        found = [
+            each
+            for each in layout.functions(text.text, text.path)
+            if not each.method and len(each.code) < 700
+        ]
         for function in found[:3]:
             wishes.append(layout.write_chat(function, rng))
             others = [each for each in found if each.name != function.name][:2]
@@ -146,7 +159,11 @@ def _wishes(engine: Engine, chats: Sequence[Sequence[layout.Turn]]) -> list[Scor
     return [
         _mean("wish", "answer has a closed code block", [code is not None for code in codes]),
         _mean("wish", "code parses", [code is not None and parses(code) for code in codes]),
-        _mean("wish", "code defines a function", [code is not None and parses(code) and "def " in code for code in codes]),
+        _mean(
+            "wish",
+            "code defines a function",
+            [code is not None and parses(code) and "def " in code for code in codes],
+        ),
     ]
 
 
@@ -154,7 +171,9 @@ def _references(engine: Engine, chats: Sequence[Sequence[layout.Turn]]) -> list[
     answers = engine.texts([_opened(turns) for turns in chats], 2 * ANSWER)
     pairs = [(answer, turns[-1].content) for answer, turns in zip(answers, chats, strict=True)]
     return [
-        _mean("reference", "cites the right one", [_cited(answer) == _cited(wanted) for answer, wanted in pairs]),
+        _mean(
+            "reference", "cites the right one", [_cited(answer) == _cited(wanted) for answer, wanted in pairs]
+        ),
         _mean("reference", "cites any", [_cited(answer) is not None for answer, _ in pairs]),
         _mean("reference", "code similarity", [similarity(fenced(a) or a, fenced(w) or w) for a, w in pairs]),
         _mean("reference", "code parses", [parses(fenced(answer) or "(") for answer, _ in pairs]),
@@ -208,7 +227,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m training.starter.evaluate", description=__doc__)
     parser.add_argument("--model", type=Path, required=True, help="GGUF file")
     parser.add_argument("--weights", type=Path, help="safetensors of the same model, for the loss")
-    parser.add_argument("--work", type=Path, required=True, help="folder with tokenizer.json and heldout.jsonl")
+    parser.add_argument(
+        "--work", type=Path, required=True, help="folder with tokenizer.json and heldout.jsonl"
+    )
     parser.add_argument("--benchmarks", type=Path, help="folder that holds humaneval-infilling/")
     parser.add_argument("--cases", type=int, default=120, help="cases a task")
     options = parser.parse_args(arguments)

@@ -1,7 +1,7 @@
 """Writes the trained weights as a GGUF file that llama.cpp loads, and checks that both say the same.
 
-    python -m training.starter.export --weights RUN/weights.safetensors --work WORK --out starter.gguf
-    python -m training.starter.export --weights RUN/weights.safetensors --work WORK --out starter.gguf --check
+python -m training.starter.export --weights RUN/weights.safetensors --work WORK --out starter.gguf
+python -m training.starter.export --weights RUN/weights.safetensors --work WORK --out starter.gguf --check
 """
 
 from __future__ import annotations
@@ -116,7 +116,9 @@ def _add_tokenizer(writer: gguf.GGUFWriter, path: Path) -> None:
     writer.add_tokenizer_pre("qwen2")
     writer.add_token_list(tokens)
     writer.add_token_types(kinds)
-    writer.add_token_merges([each if isinstance(each, str) else " ".join(each) for each in stored["model"]["merges"]])
+    writer.add_token_merges(
+        [each if isinstance(each, str) else " ".join(each) for each in stored["model"]["merges"]]
+    )
     writer.add_eos_token_id(ids[layout.TURN_END])
     writer.add_eot_token_id(ids[layout.TURN_END])
     writer.add_pad_token_id(ids[layout.END])
@@ -130,7 +132,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Exports, and with ``--check`` compares with PyTorch."""
     parser = argparse.ArgumentParser(prog="python -m training.starter.export", description=__doc__)
     parser.add_argument("--weights", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True, help="folder with tokenizer.json and heldout.jsonl")
+    parser.add_argument(
+        "--work", type=Path, required=True, help="folder with tokenizer.json and heldout.jsonl"
+    )
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--kind", choices=sorted(TYPES), default="Q8_0")
     parser.add_argument("--check", action="store_true", help="compare tokens and greedy texts with PyTorch")

@@ -193,7 +193,7 @@ def functions(text: str, path: str) -> list[Function]:
                 bare,
                 bool(names) and names[0] in {"self", "cls"},
                 frozenset(called - {node.name}),
-            )  # fmt: skip
+            )
         )
     return found
 

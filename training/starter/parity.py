@@ -63,7 +63,9 @@ def compare(weights: Path, work: Path, gguf: Path) -> Parity:
         ids = tokenizer.encode(prompt).ids
         answer = engine.complete(ids, COUNT, endless=True, n_probs=1)
         got, wanted = answer["tokens"], greedy(model, ids, COUNT)
-        equal += next((at for at, pair in enumerate(zip(got, wanted, strict=False)) if pair[0] != pair[1]), len(got))
+        equal += next(
+            (at for at, pair in enumerate(zip(got, wanted, strict=False)) if pair[0] != pair[1]), len(got)
+        )
         with torch.no_grad():
             best = float(torch.log_softmax(model(torch.tensor([ids]))[0, -1], -1).max())
         worst = max(worst, abs(best - answer["completion_probabilities"][0]["logprob"]))

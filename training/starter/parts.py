@@ -1,7 +1,7 @@
 """Splits a file into numbered parts and joins them again, checked by SHA-256.
 
-    python -m training.starter.parts split weights.safetensors --out parts/
-    python -m training.starter.parts join parts/ --out weights.safetensors
+python -m training.starter.parts split weights.safetensors --out parts/
+python -m training.starter.parts join parts/ --out weights.safetensors
 """
 
 from __future__ import annotations

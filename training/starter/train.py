@@ -1,7 +1,7 @@
 """Trains the starter model, in slices: stops after ``--slice-minutes``, and goes on from its checkpoint when run again.
 
-    python -m training.starter.train --work training/work/starter --preset cpu
-    python -m training.starter.train --work training/work/starter --preset gpu --slice-minutes 9
+python -m training.starter.train --work training/work/starter --preset cpu
+python -m training.starter.train --work training/work/starter --preset gpu --slice-minutes 9
 """
 
 from __future__ import annotations
@@ -167,7 +167,9 @@ class Run:
 
     def write_weights(self, path: Path) -> None:
         """Writes float32 weights with the shape of the model beside them."""
-        weights = {name: value.detach().float().cpu().contiguous() for name, value in self.model.state_dict().items()}
+        weights = {
+            name: value.detach().float().cpu().contiguous() for name, value in self.model.state_dict().items()
+        }
         save_file(weights, path, metadata={"shape": json.dumps(asdict(self.shape))})
 
     def train(self, slice_minutes: float) -> bool:
@@ -180,7 +182,9 @@ class Run:
             self.seconds += time.monotonic() - started
             self._smooth = loss if self._smooth is None else 0.97 * self._smooth + 0.03 * loss
             if not math.isfinite(loss):
-                raise FloatingPointError(f"the loss is {loss} at step {self.step}; lower the rates of the preset")
+                raise FloatingPointError(
+                    f"the loss is {loss} at step {self.step}; lower the rates of the preset"
+                )
             if self.step % 20 == 0:
                 speed = self.tokens / self.seconds
                 print(
@@ -231,7 +235,9 @@ class Run:
             found = {}
             for length, rows in self.rows.items():
                 inputs, targets = rows.split(rows.held_out[: max(4, 6144 // length)])
-                found[length] = round(float(self.model.loss(inputs.to(self.device), targets.to(self.device))), 4)
+                found[length] = round(
+                    float(self.model.loss(inputs.to(self.device), targets.to(self.device))), 4
+                )
         return found
 
 
@@ -242,10 +248,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--preset", choices=sorted(PRESETS), default="cpu")
     parser.add_argument("--out", type=Path, help="folder of this run; WORK/PRESET by default")
     parser.add_argument("--minutes", type=float, help="length of the whole run instead of the preset's")
-    parser.add_argument("--slice-minutes", type=float, default=math.inf, help="stop after this time, to go on later")
-    parser.add_argument("--threads", type=int, default=1, help="on the CPU; more than the free cores is far slower")
+    parser.add_argument(
+        "--slice-minutes", type=float, default=math.inf, help="stop after this time, to go on later"
+    )
+    parser.add_argument(
+        "--threads", type=int, default=1, help="on the CPU; more than the free cores is far slower"
+    )
     parser.add_argument("--no-compile", action="store_true")
-    parser.add_argument("--parts", action="store_true", help="also write the final weights in parts, to OUT/parts")
+    parser.add_argument(
+        "--parts", action="store_true", help="also write the final weights in parts, to OUT/parts"
+    )
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     preset = PRESETS[options.preset]

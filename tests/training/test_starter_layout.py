@@ -3,7 +3,6 @@ import random
 import re
 
 import pytest
-
 from training.starter import layout
 
 
@@ -12,7 +11,9 @@ def codes(text: str) -> list[int]:
     pieces = re.split("(" + "|".join(map(re.escape, layout.SPECIAL)) + ")", text)
     ids: list[int] = []
     for piece in pieces:
-        ids += [-layout.SPECIAL.index(piece) - 1] if piece in layout.SPECIAL else [ord(each) for each in piece]
+        ids += (
+            [-layout.SPECIAL.index(piece) - 1] if piece in layout.SPECIAL else [ord(each) for each in piece]
+        )
     return ids
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from starter_samples import MODULE
 
 pytest.importorskip("torch", reason="training needs the packages of training/requirements.txt")
 pytest.importorskip("gguf")
@@ -16,10 +17,11 @@ from training.starter.model import Llama
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from conftest import MODULE
-
     folder = tmp_path_factory.mktemp("work")
-    texts = [{"package": "tools", "path": f"{at}.py", "text": MODULE.replace("values", f"v{at}")} for at in range(9)]
+    texts = [
+        {"package": "tools", "path": f"{at}.py", "text": MODULE.replace("values", f"v{at}")}
+        for at in range(9)
+    ]
     for name in ("texts.jsonl", "heldout.jsonl"):
         (folder / name).write_text("".join(json.dumps(text) + "\n" for text in texts), "utf-8")
     tokenizer.train([text["text"] for text in texts], folder / "tokenizer.json", 512)
@@ -30,7 +32,16 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_run_in_slices_goes_on_where_it_stopped_and_its_parts_become_a_model(
     work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    slice_ = ["--work", str(work), "--out", str(tmp_path / "run"), "--preset", "tiny", "--no-compile", "--parts"]
+    slice_ = [
+        "--work",
+        str(work),
+        "--out",
+        str(tmp_path / "run"),
+        "--preset",
+        "tiny",
+        "--no-compile",
+        "--parts",
+    ]
     train.main([*slice_, "--minutes", "0.06", "--slice-minutes", "0.03"])
     assert not (tmp_path / "run" / "weights.safetensors").exists()
     train.main([*slice_, "--minutes", "0.06", "--slice-minutes", "0.05"])
@@ -39,10 +50,14 @@ def test_a_run_in_slices_goes_on_where_it_stopped_and_its_parts_become_a_model(
     assert "finished" in said
 
     parts.join(tmp_path / "run" / "parts", tmp_path / "weights.safetensors")
-    assert (tmp_path / "weights.safetensors").read_bytes() == (tmp_path / "run" / "weights.safetensors").read_bytes()
+    assert (tmp_path / "weights.safetensors").read_bytes() == (
+        tmp_path / "run" / "weights.safetensors"
+    ).read_bytes()
 
     for kind in ("F16", "Q8_0"):
-        export.export(tmp_path / "weights.safetensors", work / "tokenizer.json", tmp_path / f"{kind}.gguf", kind)
+        export.export(
+            tmp_path / "weights.safetensors", work / "tokenizer.json", tmp_path / f"{kind}.gguf", kind
+        )
     found = parity.compare(tmp_path / "weights.safetensors", work, tmp_path / "F16.gguf")
     assert found.files == "9/9"
     assert found.greedy == "240/240"

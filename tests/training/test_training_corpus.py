@@ -8,7 +8,10 @@ import pytest
 
 from training import corpus
 
-HAND_WRITTEN = 'def greet(name):\n    """Greets somebody by name, politely, in English."""\n    return f"hello {name}"\n' * 3
+HAND_WRITTEN = (
+    'def greet(name):\n    """Greets somebody by name, politely, in English."""\n    return f"hello {name}"\n'
+    * 3
+)
 
 
 def put_wheel(folder: Path, name: str, licence: str, files: dict[str, str]) -> None:
@@ -46,7 +49,9 @@ def test_a_list_with_a_benchmark_package_is_refused(tmp_path: Path) -> None:
         corpus.packages(path)
 
 
-@pytest.mark.parametrize("name", ["golang-github-spf13-cobra-dev", "librust-axum-dev", "ruby-rack", "click", "libuv1"])
+@pytest.mark.parametrize(
+    "name", ["golang-github-spf13-cobra-dev", "librust-axum-dev", "ruby-rack", "click", "libuv1"]
+)
 def test_benchmark_packages_are_known_under_the_names_of_their_distribution(name: str) -> None:
     assert corpus.is_benchmark(name)
 
@@ -67,7 +72,9 @@ def test_what_is_already_there_is_not_fetched_again_and_copyleft_is_refused(tmp_
     put_wheel(tmp_path / "pypi", "kind", "MIT", {"kind/core.py": HAND_WRITTEN})
     put_wheel(tmp_path / "pypi", "strict", "GPL-3.0-only", {"strict/core.py": HAND_WRITTEN + "# other\n"})
     corpus.fetch(tmp_path, ["pypi"], listed=listed(("pypi", "kind"), ("pypi", "strict")))
-    assert [(source.package, source.licence) for source in corpus.files(tmp_path, {"python"})] == [("kind", "MIT")]
+    assert [(source.package, source.licence) for source in corpus.files(tmp_path, {"python"})] == [
+        ("kind", "MIT")
+    ]
 
 
 def test_files_drops_tests_generated_minified_and_repeated_code(tmp_path: Path) -> None:
@@ -97,7 +104,10 @@ def test_files_drops_tests_generated_minified_and_repeated_code(tmp_path: Path) 
         },
     )
     corpus.fetch(tmp_path, ["pypi", "npm"], listed=listed(("pypi", "kind"), ("npm", "small")))
-    found = {(source.path, source.language) for source in corpus.files(tmp_path, {"python", "javascript", "typescript"})}
+    found = {
+        (source.path, source.language)
+        for source in corpus.files(tmp_path, {"python", "javascript", "typescript"})
+    }
     assert found == {("kind/copy.py", "python"), ("package/index.js", "javascript")}
 
 

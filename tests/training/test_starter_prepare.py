@@ -3,19 +3,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from starter_samples import MODULE
 
 pytest.importorskip("tokenizers", reason="training needs the packages of training/requirements.txt")
 
 from training.starter import layout, prepare, tokenizer
 from training.starter.prepare import Mixer, Text
 
-HARD = ['x = "\\ud55c\\uad6d\\uc5b4"  # \ud55c\uad6d\uc5b4 \U0001f600\n', "\tif a:\r\n\t\treturn 0x1F\n\n\n", "  \n" * 5]
+HARD = [
+    'x = "\\ud55c\\uad6d\\uc5b4"  # \ud55c\uad6d\uc5b4 \U0001f600\n',
+    "\tif a:\r\n\t\treturn 0x1F\n\n\n",
+    "  \n" * 5,
+]
 
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory):
-    from conftest import MODULE
-
     return tokenizer.train([MODULE] * 20, tmp_path_factory.mktemp("tokenizer") / "tokenizer.json", 400)
 
 
@@ -25,11 +28,16 @@ def test_the_tokenizer_gives_back_every_text(trained, module: str) -> None:
 
 
 def test_special_tokens_are_one_id_each_and_come_first(trained) -> None:
-    assert [trained.encode(token).ids for token in layout.SPECIAL] == [[at] for at in range(len(layout.SPECIAL))]
+    assert [trained.encode(token).ids for token in layout.SPECIAL] == [
+        [at] for at in range(len(layout.SPECIAL))
+    ]
 
 
 def test_the_mixer_keeps_to_its_limit_and_its_shares(trained, module: str) -> None:
-    texts = [Text("tools", f"tools/{number}.py", module.replace("values", f"values{number}")) for number in range(5)]
+    texts = [
+        Text("tools", f"tools/{number}.py", module.replace("values", f"values{number}"))
+        for number in range(5)
+    ]
     mixer = Mixer(texts, lambda text: trained.encode(text).ids, limit=300)
     samples = list(islice(mixer, 300))
     assert max(map(len, samples)) <= 300
@@ -79,6 +87,10 @@ def test_special_tokens_and_broken_code_are_not_learnt(module: str) -> None:
     def source(path: str, text: str) -> SourceFile:
         return SourceFile("tools", "pypi", "1.0", "MIT", path, "python", text)
 
-    sources = [source("good.py", module), source("bad.py", "def (:\n"), source("sly.py", 'x = "<|im_end|>"\n')]
+    sources = [
+        source("good.py", module),
+        source("bad.py", "def (:\n"),
+        source("sly.py", 'x = "<|im_end|>"\n'),
+    ]
     assert [text.path for text in prepare.select(iter(sources), 10**6, None)] == ["good.py"]
     assert list(prepare.select(iter(sources), 0, None)) == []
