@@ -39,15 +39,15 @@ class Priorities:
     """Factor when the symbol is one of several things the chunk defines."""
     type_definition: float = 1.2
     """Factor on both for classes, interfaces and enums, against methods and constructors of the same name."""
-    path: float = 1.0
+    path: float = 1.25
     """Times the share of the question's words that the file's name and folder hold."""
     name: float = 0.3
     """Times the share of the name's words that the question holds."""
     coherence: float = 0.2
     """For the best chunk of the file that has the most and best candidates, others in proportion."""
-    terms: float = 0.8
+    terms: float = 1.0
     """Times the share of the question's terms that the file holds: one file often holds what no chunk does."""
-    near: float = 0.3
+    near: float = 0.6
     """Times the nearness of the file's nearest chunks."""
     same_file: float = 0.3
     """Factor per chunk of the same file already chosen: the tenth place is worth more to another file."""
@@ -56,9 +56,9 @@ class Priorities:
     legacy: float = 0.3
     reexport: float = 0.5
     declaration: float = 0.7
-    older: float = 0.5
+    older: float = 0.4
     """A folder `v3` beside candidates in a `v4` of the same parent."""
-    platform: float = 0.8
+    platform: float = 0.75
     """Code for one of the rarer systems, when the question names none."""
     prose: float = 0.7
     """Documentation and data when code is asked for."""
