@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from starlette.routing import Router
@@ -36,6 +36,8 @@ class Application:
         self._site: ASGIApp = Router(
             create_site(self._service), redirect_slashes=False, lifespan=self._lifespan
         )
+        self.on_started: Callable[[], object] = _do_nothing
+        """Called once, when requests are going to be answered."""
         self._routes = frozenset(route.path for route in v1)
 
     async def stop(self) -> None:
@@ -47,6 +49,7 @@ class Application:
     async def _lifespan(self, _: object) -> AsyncIterator[None]:
         self._accounts.watch()
         await self._answers.recover()
+        self.on_started()
         yield
         await self.stop()
 
@@ -126,6 +129,10 @@ class Application:
             f"The body is larger than {limit:g} MB.",
             fix="Send less at once, or raise server.max_body_mb in the settings.",
         )
+
+
+def _do_nothing() -> None:
+    """Nobody waits for the start."""
 
 
 def create_app(runtime: Runtime) -> Application:

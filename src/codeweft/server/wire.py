@@ -404,7 +404,7 @@ def _message(body: MessageBody, where: str) -> Message:
     if body.tool_calls and body.role != "assistant":
         raise InvalidRequest(f"`{where}.tool_calls` belong to assistant turns.", param=f"{where}.tool_calls")
     return Message(
-        role="system" if body.role == "developer" else body.role,  # type: ignore[arg-type]
+        role="system" if body.role == "developer" else body.role,
         content=_text(body.content, where),
         name=body.name,
         tool_calls=tuple(
