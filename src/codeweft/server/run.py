@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import ipaddress
 import logging
@@ -40,7 +41,7 @@ class _Server(uvicorn.Server):
 
 
 async def serve(runtime_factory: RuntimeFactory, settings: Settings, on_ready: OnReady) -> None:
-    """Serve until SIGINT or SIGTERM.
+    """Serve until SIGINT, SIGTERM or cancellation.
 
     `on_ready(address, runtime)` is called once requests are answered. Raises `Conflict` when the port is in use,
     `NotAllowed` when it may not be bound, `InvalidRequest` for an address that is not this machine's.
@@ -63,7 +64,14 @@ async def serve(runtime_factory: RuntimeFactory, settings: Settings, on_ready: O
             )
             server = _Server(config, application)
             application.on_started = lambda: _started(listening, settings, runtime, on_ready)
-            await server.serve(sockets=[listening])
+            serving = asyncio.create_task(server.serve(sockets=[listening]))
+            try:
+                await asyncio.shield(serving)
+            except asyncio.CancelledError:
+                # Whoever embeds the server stops it by cancelling: as gracefully as a signal does.
+                server.should_exit = True
+                await serving
+                raise
     finally:
         listening.close()
 
@@ -87,7 +95,9 @@ def bind(settings: ServerSettings) -> socket.socket:
         )[0]
     except OSError as error:
         raise InvalidRequest(
-            f"The host {settings.host!r} is not an address: {error.strerror}.", fix="Set server.host.", param="host"
+            f"The host {settings.host!r} is not an address: {error.strerror}.",
+            fix="Set server.host.",
+            param="host",
         ) from None
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -111,10 +121,14 @@ def _unbound(error: OSError, settings: ServerSettings) -> Exception:
         )
     if error.errno == errno.EACCES:
         return NotAllowed(
-            f"Port {settings.port} needs administrator's rights.", fix="Choose a port above 1023.", param="port"
+            f"Port {settings.port} needs administrator's rights.",
+            fix="Choose a port above 1023.",
+            param="port",
         )
     return InvalidRequest(
-        f"{settings.host} is not an address of this machine: {error.strerror}.", fix="Set server.host.", param="host"
+        f"{settings.host} is not an address of this machine: {error.strerror}.",
+        fix="Set server.host.",
+        param="host",
     )
 
 
