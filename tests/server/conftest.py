@@ -1,10 +1,11 @@
-"""A real server on a free port, over scripted models and a small catalogue."""
+"""A real server on a free port, over scripted models and real indexes."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+import zlib
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from codeweft.config import ServerSettings, Settings
 from codeweft.errors import NotFound
 from codeweft.jobs import Jobs
 from codeweft.models.scripted import ScriptedModel
+from codeweft.retrieval.catalogue import Indexes
 from codeweft.server.run import serve
 from codeweft.types import (
     Chunk,
@@ -30,8 +32,8 @@ from codeweft.types import (
     Started,
     TextDelta,
     Usage,
+    Vectors,
 )
-from tests.server.shelf import Shelf
 
 CHUNK = Chunk("shop", "cart.py", 3, 9, "python", "function", "total", "def total(): ...", "def total()", commit="abc")
 RETRIEVED = Retrieved("total", (SearchResult(CHUNK, 0.75, {"name": 1.0}),), "shop")
@@ -48,6 +50,21 @@ class Letters:
         return Embeddings(rows, Usage(sum(len(text.split()) for text in texts)))
 
 
+class Hashed:
+    """An encoder that needs no training: words hashed into 64 directions."""
+
+    name = "hashed"
+    dimensions = 64
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        rows = np.zeros((len(texts), self.dimensions), dtype=np.float32)
+        for row, text in zip(rows, texts, strict=True):
+            for word in text.lower().split():
+                row[zlib.crc32(word.encode("utf-8", "replace")) % self.dimensions] += 1
+        norms = np.linalg.norm(rows, axis=1, keepdims=True)
+        return rows / np.where(norms == 0, 1, norms)
+
+
 @dataclass
 class Composition:
     """What a runtime is to the server."""
@@ -55,8 +72,8 @@ class Composition:
     settings: Settings
     accounts: Accounts
     models: dict[str, Any]
+    indexes: Indexes
     jobs: Jobs = field(default_factory=Jobs)
-    indexes: Shelf = field(default_factory=Shelf)
     default_model: str = "codegen"
 
     def infos(self) -> list[ModelInfo]:
@@ -126,7 +143,7 @@ def start(home: Path, models: dict[str, Any], settings: Settings | None = None) 
     @asynccontextmanager
     async def opened(settings: Settings) -> AsyncIterator[Composition]:
         async with await Accounts.open(home / "accounts.db") as accounts:
-            composition = Composition(settings, accounts, models)
+            composition = Composition(settings, accounts, models, Indexes(home / "indexes", Hashed(), workers=0))
             started["key"] = await accounts.create_key("tests")
             yield composition
             composition.jobs.close()

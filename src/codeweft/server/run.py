@@ -7,13 +7,14 @@ import errno
 import ipaddress
 import logging
 import socket
+import threading
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
 import uvicorn
 
 from codeweft.config import ServerSettings, Settings
-from codeweft.errors import Conflict, InvalidRequest, NotAllowed
+from codeweft.errors import CodeweftError, Conflict, InvalidRequest, NotAllowed
 from codeweft.server.app import Application, create_app
 from codeweft.server.knowledge import resume_updates
 from codeweft.server.ports import Runtime
@@ -77,7 +78,8 @@ async def serve(runtime_factory: RuntimeFactory, settings: Settings, on_ready: O
 
 
 def _started(listening: socket.socket, settings: Settings, runtime: Runtime, on_ready: OnReady) -> None:
-    resume_updates(runtime)
+    # Looking through the indexes reads files; the first requests need not wait for it.
+    threading.Thread(target=_resume, args=(runtime,), name="resume", daemon=True).start()
     if not is_loopback(settings.server.host):
         log.warning(
             "Listening on %s: other machines can reach this server. Everything needs signing in, but nothing is "
@@ -85,6 +87,13 @@ def _started(listening: socket.socket, settings: Settings, runtime: Runtime, on_
             settings.server.host,
         )
     on_ready(settings.server.public_url or address(listening), runtime)
+
+
+def _resume(runtime: Runtime) -> None:
+    try:
+        resume_updates(runtime)
+    except CodeweftError as error:
+        log.warning("Unfinished indexes were not resumed: %s", error)
 
 
 def bind(settings: ServerSettings) -> socket.socket:
