@@ -213,6 +213,7 @@ async def test_a_prompt_that_is_too_long_after_all_is_tried_again_with_fewer_ref
     writer = Narrow("fits")
     answer = await fold(flow(writer, Shelf(found("a"), found("b"), found("c"), found("d"))).stream(ask("x")))
     assert answer.text == "fits"
+    assert [result.chunk.name for result in answer.results or ()] == ["a"]
     assert [len(request.context) for request in writer.asked] == [4, 2, 1]
     assert "Reference [2]" not in writer.asked[-1].messages[-1].content
 

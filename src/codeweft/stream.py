@@ -34,13 +34,6 @@ async def reading(stream: AsyncIterator[Event]) -> AsyncIterator[AsyncIterator[E
             await close()
 
 
-async def silence() -> AsyncIterator[Event]:
-    """A stream without events, for work that has nothing to say."""
-    events: tuple[Event, ...] = ()
-    for event in events:
-        yield event
-
-
 @dataclass
 class Answer:
     """A folded stream. Feed it events with `add`; it is whole when `usage` and `reason` are set."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from codeweft.types import (
     NodeFinished,
     NodeStarted,
     Request,
+    Retrieved,
     Retriever,
     SearchResult,
     Started,
@@ -45,7 +46,8 @@ class State:
     request: Request
     writer: Model
     """The model that will write the answer; its context decides how much fits."""
-    results: tuple[SearchResult, ...] = ()
+    found: Retrieved | None = None
+    """What was looked up and is still held relevant, best first."""
     shown: tuple[SearchResult, ...] = ()
     """The results that the prompt really holds; reference n is `shown[n - 1]`."""
     lay_out: Callable[[Sequence[SearchResult]], tuple[Message, ...]] | None = None
@@ -57,15 +59,21 @@ class State:
     """What the running node wants to report in its `NodeFinished`."""
 
     @property
+    def results(self) -> tuple[SearchResult, ...]:
+        return self.found.results if self.found is not None else ()
+
+    @property
     def question(self) -> str:
         """The last thing the user said."""
         return next((turn.content for turn in reversed(self.request.messages) if turn.role == "user"), "")
 
-    def show(self, results: Sequence[SearchResult]) -> None:
-        """Put these results, and no others, into the prompt."""
+    def show(self, results: Sequence[SearchResult]) -> Iterator[Retrieved]:
+        """Put these results, and no others, into the prompt; what was found and left out is no reference."""
         self.shown = tuple(results)
         if self.lay_out is not None:
             self.request = replace(self.request, messages=self.lay_out(results))
+        if self.found is not None and len(self.shown) < len(self.found.results):
+            yield replace(self.found, results=self.shown)
 
     def spend(self, usage: Usage) -> None:
         self.usage = Usage(

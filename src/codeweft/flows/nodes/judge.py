@@ -11,7 +11,7 @@ from pydantic import Field
 
 from codeweft.flows.nodes.base import Node
 from codeweft.stream import fold
-from codeweft.types import Event, Message, Request, Retrieval, Retrieved, Sampling, SearchResult
+from codeweft.types import Event, Message, Request, Retrieval, Sampling, SearchResult
 
 if TYPE_CHECKING:
     from codeweft.flows.run import Services, State
@@ -48,12 +48,12 @@ class Judge(Node):
 
         async with asyncio.TaskGroup() as group:
             verdicts = [group.create_task(relevant(result)) for result in state.results]
-        before = len(state.results)
-        state.results = tuple(
-            result for result, verdict in zip(state.results, verdicts, strict=True) if verdict.result()
-        )
-        state.detail = {"judged": before, "kept": len(state.results)}
-        yield Retrieved(state.question, state.results, state.request.retrieval.index)
+        judged = list(zip(state.results, verdicts, strict=True))
+        kept = tuple(result for result, verdict in judged if verdict.result())
+        state.detail = {"judged": len(judged), "kept": len(kept)}
+        if state.found is not None:
+            state.found = replace(state.found, results=kept)
+            yield state.found
 
     async def _ask(self, result: SearchResult, state: State) -> bool:
         chunk = result.chunk

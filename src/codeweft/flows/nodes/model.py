@@ -55,7 +55,8 @@ class WriteWithModel(Node):
             if not overflow:
                 return
             # The estimate of what fits was wrong for this tokenizer: the weaker half of the references goes.
-            state.show(state.shown[: len(state.shown) // 2])
+            for event in state.show(state.shown[: len(state.shown) // 2]):
+                yield event
 
     def _request(self, state: State) -> Request:
         sampling = state.request.sampling

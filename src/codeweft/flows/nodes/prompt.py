@@ -13,7 +13,6 @@ from pydantic import field_validator
 
 from codeweft.errors import InvalidRequest
 from codeweft.flows.nodes.base import Node
-from codeweft.stream import silence
 from codeweft.types import Event, Message, SearchResult
 
 if TYPE_CHECKING:
@@ -54,14 +53,14 @@ class Prompt(Node):
     def applies(self, state: State) -> bool:
         return bool(state.request.messages)
 
-    def run(self, state: State, services: Services) -> AsyncIterator[Event]:
+    async def run(self, state: State, services: Services) -> AsyncIterator[Event]:
         state.lay_out = partial(self.lay_out, state.request.messages)
-        state.show(fit(state.results, self._room(state)))
+        for event in state.show(fit(state.results, self._room(state))):
+            yield event
         state.detail = {
             "references": len(state.shown),
             "bytes": sum(_size(m.content) for m in state.request.messages),
         }
-        return silence()
 
     def lay_out(self, turns: Sequence[Message], shown: Sequence[SearchResult]) -> tuple[Message, ...]:
         """The turns as the model will read them. A caller's own system turn is kept behind the app's."""

@@ -36,13 +36,15 @@ class Retrieve(Node):
         index = wanted.index or self.index
         query = Query(question(state), index, wanted.k or self.k, wanted.filters)
         try:
-            state.results = tuple(await services.retriever.search(query))
+            results = tuple(await services.retriever.search(query))
         except (NotFound, NotReady):
             # An index that was asked for must be there; without one the answer is written without references.
             if index is not None:
                 raise
-        state.detail = {"query": query.text, "index": index, "found": len(state.results)}
-        yield Retrieved(query.text, state.results, index)
+            results = ()
+        state.detail = {"query": query.text, "index": index, "found": len(results)}
+        state.found = Retrieved(query.text, results, index)
+        yield state.found
 
 
 def question(state: State) -> str:
