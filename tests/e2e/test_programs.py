@@ -269,7 +269,7 @@ def test_the_engine_killed_in_the_middle_of_an_answer_is_an_error_and_the_next_a
         temperature=1.5,
         extra_body={"stop": ["\u0000never"]},
     )
-    with pytest.raises(openai.APIError, match="(?i)engine"):
+    with pytest.raises(openai.APIError, match=r"(?i)engine"):
         for number, _ in enumerate(endless):
             if number == 3:
                 engines[0].send_signal(signal.SIGKILL)
