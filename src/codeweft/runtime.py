@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -18,17 +17,19 @@ from codeweft.config import ModelSettings, Settings
 from codeweft.errors import NotFound
 from codeweft.flows import Flow, FlowSpec, Services, library
 from codeweft.jobs import Jobs
-from codeweft.models.embedded import EmbeddedEmbedder, EmbeddedModel, EngineOptions, EngineState
+from codeweft.models.bundled import NOTE, STARTER, bundled
+from codeweft.models.embedded import EmbeddedModel, EmbeddedState
+from codeweft.models.embedder import EmbeddedEmbedder
 from codeweft.models.hub import installed
 from codeweft.models.openai_compatible import OpenAICompatible, OpenAIEmbedder
-from codeweft.models.starter import STARTER, bundled
+from codeweft.models.plan import EngineOptions
+from codeweft.models.skills import named_family
 from codeweft.retrieval.catalogue import Indexes, IndexRetriever
 from codeweft.retrieval.encode import StaticEncoder
 from codeweft.types import Embedder, Embeddings, Encoder, Model, ModelInfo, Usage
 
 DEFAULT_APP = "codegen"
 ENCODER = "codeweft-encoder"
-STARTER_NOTE = "The starter model is for trying things offline; pull a real model for work."
 
 
 # ── the state folder ─────────────────────────────────────────────────────────────────────────────────────────
@@ -200,7 +201,7 @@ class Runtime:
             )
         return found
 
-    def engines(self) -> list[EngineState]:
+    def engines(self) -> list[EmbeddedState]:
         """The embedded engines and how they are."""
         return [model.state for model in self._models.values() if isinstance(model, EmbeddedModel)]
 
@@ -231,16 +232,17 @@ class Runtime:
                 self._models[found.name] = EmbeddedModel(found.name, found.path, options=self._options())
         if STARTER not in self._models:
             self._models[STARTER] = EmbeddedModel(
-                STARTER, bundled(), options=self._options(), family="starter", note=STARTER_NOTE
+                STARTER, bundled(), options=self._options(), note=NOTE
             )
         for model in self._models.values():
             stack.push_async_callback(model.close)
 
     def _model_of(self, name: str, entry: ModelSettings) -> EmbeddedModel | OpenAICompatible:
         skills = frozenset(entry.skills) if entry.skills else None
+        family = named_family(entry.family) if entry.family else None
         if entry.path is not None:
             return EmbeddedModel(
-                name, entry.path, options=self._options(entry), family=entry.family, skills=skills
+                name, entry.path, options=self._options(entry), family=family, skills=skills
             )
         assert entry.base_url is not None
         return OpenAICompatible(
@@ -248,7 +250,7 @@ class Runtime:
             entry.base_url,
             api_key=entry.api_key,
             model=entry.model or name,
-            family=entry.family,
+            family=family,
             skills=skills,
             context=entry.context,
             timeout=entry.timeout,
@@ -267,14 +269,15 @@ class Runtime:
     def _options(self, entry: ModelSettings | None = None) -> EngineOptions:
         engine = self.settings.engine
         return EngineOptions(
-            python=engine.python or sys.executable,
+            python=engine.python,
             threads=(entry and entry.threads) or engine.threads,
-            parallel=(entry and entry.parallel) or engine.parallel,
+            slots=(entry and entry.parallel) or engine.parallel,
             queue=engine.queue,
             context=(entry and entry.context) or engine.context,
             cache_mb=engine.cache_mb,
             idle_seconds=engine.idle_seconds,
-            gpu_layers=entry.gpu_layers if entry else None,
+            gpu_layers=-1 if entry is None or entry.gpu_layers is None else entry.gpu_layers,
+            default_max_tokens=self.settings.limits.default_max_tokens,
         )
 
 
