@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,19 +11,17 @@ from typing import Any, Final
 
 import aiohttp
 import jinja2
-import msgspec
 
-from codeweft.errors import CodeweftError, ContextOverflow, EngineFailed, InvalidRequest, NotReady
+from codeweft.errors import CodeweftError, ContextOverflow, EngineFailed, InvalidRequest
 from codeweft.models import native, schema, skills, wire
 from codeweft.models.chat_template import ChatTemplate
-from codeweft.models.engine import Engine, Status
-from codeweft.models.gguf import GgufHeader, read_header
-from codeweft.models.plan import EngineOptions, EnginePlan, generation_parameters, plan, this_machine
+from codeweft.models.gguf import GgufHeader
+from codeweft.models.loaded import EngineState, LoadedFile, refusal
+from codeweft.models.plan import EngineOptions, generation_parameters
 from codeweft.models.reasoning import ThinkSplitter
 from codeweft.models.skills import Family, Piece
 from codeweft.models.sse import data_lines
 from codeweft.models.tokens import PromptTokens
-from codeweft.models.turns import Turns
 from codeweft.types import (
     Done,
     Event,
@@ -46,21 +44,6 @@ _CHAT_ROUTE: Final = "/v1/chat/completions"
 
 
 @dataclass(frozen=True, slots=True)
-class EmbeddedState:
-    """How a model on this machine is doing. `context` is tokens of one request."""
-
-    status: Status
-    reason: str
-    file: Path
-    context: int | None = None
-    slots: int = 0
-    busy: int = 0
-    waiting: int = 0
-    memory_mb: int = 0
-    restarts: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class _Prompt:
     """A request ready for the engine: where to post it, and what its answer must obey."""
 
@@ -72,65 +55,10 @@ class _Prompt:
     thinking: ThinkSplitter | None = None
 
 
-class LoadedFile:
-    """A model file with its engine: read, sized, started on first use. Shared by text models and embedders."""
-
-    def __init__(
-        self,
-        name: str,
-        path: Path,
-        options: EngineOptions,
-        parameters: Callable[[GgufHeader, EngineOptions, EnginePlan], dict[str, Any]],
-    ) -> None:
-        """Raises `EngineFailed` when the file is not a usable model."""
-        self.header = read_header(path)
-        self.plan = plan(self.header, options, this_machine(options))
-        self.engine = Engine(
-            f"{name} ({path.name})",
-            parameters(self.header, options, self.plan),
-            python=options.python,
-            start_timeout=options.start_timeout,
-        )
-        self.turns = Turns(self.plan.slots, options.queue)
-
-    async def ask(self, path: str, body: dict[str, Any]) -> bytes:
-        """POST and return the whole answer. Raises `EngineFailed` or what the engine says about the request."""
-        try:
-            async with await self.engine.post(path, native.encode(body)) as response:
-                data = await response.read()
-        except (aiohttp.ClientError, ConnectionError, TimeoutError):
-            raise await self.engine.loss() from None
-        if response.status != 200:
-            raise refusal(response.status, data)
-        return data
-
-    async def encode(self, text: str, special: bool) -> list[int]:
-        """Token ids of `text`; special tokens in it count only if `special`."""
-        if not text:
-            return []
-        body = {"content": text, "add_special": False, "parse_special": special}
-        return native.decode_tokens(await self.ask("/tokenize", body)).tokens
-
-
-def refusal(status: int, data: bytes) -> CodeweftError:
-    """The engine's error answer as one of ours."""
-    try:
-        error = native.decode_error(data).error
-    except msgspec.MsgspecError:
-        return EngineFailed(f"The engine answered with status {status} and no explanation.")
-    if error.type == "exceed_context_size_error":
-        return ContextOverflow(f"The prompt does not fit: {error.message}.", fix="Shorten it.")
-    if status == 400:
-        return InvalidRequest(f"The engine refused the request: {error.message[:300]}.")
-    if status == 503:
-        return NotReady("The model is still loading.", fix="Try again in a moment.")
-    return EngineFailed(f"The engine failed: {error.message[:300]}.", fix="Try again.")
-
-
 class EmbeddedModel:
     """A model file served by an engine process of its own. Satisfies `Model`.
 
-    The constructor never fails: a file that is not a model shows in `state`, and every answer is that error.
+    A file that is not a model does not fail the constructor: it shows in `state`, and every answer is that error.
     """
 
     def __init__(
@@ -139,7 +67,7 @@ class EmbeddedModel:
         path: Path,
         *,
         options: EngineOptions | None = None,
-        family: Family | None = None,
+        family: str | None = None,
         skills: Skills | None = None,
         note: str = "",
         description: str = "",
@@ -156,7 +84,7 @@ class EmbeddedModel:
             return
         header = self._file.header
         label = f"{header.name} {path.stem}"
-        self._family = family or _family_of(label, header)
+        self._family = _family_of(family, label, header)
         self._tokens = PromptTokens(header.tokenizer, self._family, self._file.encode)
         self._template = _template(header, self._family)
         self._info = ModelInfo(
@@ -175,21 +103,11 @@ class EmbeddedModel:
         return self._info
 
     @property
-    def state(self) -> EmbeddedState:
+    def state(self) -> EngineState:
         if self._file is None:
-            return EmbeddedState("failed", self._defect.message if self._defect else "", self._path)
-        engine, turns = self._file.engine.state, self._file.turns
-        return EmbeddedState(
-            status=engine.status,
-            reason=engine.reason,
-            file=self._path,
-            context=self._file.plan.context,
-            slots=turns.slots,
-            busy=turns.busy,
-            waiting=turns.waiting,
-            memory_mb=engine.memory_mb,
-            restarts=engine.restarts,
-        )
+            reason = self._defect.message if self._defect else ""
+            return EngineState(self._info.name, "failed", reason, self._path)
+        return self._file.state
 
     async def start(self) -> None:
         """Load the model now instead of at the first request. Raises `EngineFailed`."""
@@ -438,7 +356,9 @@ class EmbeddedModel:
         )
 
 
-def _family_of(label: str, header: GgufHeader) -> Family:
+def _family_of(name: str | None, label: str, header: GgufHeader) -> Family:
+    if name is not None:
+        return skills.named_family(name)
     return skills.family(label, frozenset(header.tokenizer.tokens))
 
 

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from codeweft.errors import EngineFailed, InvalidRequest
-from codeweft.models.embedded import EmbeddedState, LoadedFile
+from codeweft.models.loaded import EngineState, LoadedFile
 from codeweft.models.plan import EngineOptions, embedding_parameters
 from codeweft.models.skills import family
 from codeweft.models.tokens import PromptTokens
@@ -67,21 +67,11 @@ class EmbeddedEmbedder:
         return self._info
 
     @property
-    def state(self) -> EmbeddedState:
+    def state(self) -> EngineState:
         if self._file is None:
-            return EmbeddedState("failed", self._defect.message if self._defect else "", self._path)
-        engine, turns = self._file.engine.state, self._file.turns
-        return EmbeddedState(
-            engine.status,
-            engine.reason,
-            self._path,
-            self._file.plan.context,
-            turns.slots,
-            turns.busy,
-            turns.waiting,
-            engine.memory_mb,
-            engine.restarts,
-        )
+            reason = self._defect.message if self._defect else ""
+            return EngineState(self._info.name, "failed", reason, self._path)
+        return self._file.state
 
     async def start(self) -> None:
         """Load the model now. Raises `EngineFailed`."""

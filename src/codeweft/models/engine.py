@@ -57,7 +57,7 @@ _SIGNALS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class EngineState:
+class ProcessState:
     """Where the process stands; `reason` says why it failed or restarts."""
 
     status: Status
@@ -105,7 +105,7 @@ class Engine:
         self._parameters = dict(parameters)
         self._python = python or sys.executable
         self._start_timeout = start_timeout
-        self._state = EngineState("stopped")
+        self._state = ProcessState("stopped")
         self._failed_at = 0.0
         self._crash = ""
         self._crashed_at = -LOSS_KNOWN_FOR
@@ -119,7 +119,7 @@ class Engine:
         self._key = ""
 
     @property
-    def state(self) -> EngineState:
+    def state(self) -> ProcessState:
         state = self._state
         if state.pid is None:
             return state
@@ -200,7 +200,7 @@ class Engine:
                     self._fail(f"it crashed {crashes} times in a row; the last time, {reason}")
                     return
                 self._up = None
-                self._state = EngineState("restarting", reason, restarts=self._state.restarts + 1)
+                self._state = ProcessState("restarting", reason, restarts=self._state.restarts + 1)
                 self._down.set()
                 await asyncio.sleep(back_off(crashes))
 
@@ -249,7 +249,7 @@ class Engine:
             return answer.get("error", "") if code == 0 else _load_failure(answer, code, list(self._tail))
         self._url = answer["url"]
         self._down.clear()
-        self._state = EngineState("ready", pid=child.pid, restarts=self._state.restarts)
+        self._state = ProcessState("ready", pid=child.pid, restarts=self._state.restarts)
         self._awaited().set_result(None)
         return None
 
@@ -293,7 +293,7 @@ class Engine:
         return self._up
 
     def _set(self, status: Status, reason: str = "") -> None:
-        self._state = EngineState(status, reason, restarts=self._state.restarts)
+        self._state = ProcessState(status, reason, restarts=self._state.restarts)
 
     def _fail(self, reason: str) -> None:
         self._set("failed", reason)

@@ -30,16 +30,19 @@ SPECULATION_SHORTEST: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
-    """How to run a GGUF file. `context` is tokens of one request; `python` an interpreter that has xllamacpp."""
+    """How to run a GGUF file. `context` is tokens of one request, `parallel` requests served at once.
+
+    `python` is an interpreter that has xllamacpp (None: this one); `gpu_layers=None` lets the engine choose.
+    """
 
     python: str | None = None
     threads: int | None = None
-    slots: int = 4
+    parallel: int = 4
     queue: int = 64
     context: int = 8192
     cache_mb: int = 512
     idle_seconds: int = 0
-    gpu_layers: int = -1
+    gpu_layers: int | None = None
     default_max_tokens: int = 1024
     start_timeout: float = 600
 
@@ -68,7 +71,8 @@ class EnginePlan:
 
 def this_machine(options: EngineOptions) -> Machine:
     """Cores and memory here. A GPU is assumed where the engine's build can have one (own interpreter, macOS)."""
-    gpu = options.gpu_layers != 0 and (options.python is not None or sys.platform == "darwin")
+    other_build = options.python is not None and options.python != sys.executable
+    gpu = options.gpu_layers != 0 and (other_build or sys.platform == "darwin")
     cores = psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
     return Machine(cores=cores, memory=psutil.virtual_memory().available, gpu=gpu)
 
@@ -85,7 +89,7 @@ def plan(header: GgufHeader, options: EngineOptions, machine: Machine) -> Engine
     floor = min(CONTEXT_FLOOR, wanted)
     budget = machine.memory * MEMORY_SHARE - header.size * WEIGHTS_FACTOR
     tokens = max(0, int(budget // max(1, header.kv_bytes_per_token)))
-    slots = max(1, min(options.slots, tokens // floor))
+    slots = max(1, min(options.parallel, tokens // floor))
     # Rounded down, because llama.cpp rounds up.
     context = min(wanted, max(floor, tokens // slots)) // CONTEXT_STEP * CONTEXT_STEP
     batch = max(GPU_BATCH if machine.gpu else CPU_BATCH, slots)
@@ -136,6 +140,6 @@ def _common(header: GgufHeader, options: EngineOptions, sized: EnginePlan) -> di
         "kv_unified": False,
         "cpuparams.n_threads": sized.threads,
         "cpuparams_batch.n_threads": sized.threads,
-        "n_gpu_layers": options.gpu_layers,
+        "n_gpu_layers": -1 if options.gpu_layers is None else options.gpu_layers,
         "sleep_idle_seconds": options.idle_seconds or -1,
     }

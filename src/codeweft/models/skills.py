@@ -88,6 +88,13 @@ class Family:
         fields = {"prefix": infill.prefix, "suffix": infill.suffix}
         return [*self._neighbours(infill.neighbours), *_lay_out(layout, fields)]
 
+    def defused(self, text: str) -> str:
+        """`text` with this family's special tokens broken by a zero-width space, for endpoints that parse them."""
+        tokens = {token.strip() for token in (*self.special_tokens, *self.stop)}
+        for token in tokens:
+            text = text.replace(token, token[0] + "\u200b" + token[1:])
+        return text
+
     def _order(self, infill: Infill) -> Layout:
         suffix_first = self.trained_suffix_first if infill.suffix_first is None else infill.suffix_first
         first, second = self.prefix_first, self.suffix_first
