@@ -164,7 +164,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--encoder", type=Path, help="an encoder file; default the bundled one")
     parser.add_argument("--held-out", type=Path, help="pairs of held-out packages, as pairs.py writes them")
-    parser.add_argument("--shared", type=Path, default=Path(os.environ.get("CODEWEFT_SHARED_DATA", "../shared/data")))
+    parser.add_argument(
+        "--shared", type=Path, default=Path(os.environ.get("CODEWEFT_SHARED_DATA", "../shared/data"))
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     args = parser.parse_args()
     encoder = StaticEncoder.load(args.encoder)

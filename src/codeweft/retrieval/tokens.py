@@ -53,10 +53,16 @@ def words(text: str) -> list[str]:
     parsehttpheader); a Hangul word gives its stem without particles and the stem's syllable pairs; other CJK
     runs give their character pairs; numbers stay.
     """
+    return list(chain.from_iterable(map(terms_of_run, runs(text))))
+
+
+def runs(text: str) -> list[str]:
+    """The unbroken runs of letters, digits and underscores in a text, before they are split into terms."""
     if not text.isascii():
         # Composes decomposed Hangul (macOS file names) and folds full-width letters.
         text = unicodedata.normalize("NFKC", text)
-    return list(chain.from_iterable(map(terms_of_run, _RUN.findall(text))))
+    found: list[str] = _RUN.findall(text)
+    return found
 
 
 @lru_cache(maxsize=1 << 16)
@@ -105,10 +111,7 @@ def query_terms(text: str) -> list[str]:
     The Hangul terms stay in, so Korean comments are found as well. A question of nothing but question words keeps
     them all.
     """
-    if not text.isascii():
-        text = unicodedata.normalize("NFKC", text)
-    runs = _RUN.findall(text)
-    terms = list(chain.from_iterable(map(_query_terms_of_run, runs)))
+    terms = list(chain.from_iterable(map(_query_terms_of_run, runs(text))))
     return [term for term in terms if term not in _QUESTION_WORDS] or terms
 
 
