@@ -17,13 +17,13 @@ from codeweft.config import ModelSettings, Settings
 from codeweft.errors import NotFound
 from codeweft.flows import Flow, FlowSpec, Services, library
 from codeweft.jobs import Jobs
-from codeweft.models.bundled import NOTE, STARTER, bundled
-from codeweft.models.embedded import EmbeddedModel, EmbeddedState
+from codeweft.models.embedded import EmbeddedModel
 from codeweft.models.embedder import EmbeddedEmbedder
 from codeweft.models.hub import installed
+from codeweft.models.loaded import EngineState
 from codeweft.models.openai_compatible import OpenAICompatible, OpenAIEmbedder
 from codeweft.models.plan import EngineOptions
-from codeweft.models.skills import named_family
+from codeweft.models.starter import NOTE, STARTER, bundled
 from codeweft.retrieval.catalogue import Indexes, IndexRetriever
 from codeweft.retrieval.encode import StaticEncoder
 from codeweft.types import Embedder, Embeddings, Encoder, Model, ModelInfo, Usage
@@ -201,9 +201,13 @@ class Runtime:
             )
         return found
 
-    def engines(self) -> list[EmbeddedState]:
+    def engines(self) -> list[EngineState]:
         """The embedded engines and how they are."""
         return [model.state for model in self._models.values() if isinstance(model, EmbeddedModel)]
+
+    async def announce(self, url: str) -> None:
+        """Let commands of this user find and use the server at `url` while it runs."""
+        announce(Server(url, os.getpid(), self.accounts.pass_for(await self.accounts.admin())))
 
     async def start(self) -> None:
         """Load the default model, so that the first answer does not wait for it. Raises `EngineFailed`."""
@@ -231,18 +235,15 @@ class Runtime:
             if found.name not in self._models:
                 self._models[found.name] = EmbeddedModel(found.name, found.path, options=self._options())
         if STARTER not in self._models:
-            self._models[STARTER] = EmbeddedModel(
-                STARTER, bundled(), options=self._options(), note=NOTE
-            )
+            self._models[STARTER] = EmbeddedModel(STARTER, bundled(), options=self._options(), note=NOTE)
         for model in self._models.values():
             stack.push_async_callback(model.close)
 
     def _model_of(self, name: str, entry: ModelSettings) -> EmbeddedModel | OpenAICompatible:
         skills = frozenset(entry.skills) if entry.skills else None
-        family = named_family(entry.family) if entry.family else None
         if entry.path is not None:
             return EmbeddedModel(
-                name, entry.path, options=self._options(entry), family=family, skills=skills
+                name, entry.path, options=self._options(entry), family=entry.family, skills=skills
             )
         assert entry.base_url is not None
         return OpenAICompatible(
@@ -250,7 +251,7 @@ class Runtime:
             entry.base_url,
             api_key=entry.api_key,
             model=entry.model or name,
-            family=family,
+            family=entry.family,
             skills=skills,
             context=entry.context,
             timeout=entry.timeout,
@@ -271,12 +272,12 @@ class Runtime:
         return EngineOptions(
             python=engine.python,
             threads=(entry and entry.threads) or engine.threads,
-            slots=(entry and entry.parallel) or engine.parallel,
+            parallel=(entry and entry.parallel) or engine.parallel,
             queue=engine.queue,
             context=(entry and entry.context) or engine.context,
             cache_mb=engine.cache_mb,
             idle_seconds=engine.idle_seconds,
-            gpu_layers=-1 if entry is None or entry.gpu_layers is None else entry.gpu_layers,
+            gpu_layers=entry.gpu_layers if entry else None,
             default_max_tokens=self.settings.limits.default_max_tokens,
         )
 
@@ -301,7 +302,8 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
         accounts = await stack.enter_async_context(open_accounts(settings))
         encoder = StaticEncoder.load()
         jobs = Jobs()
-        stack.push_async_callback(jobs.close)
+        stack.callback(jobs.close)
+        stack.callback(retract)
         runtime = Runtime(settings, accounts, jobs, open_indexes(settings, encoder), encoder)
         await runtime.open_models(stack)
         yield runtime

@@ -87,7 +87,9 @@ def bind(settings: ServerSettings) -> socket.socket:
         )[0]
     except OSError as error:
         raise InvalidRequest(
-            f"The host {settings.host!r} is not an address: {error.strerror}.", fix="Set server.host.", param="host"
+            f"The host {settings.host!r} is not an address: {error.strerror}.",
+            fix="Set server.host.",
+            param="host",
         ) from None
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -111,10 +113,14 @@ def _unbound(error: OSError, settings: ServerSettings) -> Exception:
         )
     if error.errno == errno.EACCES:
         return NotAllowed(
-            f"Port {settings.port} needs administrator's rights.", fix="Choose a port above 1023.", param="port"
+            f"Port {settings.port} needs administrator's rights.",
+            fix="Choose a port above 1023.",
+            param="port",
         )
     return InvalidRequest(
-        f"{settings.host} is not an address of this machine: {error.strerror}.", fix="Set server.host.", param="host"
+        f"{settings.host} is not an address of this machine: {error.strerror}.",
+        fix="Set server.host.",
+        param="host",
     )
 
 
