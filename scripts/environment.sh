@@ -19,7 +19,7 @@ echo "Installing the packages of $lock…"
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
 # uv installs the same locked files ten times faster; pip does where uv cannot be had.
 if { [ -x "$venv/bin/uv" ] || "$venv/bin/python" -m pip install --quiet uv 2>/dev/null; } &&
-  "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --require-hashes -r "$lock"; then
+  "$venv/bin/uv" pip install --quiet --compile-bytecode --python "$venv/bin/python" --require-hashes -r "$lock"; then
   :
 else
   "$venv/bin/python" -m pip install --quiet --require-hashes -r "$lock"

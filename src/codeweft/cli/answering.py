@@ -29,11 +29,13 @@ class Connection(Protocol):
 @asynccontextmanager
 async def answerer(settings: Settings) -> AsyncIterator[Connection]:
     """The running server of this state folder if there is one (its models are loaded already), else our own models."""
-    from codeweft.runtime import Remote, open_runtime, running
+    from codeweft.runtime.compose import Remote, open_runtime
+    from codeweft.runtime.running import running
 
     server = running()
     if server is not None:
-        yield Remote(server)
+        async with Remote(server) as remote:
+            yield remote
         return
     async with open_runtime(settings) as runtime:
         yield runtime.local()

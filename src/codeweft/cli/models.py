@@ -28,7 +28,7 @@ def models(context: typer.Context) -> None:
 @app.command("list")
 def list_(as_json: JsonOption = False, config: ConfigOption = None) -> None:
     """List apps and models that can be asked now."""
-    from codeweft.runtime import open_runtime
+    from codeweft.runtime.compose import open_runtime
 
     async def work() -> list[dict[str, Any]]:
         async with open_runtime(settings(config)) as runtime:
@@ -128,7 +128,7 @@ def pull(
     """Fetch a model, or import a local GGUF file. An interrupted download goes on where it stopped."""
     from codeweft.models.hub import PullProgress
     from codeweft.models.hub import pull as fetch
-    from codeweft.runtime import models_folder
+    from codeweft.runtime.state import models_folder
 
     with progress(as_json) as report:
 
@@ -158,7 +158,7 @@ def pull(
 def rm(name: Annotated[str, typer.Argument(help="Name of the installed model.")]) -> None:
     """Delete a fetched model."""
     from codeweft.models.hub import remove
-    from codeweft.runtime import models_folder
+    from codeweft.runtime.state import models_folder
 
     remove(name, models_folder())
     note(f"The model {name} is deleted.")

@@ -38,6 +38,6 @@ def settings(config: Path | None) -> Settings:
 
 def indexes(config: Path | None) -> Indexes:
     """The indexes of the state folder, without starting anything else."""
-    from codeweft.runtime import open_indexes
+    from codeweft.runtime.state import open_indexes
 
     return open_indexes(settings(config))

@@ -47,12 +47,13 @@ def serve(
 def signin(config: ConfigOption = None) -> None:
     """Print a new one-time sign-in link for the web page."""
     from codeweft.config import load
-    from codeweft.runtime import open_accounts, running
+    from codeweft.runtime.running import running
+    from codeweft.runtime.state import open_accounts
 
     settings = load(config)
 
     async def work() -> str:
-        async with open_accounts(settings) as accounts:
+        async with open_accounts() as accounts:
             return await accounts.signin_link()
 
     token = asyncio.run(work())

@@ -12,7 +12,7 @@ from codeweft.config import Settings
 from codeweft.errors import CodeweftError
 
 if TYPE_CHECKING:
-    from codeweft.runtime import Runtime
+    from codeweft.runtime.compose import Runtime
 
 INDEXING_SECONDS = 60
 """A code base that takes longer to read is announced as ready while the reading goes on."""
@@ -21,7 +21,7 @@ POLL_SECONDS = 0.1
 
 def run(settings: Settings, sources: tuple[str, ...]) -> None:
     """Serve until Ctrl-C. `sources` are indexed first."""
-    from codeweft.runtime import open_runtime
+    from codeweft.runtime.compose import open_runtime
     from codeweft.server.run import serve
 
     logging.basicConfig(

@@ -1,17 +1,11 @@
-"""Opens settings into models, apps, indexes, accounts and jobs. The only place where the parts are put together."""
+"""Every part that settings describe, opened and tied together."""
 
 from __future__ import annotations
 
-import json
 import os
-import socket
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from urllib.parse import urlsplit
+from contextlib import AsyncExitStack, asynccontextmanager
 
-from codeweft import config
 from codeweft.accounts import Accounts
 from codeweft.config import ModelSettings, Settings
 from codeweft.errors import NotFound
@@ -26,100 +20,12 @@ from codeweft.models.plan import EngineOptions
 from codeweft.models.starter import NOTE, STARTER, bundled
 from codeweft.retrieval.catalogue import Indexes, IndexRetriever
 from codeweft.retrieval.encode import StaticEncoder
-from codeweft.types import Embedder, Embeddings, Encoder, Model, ModelInfo, Usage
+from codeweft.runtime.running import Server, announce, retract
+from codeweft.runtime.state import models_folder, open_accounts, open_indexes
+from codeweft.types import Embedder, Embeddings, Model, ModelInfo, Usage
 
 DEFAULT_APP = "codegen"
 ENCODER = "codeweft-encoder"
-
-
-# ── the state folder ─────────────────────────────────────────────────────────────────────────────────────────
-
-
-def models_folder() -> Path:
-    """Where pulled models lie."""
-    return config.home() / "models"
-
-
-def open_indexes(settings: Settings, encoder: Encoder | None = None) -> Indexes:
-    """The indexes of the state folder; needs no model and no server."""
-    chosen = settings.index
-    return Indexes(
-        config.home() / "indexes",
-        encoder or StaticEncoder.load(),
-        max_file_mb=chosen.max_file_mb,
-        exclude=tuple(chosen.exclude),
-        workers=chosen.workers,
-        default=chosen.default,
-    )
-
-
-@asynccontextmanager
-async def open_accounts(settings: Settings) -> AsyncIterator[Accounts]:
-    """The accounts of the state folder."""
-    async with await Accounts.open(config.home() / "codeweft.db") as accounts:
-        yield accounts
-
-
-# ── a running server ─────────────────────────────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True)
-class Server:
-    """A server that runs on this state folder; `key` lets commands of the same user in."""
-
-    url: str
-    pid: int
-    key: str
-
-
-def _announcement() -> Path:
-    return config.home() / "server.json"
-
-
-def announce(server: Server) -> None:
-    """Leave word of a running server for commands of the same user (mode 0600)."""
-    path = _announcement()
-    path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        json.dump(asdict(server), file)
-
-
-def retract() -> None:
-    """Take the word back, if it is ours."""
-    with suppress(OSError, ValueError, TypeError):
-        if Server(**json.loads(_announcement().read_text())).pid == os.getpid():
-            _announcement().unlink()
-
-
-def running() -> Server | None:
-    """The server of this state folder that answers now, if any."""
-    try:
-        server = Server(**json.loads(_announcement().read_text()))
-        address = urlsplit(server.url)
-        with socket.create_connection((address.hostname or "127.0.0.1", address.port or 80), timeout=1):
-            os.kill(server.pid, 0)
-    except (OSError, ValueError, TypeError):
-        return None
-    return server
-
-
-class Remote:
-    """The models of a running server, over its own OpenAI protocol."""
-
-    def __init__(self, server: Server) -> None:
-        self._server = server
-
-    def model(self, name: str | None) -> Model:
-        asked = name or DEFAULT_APP
-        return OpenAICompatible(
-            asked, f"{self._server.url}/v1", api_key=self._server.key, model=asked, codeweft=True
-        )
-
-    async def infos(self) -> Sequence[ModelInfo]:
-        return await OpenAICompatible.list_models(f"{self._server.url}/v1", self._server.key)
-
-
-# ── the parts, put together ──────────────────────────────────────────────────────────────────────────────────
 
 
 class LocalEmbedder:
@@ -282,6 +188,31 @@ class Runtime:
         )
 
 
+class Remote:
+    """The models of a running server, over its own OpenAI protocol. Use as `async with`."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Remote:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    def model(self, name: str | None) -> Model:
+        asked = name or DEFAULT_APP
+        model = OpenAICompatible(
+            asked, f"{self._server.url}/v1", api_key=self._server.key, model=asked, codeweft=True
+        )
+        self._stack.push_async_callback(model.close)
+        return model
+
+    async def infos(self) -> Sequence[ModelInfo]:
+        return await OpenAICompatible.list_models(f"{self._server.url}/v1", self._server.key)
+
+
 class Local:
     """The models of this process, as the command line asks for them."""
 
@@ -299,7 +230,7 @@ class Local:
 async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
     """Open everything that `settings` describe; leaving the block stops the engines and closes the rest."""
     async with AsyncExitStack() as stack:
-        accounts = await stack.enter_async_context(open_accounts(settings))
+        accounts = await stack.enter_async_context(open_accounts())
         encoder = StaticEncoder.load()
         jobs = Jobs()
         stack.callback(jobs.close)
