@@ -68,7 +68,7 @@ class OpenAICompatible:
         *,
         api_key: str | None = None,
         model: str,
-        family: str | None = None,
+        family: Family | str | None = None,
         skills: Skills | None = None,
         context: int | None = None,
         timeout: float = 120,
@@ -373,8 +373,10 @@ class _ModelList(msgspec.Struct, frozen=True):
 _STREAM: Final[dict[str, Any]] = {"stream": True, "stream_options": {"include_usage": True}}
 
 
-def _family(name: str | None, model: str) -> Family:
-    return skills.named_family(name) if name is not None else skills.family(model)
+def _family(given: Family | str | None, model: str) -> Family:
+    if given is None:
+        return skills.family(model)
+    return skills.named_family(given) if isinstance(given, str) else given
 
 
 def _skills(family: Family, model: str) -> Skills:
