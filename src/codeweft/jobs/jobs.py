@@ -15,7 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from typing import Literal
 
 from codeweft.errors import CodeweftError, NotFound
 
@@ -26,15 +26,14 @@ KEPT = 200
 """Finished jobs that are remembered."""
 
 
-class Progress(Protocol):
+@dataclass(frozen=True, slots=True)
+class Progress:
     """What work reports: `done` of `total` in this phase; total 0 means that it is not known yet."""
 
-    @property
-    def phase(self) -> str: ...
-    @property
-    def done(self) -> int: ...
-    @property
-    def total(self) -> int: ...
+    phase: str
+    done: int
+    total: int
+    message: str = ""
 
 
 Report = Callable[[Progress], None]
@@ -214,7 +213,6 @@ class Jobs:
         eta = None
         if 0 < progress.done <= progress.total:
             eta = (now - task.phase_started) / progress.done * (progress.total - progress.done)
-        message = str(getattr(progress, "message", ""))
         with self._lock:
             task.job = replace(
                 task.job,
@@ -222,7 +220,7 @@ class Jobs:
                 done=progress.done,
                 total=progress.total,
                 eta_s=eta,
-                message=message,
+                message=progress.message,
             )
 
     def _finish(self, task: _Task, job: Job) -> None:

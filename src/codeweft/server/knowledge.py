@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from concurrent.futures import wait
+from contextlib import suppress
 from pathlib import PurePosixPath
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, File, Query, UploadFile
 
-from codeweft.errors import InvalidRequest
-from codeweft.jobs import Job
+from codeweft.errors import InvalidRequest, NotFound
+from codeweft.jobs import Job, Progress, Report
 from codeweft.server.emit import clean
 from codeweft.server.ports import Index, Runtime
 from codeweft.server.views import (
@@ -34,14 +36,25 @@ DELETE_SECONDS = 10
 
 def start_update(runtime: Runtime, index: Index) -> Job:
     """Bring an index up to date in the background."""
-    return runtime.jobs.submit(INDEXING, index.name, lambda report: index.update(report))
+
+    def work(report: Report) -> None:
+        index.update(lambda step: report(Progress(step.stage, step.done, step.total, step.detail)))
+
+    return runtime.jobs.submit(INDEXING, index.name, work)
 
 
 def resume_updates(runtime: Runtime) -> None:
     """Go on with the indexes that an earlier process left unfinished."""
-    for status in runtime.indexes.statuses():
-        if status.state in ("indexing", "incomplete"):
-            start_update(runtime, runtime.indexes.get(status.name))
+    for index in every(runtime):
+        if index.status().state in ("indexing", "incomplete"):
+            start_update(runtime, index)
+
+
+def every(runtime: Runtime) -> Iterator[Index]:
+    """All indexes; one that another process deletes meanwhile is passed over."""
+    for name in runtime.indexes.names():
+        with suppress(NotFound):
+            yield runtime.indexes.get(name)
 
 
 def delete_index(runtime: Runtime, name: str) -> None:
@@ -52,8 +65,8 @@ def delete_index(runtime: Runtime, name: str) -> None:
     runtime.indexes.delete(name)
 
 
-def view(runtime: Runtime, status: Any) -> IndexView:
-    return IndexView.of(status, runtime.jobs.of(status.name), runtime.settings.index.default)
+def view(runtime: Runtime, index: Index) -> IndexView:
+    return IndexView.of(index, runtime.jobs.of(index.name), runtime.settings.index.default)
 
 
 async def read_uploads(files: list[UploadFile]) -> dict[str, bytes]:
@@ -81,18 +94,18 @@ def knowledge_routes(runtime: Runtime) -> APIRouter:
 
     @routes.get("/indexes")
     def list_indexes() -> list[IndexView]:
-        return [view(runtime, status) for status in indexes.statuses()]
+        return [view(runtime, index) for index in every(runtime)]
 
     @routes.post("/indexes", status_code=202)
     def add_index(body: NewIndexBody) -> IndexView:
         """Index a folder or a git repository, in the background."""
         index = indexes.add(body.source, body.name)
         start_update(runtime, index)
-        return view(runtime, index.status())
+        return view(runtime, index)
 
     @routes.get("/indexes/{name}")
     def get_index(name: Name) -> IndexView:
-        return view(runtime, indexes.get(name).status())
+        return view(runtime, indexes.get(name))
 
     @routes.delete("/indexes/{name}", status_code=204)
     def remove_index(name: Name) -> None:
@@ -104,7 +117,7 @@ def knowledge_routes(runtime: Runtime) -> APIRouter:
         """Look for changes in the source, in the background."""
         index = indexes.get(name)
         start_update(runtime, index)
-        return view(runtime, index.status())
+        return view(runtime, index)
 
     @routes.post("/indexes/{name}/files", status_code=202)
     async def upload_files(name: Name, files: Annotated[list[UploadFile], File()]) -> IndexView:
@@ -116,7 +129,7 @@ def knowledge_routes(runtime: Runtime) -> APIRouter:
             for path, data in uploads.items():
                 index.put(path, data)
             start_update(runtime, index)
-            return view(runtime, index.status())
+            return view(runtime, index)
 
         return await asyncio.to_thread(put)
 
@@ -150,15 +163,16 @@ def knowledge_routes(runtime: Runtime) -> APIRouter:
         if end < start:
             raise InvalidRequest(f"`end` ({end}) is before `start` ({start}).", param="end")
         index = indexes.get(name)
+        text = index.lines(path, start, end)
+        file = next(file for file in index.files() if file.path == path)
         status = index.status()
-        lines = index.lines(path, start, end)
         return SourceView(
-            path=clean(lines.path),
-            language=lines.language,
-            start_line=lines.start_line,
-            end_line=lines.end_line,
-            total_lines=lines.total_lines,
-            text=clean(lines.text),
+            path=clean(path),
+            language=file.language,
+            start_line=min(start, file.lines),
+            end_line=min(end, file.lines),
+            total_lines=file.lines,
+            text=clean(text),
             repository=clean(status.repository),
             commit=status.commit,
         )

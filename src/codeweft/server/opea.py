@@ -18,7 +18,7 @@ from codeweft import __version__
 from codeweft.errors import InvalidRequest, NotFound
 from codeweft.server import fields, links, wire
 from codeweft.server.emit import dumps
-from codeweft.server.knowledge import delete_index, read_uploads, start_update, upload_path
+from codeweft.server.knowledge import delete_index, every, read_uploads, start_update, upload_path
 from codeweft.server.openai import answer_chat, json
 from codeweft.server.ports import Index
 from codeweft.server.service import Service, check_best_of
@@ -201,9 +201,9 @@ class Opea:
             delete_index(self._runtime, name)
             return
         # Folders and repositories were not put here by this protocol, so its "all" does not mean them.
-        for status in self._indexes.statuses():
-            if status.kind == "uploads":
-                delete_index(self._runtime, status.name)
+        for index in every(self._runtime):
+            if index.source.kind == "uploads":
+                delete_index(self._runtime, index.name)
 
     async def indices(self, http: HTTPRequest) -> Response:
         return json(dumps(await asyncio.to_thread(self._indexes.names)))

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import ipaddress
 import logging
 import socket
+import threading
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
 import uvicorn
 
 from codeweft.config import ServerSettings, Settings
-from codeweft.errors import Conflict, InvalidRequest, NotAllowed
+from codeweft.errors import CodeweftError, Conflict, InvalidRequest, NotAllowed
 from codeweft.server.app import Application, create_app
 from codeweft.server.knowledge import resume_updates
 from codeweft.server.ports import Runtime
@@ -40,7 +42,7 @@ class _Server(uvicorn.Server):
 
 
 async def serve(runtime_factory: RuntimeFactory, settings: Settings, on_ready: OnReady) -> None:
-    """Serve until SIGINT or SIGTERM.
+    """Serve until SIGINT, SIGTERM or cancellation.
 
     `on_ready(address, runtime)` is called once requests are answered. Raises `Conflict` when the port is in use,
     `NotAllowed` when it may not be bound, `InvalidRequest` for an address that is not this machine's.
@@ -63,13 +65,21 @@ async def serve(runtime_factory: RuntimeFactory, settings: Settings, on_ready: O
             )
             server = _Server(config, application)
             application.on_started = lambda: _started(listening, settings, runtime, on_ready)
-            await server.serve(sockets=[listening])
+            serving = asyncio.create_task(server.serve(sockets=[listening]))
+            try:
+                await asyncio.shield(serving)
+            except asyncio.CancelledError:
+                # Whoever embeds the server stops it by cancelling: as gracefully as a signal does.
+                server.should_exit = True
+                await serving
+                raise
     finally:
         listening.close()
 
 
 def _started(listening: socket.socket, settings: Settings, runtime: Runtime, on_ready: OnReady) -> None:
-    resume_updates(runtime)
+    # Looking through the indexes reads files; the first requests need not wait for it.
+    threading.Thread(target=_resume, args=(runtime,), name="resume", daemon=True).start()
     if not is_loopback(settings.server.host):
         log.warning(
             "Listening on %s: other machines can reach this server. Everything needs signing in, but nothing is "
@@ -77,6 +87,13 @@ def _started(listening: socket.socket, settings: Settings, runtime: Runtime, on_
             settings.server.host,
         )
     on_ready(settings.server.public_url or address(listening), runtime)
+
+
+def _resume(runtime: Runtime) -> None:
+    try:
+        resume_updates(runtime)
+    except CodeweftError as error:
+        log.warning("Unfinished indexes were not resumed: %s", error)
 
 
 def bind(settings: ServerSettings) -> socket.socket:

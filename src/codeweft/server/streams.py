@@ -89,7 +89,6 @@ class EventStream(Response):
     ) -> None:
         self.status_code = 200
         self.background = None
-        self.body = b""
         self._chunks = chunks
         self._streams = streams
         self._last_word = last_word

@@ -12,7 +12,7 @@ from codeweft.accounts import Conversation, Key, Turn
 from codeweft.errors import CodeweftError
 from codeweft.jobs import Job
 from codeweft.server.emit import clean
-from codeweft.server.ports import EngineState
+from codeweft.server.ports import EngineState, Index, IndexedFile
 from codeweft.types import ModelInfo, SearchResult, Usage
 
 SHOWN_FILES = 200
@@ -217,17 +217,18 @@ class IndexView(View):
     failed_count: int
     skipped_count: int
     updated_at: str | None
+    error: str
     job: JobView | None
     default: bool
 
     @classmethod
-    def of(cls, status: Any, job: Job | None, default: str | None) -> IndexView:
-        """`status` is an IndexStatus of retrieval."""
+    def of(cls, index: Index, job: Job | None, default: str | None) -> IndexView:
+        status = index.status()
         running = job is not None and not job.finished
         return cls(
             name=status.name,
             source=clean(status.source),
-            kind=status.kind,
+            kind=index.source.kind,
             repository=clean(status.repository),
             commit=status.commit,
             state="indexing" if running else status.state,
@@ -241,6 +242,7 @@ class IndexView(View):
             failed_count=len(status.failed),
             skipped_count=len(status.skipped),
             updated_at=None if not status.updated_at else iso(status.updated_at),
+            error=clean(status.error),
             job=None if job is None else JobView.of(job),
             default=status.name == default,
         )
@@ -260,15 +262,14 @@ class FileView(View):
     reason: str
 
     @classmethod
-    def of(cls, file: Any) -> FileView:
-        """`file` is an entry of an index's file list."""
+    def of(cls, file: IndexedFile) -> FileView:
         return cls(
             path=clean(file.path),
-            language=file.language or "",
+            language=file.language,
             chunks=file.chunks,
             lines=file.lines,
             status=file.status,
-            reason=clean(file.reason or ""),
+            reason=clean(file.reason),
         )
 
 

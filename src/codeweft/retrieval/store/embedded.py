@@ -121,8 +121,13 @@ class Row:
     signature: str
     docstring: str
     digest: int
-    defines: tuple[str, ...]
+    defined: str
     text: str = ""
+
+    @property
+    def defines(self) -> tuple[str, ...]:
+        """Further names the chunk defines."""
+        return tuple(self.defined.split("\n")) if self.defined else ()
 
 
 @contextmanager
@@ -464,5 +469,4 @@ def _select(text: bool) -> str:
 
 
 def _row(values: tuple[Any, ...]) -> Row:
-    *head, defines, text = values
-    return Row(*head, tuple(defines.split("\n")) if defines else (), text)
+    return Row(*values)
