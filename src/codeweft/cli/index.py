@@ -118,7 +118,7 @@ def _update(index: Index, wait: bool, as_json: bool, config: Path | None) -> Non
             )
         return
     with progress(as_json) as report:
-        found = index.update(lambda step: report(step.phase, step.done, step.total))
+        found = index.update(lambda step: report(step.stage, step.done, step.total or None))
     if as_json:
         print_json(record(found))
     else:

@@ -53,10 +53,10 @@ SYMBOL_CANDIDATES: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far an update is. `phase` is fetching, reading or done; counts are files (percent while fetching)."""
+    """How far an update is. `stage` is fetching, reading or done; counts are files (percent while fetching)."""
 
     index: str
-    phase: str
+    stage: str
     done: int
     total: int
     detail: str = ""
