@@ -28,7 +28,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def environment(home: Path, **more: str) -> dict[str, str]:
     """A clean environment: our state folder, and nobody's key."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("CODEWEFT_")}
+    dropped = ("CODEWEFT_", "PYTHONDONTWRITEBYTECODE")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
     return {**kept, "CODEWEFT_HOME": str(home), "PYTHONUNBUFFERED": "1", "NO_COLOR": "1", **more}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from codeweft.cli.render import err, note, progress
@@ -35,7 +36,9 @@ def run(settings: Settings, sources: tuple[str, ...]) -> None:
         task.add_done_callback(starting.discard)
 
     note("Starting Codeweft… (Ctrl-C stops it)")
-    asyncio.run(serve(open_runtime, settings, listening))
+    # uvicorn has stopped everything when it hands the interrupt on.
+    with suppress(KeyboardInterrupt):
+        asyncio.run(serve(open_runtime, settings, listening))
     note("Stopped.")
 
 
