@@ -27,11 +27,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("serve")(serve.serve)
-app.command("signin")(serve.signin)
-app.command("ask")(ask.ask)
-app.command("chat")(ask.chat)
-app.command("search")(search.search)
+app.command("serve", epilog=serve.EXAMPLES)(serve.serve)
+app.command("signin", epilog="Example: `codeweft signin`")(serve.signin)
+app.command("ask", epilog=ask.ASK_EXAMPLES)(ask.ask)
+app.command("chat", epilog=ask.CHAT_EXAMPLES)(ask.chat)
+app.command("search", epilog=search.EXAMPLES)(search.search)
 app.add_typer(index.app, name="index")
 app.add_typer(models.app, name="models")
 app.add_typer(keys.app, name="keys")

@@ -27,10 +27,19 @@ ASK_EXAMPLES = """Examples:
 
 - `codeweft ask "How is the cache invalidated?" --index api --json`"""
 
+CHAT_EXAMPLES = """Examples:
+
+- `codeweft chat`
+
+- `codeweft chat --cap infilling --model starter` then code with `<FILL>` in it and a line `!!`
+
+- `codeweft chat --sys-instruct "Answer in Korean" --index api`"""
+
 END_OF_INPUT = "!!"
 """A line that sends a multi-line question (LMDeploy's terminator)."""
 COMMANDS = """\
-Write your question; a line with !! alone sends it (so does a single line that is not continued by \\).
+A question of one line is sent as it is. For more lines (and always with --cap), a line !! alone sends; \\ at the
+end of a line goes on.
 /new      forget the conversation        /model NAME   answer with another model or app
 /models   list models and apps           /index NAME   search another index (- for none)
 /refs     show or hide references        /exit         leave (also Ctrl-D)"""
@@ -152,7 +161,8 @@ class _Console:
 
         async with answerer(settings(config)) as connection:
             note(COMMANDS)
-            while (text := await asyncio.to_thread(_read_question)) is not None:
+            marked = self.capability is not Capability.chat
+            while (text := await asyncio.to_thread(_read_question, marked)) is not None:
                 if not text:
                     continue
                 try:
@@ -221,19 +231,22 @@ class _Console:
         return True
 
 
-def _read_question() -> str | None:
-    """Lines up to `!!`, or one line by itself; None at the end of input."""
+def _read_question(marked: bool) -> str | None:
+    """Lines up to `!!`; unless `marked`, on a terminal a single line is enough. None at the end of input."""
     lines: list[str] = []
+    terminal = sys.stdin.isatty()
     while True:
         try:
-            line = input("… " if lines else "» ") if sys.stdin.isatty() else input()
+            line = input(("… " if lines else "» ") if terminal else "")
         except EOFError:
             return "\n".join(lines) if lines else None
         except KeyboardInterrupt:
             return None
         if line.strip() == END_OF_INPUT:
             return "\n".join(lines)
+        if terminal and not lines and line.startswith("/"):
+            return line
         continued = line.endswith("\\")
         lines.append(line[:-1] if continued else line)
-        if sys.stdin.isatty() and len(lines) == 1 and not continued and line.strip():
+        if terminal and not marked and not continued and len(lines) == 1 and line.strip():
             return line
