@@ -71,5 +71,5 @@ def test_a_wrong_file_is_refused_with_the_field_at_fault(tmp_path: Path, text: s
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InvalidRequest, match="nothing.yaml"):
+    with pytest.raises(InvalidRequest, match=r"nothing\.yaml"):
         load(tmp_path / "nothing.yaml")

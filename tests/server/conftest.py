@@ -35,7 +35,9 @@ from codeweft.types import (
     Vectors,
 )
 
-CHUNK = Chunk("shop", "cart.py", 3, 9, "python", "function", "total", "def total(): ...", "def total()", commit="abc")
+CHUNK = Chunk(
+    "shop", "cart.py", 3, 9, "python", "function", "total", "def total(): ...", "def total()", commit="abc"
+)
 RETRIEVED = Retrieved("total", (SearchResult(CHUNK, 0.75, {"name": 1.0}),), "shop")
 
 
@@ -143,7 +145,9 @@ def start(home: Path, models: dict[str, Any], settings: Settings | None = None) 
     @asynccontextmanager
     async def opened(settings: Settings) -> AsyncIterator[Composition]:
         async with await Accounts.open(home / "accounts.db") as accounts:
-            composition = Composition(settings, accounts, models, Indexes(home / "indexes", Hashed(), workers=0))
+            composition = Composition(
+                settings, accounts, models, Indexes(home / "indexes", Hashed(), workers=0)
+            )
             started["key"] = await accounts.create_key("tests")
             yield composition
             composition.jobs.close()

@@ -31,7 +31,7 @@ BAD: list[tuple[str, Any, int, str]] = [
     (CHAT, b'{"messages": [}', 400, "column 15"),
     (CHAT, b"[]", 400, "Expected"),
     (CHAT, b'{"model":"\xff"}', 400, "byte 10 is not UTF-8"),
-    (CHAT, b'\xff\xfe{\x00}\x00', 400, "byte 0 is not UTF-8"),
+    (CHAT, b"\xff\xfe{\x00}\x00", 400, "byte 0 is not UTF-8"),
     (CHAT, b'{"messages":[{"role":"user","content":"\\ud800"}]}', 400, "surrogate"),
     (CHAT, b'{"a":' + b"[" * 100_000, 400, "not valid JSON"),
     (CHAT, b'{"messages":[],"temperature":NaN}', 400, "not valid JSON"),
@@ -68,7 +68,12 @@ BAD: list[tuple[str, Any, int, str]] = [
     (CHAT, chat(response_format={"type": "json_schema"}), 400, "json_schema.schema"),
     (
         CHAT,
-        chat(response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "nonsense"}}}),
+        chat(
+            response_format={
+                "type": "json_schema",
+                "json_schema": {"name": "x", "schema": {"type": "nonsense"}},
+            }
+        ),
         400,
         "not a JSON Schema",
     ),
@@ -118,7 +123,9 @@ def test_there_are_enough_cases() -> None:
 
 
 @pytest.mark.parametrize(("path", "body", "status", "message"), BAD)
-async def test_bad_input_is_refused_by_name(server: Server, path: str, body: Any, status: int, message: str) -> None:
+async def test_bad_input_is_refused_by_name(
+    server: Server, path: str, body: Any, status: int, message: str
+) -> None:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     async with server.client() as client, client.post(path, data=data) as response:
         text = await response.text()
@@ -212,7 +219,10 @@ async def test_bad_input_to_the_web_api_is_refused(
 ) -> None:
     data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
     headers = {"Content-Type": "application/json"}
-    async with server.client() as client, client.request(method, path, data=data, headers=headers) as response:
+    async with (
+        server.client() as client,
+        client.request(method, path, data=data, headers=headers) as response,
+    ):
         assert response.status == status, await response.text()
         assert set((await response.json())["error"]) == {"message", "fix", "code", "param"}
 
@@ -244,7 +254,8 @@ PATHS = st.sampled_from(
 )
 @given(
     path=PATHS,
-    body=st.binary(max_size=60) | st.dictionaries(FIELDS, ANYTHING, max_size=5).map(lambda b: json.dumps(b).encode()),
+    body=st.binary(max_size=60)
+    | st.dictionaries(FIELDS, ANYTHING, max_size=5).map(lambda b: json.dumps(b).encode()),
 )
 def test_no_body_makes_the_server_fail(server: Server, path: str, body: bytes) -> None:
     async def send() -> None:

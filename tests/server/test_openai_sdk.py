@@ -21,7 +21,10 @@ def test_a_chat_answer_carries_usage_references_and_the_note(client: openai.Open
     assert answer.choices[0].message.content == "Use `total` [1]."
     assert answer.choices[0].finish_reason == "stop"
     assert answer.usage is not None and answer.usage.total_tokens == 16
-    assert answer.usage.prompt_tokens_details is not None and answer.usage.prompt_tokens_details.cached_tokens == 2
+    assert (
+        answer.usage.prompt_tokens_details is not None
+        and answer.usage.prompt_tokens_details.cached_tokens == 2
+    )
     extra = answer.model_extra
     assert extra is not None
     assert extra["references"][0] == {
@@ -96,7 +99,11 @@ def test_several_choices_are_several_runs_with_their_own_seeds(client: openai.Op
         model="plain", messages=[{"role": "user", "content": "hi"}], n=3, seed=5
     )
     assert [choice.index for choice in answer.choices] == [0, 1, 2]
-    assert {request.sampling.seed for request in server.composition.models["plain"].requests[-3:]} == {5, 6, 7}
+    assert {request.sampling.seed for request in server.composition.models["plain"].requests[-3:]} == {
+        5,
+        6,
+        7,
+    }
     streamed = client.chat.completions.create(
         model="plain", messages=[{"role": "user", "content": "hi"}], n=2, stream=True
     )
