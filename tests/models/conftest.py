@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from codeweft.models.embedded import EmbeddedModel
 from codeweft.models.plan import EngineOptions
-from codeweft.types import Done, Event, Failed, Model, Request, TextDelta
+from codeweft.types import Done, Event, Failed, Model, Request, Sampling, TextDelta
 
 from .tiny_gguf import write_tiny_gguf
 
@@ -42,6 +42,13 @@ async def make_model() -> AsyncIterator[MakeModel]:
             return model
 
         yield make
+
+
+def endless(model: EmbeddedModel) -> Sampling:
+    """Sampling that goes on until the limit: the special tokens, which could end the answer, are ruled out."""
+    tokens = model._loaded().header.tokenizer
+    specials = {number: -1000.0 for number, token in enumerate(tokens.tokens) if token in tokens.control}
+    return Sampling(temperature=1.0, max_tokens=3000, seed=1, logit_bias=specials)
 
 
 async def events_of(model: Model, request: Request) -> list[Event]:

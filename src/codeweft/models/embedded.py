@@ -222,7 +222,7 @@ class EmbeddedModel:
             if line == b"[DONE]":
                 break
             chunk = wire.decode_chunk(line)
-            if chunk.error is not None:
+            if chunk.failed:
                 raise refusal(500, line)
             if chunk.prompt_progress is not None:
                 yield PromptProgress(chunk.prompt_progress.processed, chunk.prompt_progress.total)

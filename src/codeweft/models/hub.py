@@ -244,7 +244,6 @@ def _digest(path: Path, report: Report) -> str:
 def _check_digest(path: Path, wanted: str | None, report: Report) -> str:
     found = _digest(path, report)
     if wanted is not None and wanted.lower() != found:
-        path.unlink(missing_ok=True)
         raise UpstreamFailed(
             f"The file is damaged: its SHA-256 is {found[:16]}…, not {wanted[:16]}…. It was deleted.",
             fix="Pull again.",
@@ -294,6 +293,7 @@ class _Download:
         self._report = report
         self._sha256 = sha256
         self._token = token
+        self._announced: str | None = None
 
     async def run(self) -> str:
         """Download, check, and put in place. Returns the SHA-256."""
@@ -312,10 +312,11 @@ class _Download:
                     if failures >= (ATTEMPTS_TO_CONNECT if absent else ATTEMPTS):
                         raise self._unreachable(error) from None
                     await asyncio.sleep(min(8.0, 0.25 * 2.0**failures))
-        digest = await asyncio.to_thread(_check_digest, self._part, self._sha256, self._report)
         try:
+            wanted = self._sha256 or self._announced
+            digest = await asyncio.to_thread(_check_digest, self._part, wanted, self._report)
             await asyncio.to_thread(read_header, self._part)
-        except EngineFailed:
+        except (UpstreamFailed, EngineFailed):
             self._forget()
             raise
         self._part.replace(self._target)
@@ -346,8 +347,7 @@ class _Download:
             elif note is not None and etag != note.etag:
                 self._forget()
                 raise aiohttp.ClientPayloadError("the file changed at its source")
-            if self._sha256 is None and _SHA256.fullmatch(linked):
-                self._sha256 = linked
+            self._announced = linked if _SHA256.fullmatch(linked) else None
             total = None if response.content_length is None else have + response.content_length
             if total is not None:
                 _check_space(self._target.parent, total - have)
