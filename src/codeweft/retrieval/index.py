@@ -15,26 +15,24 @@ from pathlib import Path, PurePosixPath
 from typing import Final, Literal
 
 import numpy as np
-from pathspec import GitIgnoreSpec
 
 from codeweft.errors import CodeweftError, InvalidRequest, NotFound
 from codeweft.retrieval.lock import holder, updating
-from codeweft.retrieval.rank import FIELD_WEIGHTS, Candidate, Question, rank, read_question
+from codeweft.retrieval.rank import Candidate, Question, rank, read_question
 from codeweft.retrieval.read import ReadFile, encoded_text, read_file
+from codeweft.retrieval.search import Searcher
 from codeweft.retrieval.sources import Prepared, Source, upload_path
 from codeweft.retrieval.store.embedded import (
     FORMAT,
-    KINDS,
     EmbeddedStore,
     NewFile,
     Row,
     StoredFile,
     storage_errors,
 )
-from codeweft.retrieval.store.lexical import LexicalDocument, LexicalIndex
-from codeweft.retrieval.store.vectors import Ids, Mask, VectorTable, quantise
+from codeweft.retrieval.store.vectors import quantise
 from codeweft.retrieval.walk import FoundFile, walk
-from codeweft.types import Chunk, Encoder, Filters, Query, SearchResult, Vectors
+from codeweft.types import Chunk, Encoder, Filters, Query, SearchResult
 
 State = Literal["empty", "indexing", "ready", "incomplete", "failed"]
 
@@ -46,9 +44,6 @@ BATCH_SECONDS: Final = 2.0
 """A batch is committed after this long, however few files it holds."""
 RACY_NS: Final = 20_000_000
 """A file changed less than this before it was read may change again within one tick of its clock."""
-LEXICAL_CANDIDATES: Final = 100
-VECTOR_CANDIDATES: Final = 100
-SYMBOL_CANDIDATES: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +102,7 @@ class Index:
         self._encoder = encoder
         self._limits = limits or IndexLimits()
         self._store = EmbeddedStore(folder / "index.sqlite")
-        self._lexical: LexicalIndex | None = None
-        self._table = VectorTable.empty(encoder.dimensions)
-        self._generation = -1
-        self._refresh_lock = threading.Lock()
+        self._searcher = Searcher(folder, self._store, encoder)
 
     @classmethod
     def create(
@@ -154,7 +146,7 @@ class Index:
 
     def _update(self, report: Callable[[Progress], None], workers: int | None) -> None:
         self._discard_other_format()
-        self._sync_lexical()
+        self._searcher.sync_lexical()
         source = self.source
         ready = source.prepare(
             self.folder, lambda what, percent: report(Progress(self.name, "fetching", percent, 100, what))
@@ -229,7 +221,7 @@ class Index:
 
     def _commit(self, files: Sequence[NewFile], gone: Sequence[str]) -> None:
         generation, documents, replaced = self._store.write(files, gone)
-        self._write_lexical(documents, replaced, generation)
+        self._searcher.write_lexical(documents, replaced, generation)
 
     def _discard_other_format(self) -> None:
         """What another version or another encoder wrote cannot be compared with what this one would write."""
@@ -238,53 +230,6 @@ class Index:
         if any(settings.get(key) != value for key, value in here.items()):
             self._store.clear()
             self._store.set(**here)
-
-    # ── the lexical index follows SQLite ─────────────────────────────────────────────────────────────────────
-
-    def _open_lexical(self) -> LexicalIndex:
-        if self._lexical is None:
-            folder = self.folder / "lexical"
-            try:
-                self._lexical = LexicalIndex(folder)
-            except ValueError:
-                LexicalIndex.wipe(folder)
-                self._lexical = LexicalIndex(folder)
-        return self._lexical
-
-    def _write_lexical(
-        self, documents: Iterable[LexicalDocument], replaced: Iterable[int], generation: int
-    ) -> None:
-        self._open_lexical().write(documents, replaced, generation)
-
-    def _sync_lexical(self) -> None:
-        """Rebuild the lexical index when it is missing or behind. The caller holds the lock."""
-        lexical = self._open_lexical()
-        lexical.reload()
-        generation = self._store.generation()
-        if lexical.generation() != generation:
-            self._lexical = None
-            LexicalIndex.wipe(self.folder / "lexical")
-            self._write_lexical(self._store.documents(), (), generation)
-
-    def _refresh(self) -> tuple[VectorTable, LexicalIndex]:
-        """Vectors and lexical index as of the last commit of any process."""
-        generation = self._store.generation()
-        if generation == self._generation and self._lexical is not None:
-            return self._table, self._lexical
-        with self._refresh_lock:
-            if generation != self._generation:
-                dimensions = self._encoder.dimensions
-                self._generation, self._table = self._store.vector_changes(
-                    self._generation, self._table, dimensions
-                )
-            lexical = self._open_lexical()
-            lexical.reload()
-            if lexical.generation() < self._generation and holder(self.folder / "lock") is None:
-                # An updater died between the two commits; nobody else will repair it now.
-                with updating(self.folder / "lock", self.name):
-                    self._sync_lexical()
-                lexical = self._open_lexical()
-            return self._table, lexical
 
     # ── asking ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -302,68 +247,11 @@ class Index:
             return self._results(ranked)
 
     def candidates(self, question: Question, k: int, filters: Filters = Filters()) -> list[Candidate]:
-        """Chunks that may answer, with lexical and vector scores, before ranking."""
-        table, lexical = self._refresh()
-        allowed = self._allowed(table, filters)
-        wanted = max(LEXICAL_CANDIDATES, 5 * k)
-        ids, scores = self._lexical_hits(lexical, question, table, allowed, wanted)
-        vector = self._encode_query(question.text)
-        near_rows, _ = table.nearest(vector, max(VECTOR_CANDIDATES, 5 * k), allowed)
-        defining = table.rows_of(
-            np.array(sorted(self._store.defining(question.folded_symbols, SYMBOL_CANDIDATES)), np.int64)
-        )
-        if allowed is not None:
-            defining = defining[allowed[defining]]
-        bm25 = dict(zip(ids.tolist(), scores.tolist(), strict=True))
-        rows = np.unique(np.concatenate([table.rows_of(ids), near_rows, defining]))
-        if not len(rows):
+        """Chunks that may answer, with their scores, before ranking."""
+        names = (self.name, self._store.settings().get("repository", self.name))
+        if filters.repositories and not set(names) & set(filters.repositories):
             return []
-        cosine = dict(zip(table.ids[rows].tolist(), table.similarities(vector, rows).tolist(), strict=True))
-        return [
-            Candidate(row, bm25.get(row.id, 0.0), cosine.get(row.id, 0.0)) for row in self._store.rows(cosine)
-        ]
-
-    def _encode_query(self, text: str) -> Vectors:
-        encode = getattr(self._encoder, "encode_query", self._encoder.encode)
-        return encode([text])[0]  # type: ignore[no-any-return]
-
-    def _lexical_hits(
-        self, lexical: LexicalIndex, question: Question, table: VectorTable, allowed: Mask | None, wanted: int
-    ) -> tuple[Ids, Vectors]:
-        """BM25 hits that exist and pass the filters; asks for more until enough of them do."""
-        limit = wanted
-        while True:
-            ids, scores = lexical.search(question.terms, FIELD_WEIGHTS, limit)
-            rows = table.rows_of(ids)
-            if allowed is not None:
-                rows = rows[allowed[rows]]
-            keep = np.isin(ids, table.ids[rows])
-            if keep.sum() >= wanted or len(ids) < limit or allowed is None:
-                return ids[keep][:wanted], scores[keep][:wanted]
-            limit *= 8
-
-    def _allowed(self, table: VectorTable, filters: Filters) -> Mask | None:
-        if filters == Filters():
-            return None
-        mask = table.alive.copy()
-        if (
-            filters.repositories
-            and self.source.repository not in filters.repositories
-            and self.name not in filters.repositories
-        ):
-            mask[:] = False
-        if filters.kinds:
-            mask &= np.isin(table.kinds, [KINDS.index(kind) for kind in filters.kinds if kind in KINDS])
-        if filters.paths or filters.languages:
-            patterns = GitIgnoreSpec.from_lines(filters.paths or ("*",))
-            files = [
-                file.id
-                for file in self._store.files()
-                if (not filters.languages or file.language in filters.languages)
-                and patterns.match_file(file.path)
-            ]
-            mask &= np.isin(table.files, files)
-        return mask
+        return self._searcher.candidates(question, k, filters)
 
     def _results(self, ranked: Sequence[Candidate]) -> list[SearchResult]:
         settings = self._store.settings()
@@ -472,7 +360,7 @@ class Index:
         with storage_errors(self.folder), updating(self.folder / "lock", self.name):
             if self._store.file(path) is None:
                 raise self._unknown(path)
-            self._sync_lexical()
+            self._searcher.sync_lexical()
             if self.source.kind == "uploads":
                 (self.folder / "files" / self._uploaded(path)).unlink(missing_ok=True)
             self._commit((), [path])

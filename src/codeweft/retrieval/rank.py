@@ -9,11 +9,14 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
-from codeweft.retrieval.store.embedded import Row, fold
+from codeweft.retrieval.forms import akin
+from codeweft.retrieval.store.embedded import Row, fold, last_segment
 from codeweft.retrieval.tokens import query_terms, terms_of_run
 
 FIELD_WEIGHTS: Final = {"name": 2.0, "path": 1.0, "doc": 0.5, "body": 1.0}
 """Weights of the lexical fields: a name says most in the fewest words; the body repeats the documentation."""
+FILE_FIELDS: Final = {"body": 1.0, "path": 1.0}
+"""The fields whose terms count for the file as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,10 @@ class Priorities:
     """The chunk defines a symbol named in the question; it may be incidental."""
     definition_stem: float = 1.5
     """Factor on both when the file is named after the symbol: there is where it lives."""
+    other_case: float = 0.4
+    """Factor when only case or underscores differ: `into_response` for `IntoResponse`."""
+    inner_definition: float = 0.8
+    """Factor when the symbol is one of several things the chunk defines."""
     type_definition: float = 1.2
     """Factor on both for classes, interfaces and enums, against methods and constructors of the same name."""
     path: float = 1.0
@@ -40,6 +47,12 @@ class Priorities:
     """For the best chunk of the file that has the most and best candidates, others in proportion."""
     coherence_depth: int = 100
     """Candidates per file that count."""
+    depth: float = 0.2
+    """Times BM25 summed over the file's chunks."""
+    terms: float = 0.8
+    """Times the share of the question's terms that the file holds: one file often holds what no chunk does."""
+    near: float = 0.3
+    """Times the nearness of the file's nearest chunks."""
     same_file: float = 0.5
     """Factor per chunk of the same file already chosen: the tenth place is worth more to another file."""
     test: float = 0.3
@@ -60,7 +73,6 @@ _SYMBOL: Final = re.compile(
     r"|(?P<called>\b[A-Za-z_]\w+)(?=\(\))"
 )
 _BARE: Final = re.compile(r"[A-Za-z_$@][\w$]*[!?]?(?:\(\))?$")
-_QUALIFIED_SEPARATOR: Final = re.compile(r"::|->|[.\\#]")
 _TEST: Final = re.compile(
     r"(?:^|/)(?:tests?|__tests__|specs?|testing|testdata|fixtures?|__mocks__|mocks?)/"
     r"|(?:^|/)(?:test_[^/]*|conftest)\.\w+$|[._-](?:test|tests|spec|bench)\.\w+$|_(?:test|tests|spec|unittest)\.\w+$"
@@ -69,8 +81,11 @@ _TEST: Final = re.compile(
 _EXAMPLE: Final = re.compile(
     r"(?:^|/)(?:_?examples?|samples?|demos?|docs?_src|tutorials?|benchmarks?|bench|playground)/"
 )
-_LEGACY: Final = re.compile(r"(?:^|/)(?:_?compat|legacy|deprecated|archive|old|v[0-9])/")
-_REEXPORT: Final = re.compile(r"(?:^|/)(?:__init__\.py|package-info\.java|mod\.rs|index\.[jt]sx?|doc\.go)$")
+_LEGACY: Final = re.compile(r"(?:^|/)(?:_?compat|legacy|deprecated|archive|old)/")
+_REEXPORT: Final = re.compile(
+    r"(?:^|/)(?:__init__\.pyi?|package-info\.java|mod\.rs|lib\.rs|index\.[cm]?[jt]sx?)$"
+)
+_FOLDER_FILES: Final = frozenset({"__init__", "index", "mod", "init", "main", "lib"})
 _DECLARATION: Final = re.compile(r"\.(?:d\.[mc]?ts|pyi)$")
 _PROSE_LANGUAGES: Final = frozenset({"markdown", "rst", "text", "json", "yaml", "toml", "ini", "html", "css"})
 _ASKS_FOR_TESTS: Final = re.compile(
@@ -102,11 +117,18 @@ class Question:
 
 @dataclass(slots=True)
 class Candidate:
-    """A chunk that may answer. `lexical` is BM25, `vector` a cosine; `score` and `why` are filled by `rank`."""
+    """A chunk that may answer. `lexical` is BM25, `vector` a cosine; `score` and `why` are filled by `rank`.
+
+    The `file_` scores, 0..1, say what speaks for the chunk's file as a whole: BM25 summed over its chunks, the
+    question's terms it holds, and how near its nearest chunks are.
+    """
 
     row: Row
     lexical: float = 0.0
     vector: float = 0.0
+    file_depth: float = 0.0
+    file_terms: float = 0.0
+    file_near: float = 0.0
     score: float = 0.0
     why: dict[str, float] = field(default_factory=dict)
 
@@ -116,11 +138,12 @@ def read_question(text: str) -> Question:
     stripped = text.strip()
     found = [next(filter(None, match.groups())) for match in _SYMBOL.finditer(stripped[:4000])]
     bare = stripped.strip("`").removesuffix("()")
-    is_symbol = bool(_BARE.match(stripped)) or (len(found) == 1 and found[0] == bare)
-    if is_symbol and not found:
+    if not found and _BARE.match(stripped):
         found = [bare]
+    # A single lower-case word is as likely a topic as a name.
+    is_symbol = len(found) == 1 and found[0] == bare and not (bare.isalpha() and bare.islower())
     # Of a qualified name the last part is what is defined; the others only say where.
-    symbols = tuple(dict.fromkeys(_QUALIFIED_SEPARATOR.split(name)[-1] for name in found))
+    symbols = tuple(dict.fromkeys(last_segment(name) for name in found))
     terms = dict.fromkeys(query_terms(stripped[:20_000]), 1.0)
     keywords = tuple(term for term in terms if len(term) > 2)
     return Question(stripped, terms, keywords, symbols, is_symbol)
@@ -139,6 +162,11 @@ def rank(
         c.score /= best
     _add_coherence(pool, priorities)
     for c in pool:
+        whole = (
+            priorities.depth * c.file_depth + priorities.terms * c.file_terms + priorities.near * c.file_near
+        )
+        c.score += whole
+        c.why["file"] = whole
         for reason, value in _additions(question, c.row, priorities):
             c.score += value
             c.why[reason] = value
@@ -191,47 +219,54 @@ def _additions(question: Question, row: Row, priorities: Priorities) -> Iterable
         yield "path", priorities.path * hits / len(question.keywords)
     name_words = terms_of_run(row.name)
     if name_words and row.kind != "section":
-        share = sum(1 for word in name_words[:6] if word in question.terms) / len(name_words[:6])
+        share = _matches(name_words[:6], frozenset(question.keywords)) / len(name_words[:6])
         if share:
             yield "name", priorities.name * share
 
 
 def _definition(question: Question, row: Row, priorities: Priorities) -> float:
-    symbols = question.folded_symbols
-    name = fold(row.name)
-    if name in symbols:
-        symbol, value = name, 1.0
-    else:
-        inner = {fold(one) for one in row.defines}
-        symbol = next((one for one in symbols if one in inner), "")
-        value = 0.8
-        if not symbol:
-            return 0.0
-    value *= priorities.definition if question.is_symbol else priorities.embedded_definition
-    if row.kind in ("class", "interface", "enum", "module"):
-        value *= priorities.type_definition
-    stem = fold(row.path.rpartition("/")[2].split(".")[0])
-    if stem in (symbol, symbol + "s") or stem + "s" == symbol:
-        value *= priorities.definition_stem
-    return value
+    """What defining one of the question's symbols is worth: most with the same letters, in a file of that name."""
+    best = 0.0
+    own = last_segment(row.name)
+    stem = fold(_stem(row.path))
+    for symbol in question.symbols:
+        folded = fold(symbol)
+        if own == symbol:
+            value = 1.0
+        elif fold(own) == folded:
+            value = priorities.other_case
+        elif symbol in row.defines:
+            value = priorities.inner_definition
+        elif folded in map(fold, row.defines):
+            value = priorities.inner_definition * priorities.other_case
+        else:
+            continue
+        if row.kind in ("class", "interface", "enum", "module"):
+            value *= priorities.type_definition
+        if stem in (folded, folded + "s") or stem + "s" == folded:
+            value *= priorities.definition_stem
+        best = max(best, value)
+    return best * (priorities.definition if question.is_symbol else priorities.embedded_definition)
+
+
+def _stem(path: str) -> str:
+    """What a file is named: `walk` for `src/walk.py`, the folder's name where the file only stands for it."""
+    parts = path.split("/")
+    stem = parts[-1].split(".")[0] or parts[-1]
+    return parts[-2] if len(parts) > 1 and stem in _FOLDER_FILES else stem
 
 
 @lru_cache(maxsize=65_536)
 def _path_words(path: str) -> frozenset[str]:
     """Words of the file's name and of its folder."""
     parts = path.split("/")
-    names = [parts[-1].split(".")[0], *parts[-2:-1]]
+    names = {_stem(path), *parts[-2:-1], *(parts[-3:-2] if parts[-1].split(".")[0] in _FOLDER_FILES else ())}
     return frozenset(word for name in names for word in terms_of_run(name.replace("-", "_")))
 
 
 def _matches(keywords: Sequence[str], words: frozenset[str]) -> int:
-    """How many keywords are among the words, a common beginning of three letters or more counting."""
-    return sum(1 for keyword in keywords if keyword in words or any(_akin(keyword, word) for word in words))
-
-
-def _akin(one: str, other: str) -> bool:
-    short, long = sorted((one, other), key=len)
-    return len(short) > 2 and long.startswith(short)
+    """How many keywords are among the words in some form."""
+    return sum(1 for keyword in keywords if keyword in words or any(akin(keyword, word) for word in words))
 
 
 @lru_cache(maxsize=65_536)
@@ -256,7 +291,7 @@ def _penalty(question: Question, row: Row, priorities: Priorities) -> float:
         factor *= priorities.example
     if "legacy" in roles:
         factor *= priorities.legacy
-    if "reexport" in roles:
+    if "reexport" in roles and row.kind in ("section", "module"):
         factor *= priorities.reexport
     if "declaration" in roles:
         factor *= priorities.declaration

@@ -162,6 +162,8 @@ class _Reader:
         name = name or self._name(node)
         if kind == NAMES_ONLY and not name:
             return None
+        if node.type == "mod_item" and body is None:
+            kind = NAMES_ONLY
         if node.type == "impl_item":
             name = self._text(node.child_by_field_name("type"), 200) or name
             name = _NAME_END.split(name, maxsplit=1)[0]
@@ -187,6 +189,9 @@ class _Reader:
         if container or group or (kind in ("function", "method") and made.lines > LONG_FUNCTION):
             inner_scope = f"{scope}.{name}" if scope and name else name or scope
             made.members = self.collect(body or node, inner_scope, depth + 1)
+            if kind in ("function", "method"):
+                # What a function assigns is its own business.
+                made.members = [member for member in made.members if member.kind != NAMES_ONLY]
         return made
 
     def _inside_class(self, node: Node) -> bool:

@@ -31,6 +31,7 @@ KINDS: Final = ("section", "function", "method", "class", "interface", "enum", "
 _BUSY_SECONDS: Final = 10.0
 _REMOVED_KEPT: Final = 20_000
 """Entries of the log of removed chunks; a reader further behind loads everything anew."""
+_QUALIFIER: Final = re.compile(r"::|->|[.\\#]")
 _FOLD: Final = re.compile(r"[\W_]+")
 
 _SCHEMA: Final = """
@@ -59,6 +60,11 @@ CREATE TABLE IF NOT EXISTS removed (
 def fold(name: str) -> str:
     """A name for comparison: case, underscores and punctuation do not count."""
     return _FOLD.sub("", name).lower()
+
+
+def last_segment(name: str) -> str:
+    """The name itself without the module it is qualified by."""
+    return _QUALIFIER.split(name)[-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,10 +366,10 @@ class EmbeddedStore:
             rows,
         )
 
-    def count_chunks(self) -> int:
-        """How many chunks are stored."""
+    def count_files(self) -> int:
+        """How many files have chunks."""
         with self._connected() as connection:
-            return int(connection.execute("SELECT coalesce(sum(chunks), 0) FROM files").fetchone()[0])
+            return int(connection.execute("SELECT count(*) FROM vectors").fetchone()[0])
 
 
 def _generation(connection: sqlite3.Connection) -> int:
@@ -437,7 +443,8 @@ def _insert(
         (folded, number)
         for number, one in numbered
         for name in (one.piece.name, *one.piece.defines)
-        if (folded := fold(name))
+        for folded in (fold(name), fold(last_segment(name)))
+        if folded
     }
     connection.executemany("INSERT INTO symbols VALUES (?, ?)", sorted(symbols))
     kinds = bytes(KINDS.index(one.piece.kind) for one in file.chunks)

@@ -105,6 +105,10 @@ class LexicalIndex:
             writer.wait_merging_threads()
         self.reload()
 
+    def frequency(self, term: str) -> int:
+        """How many chunks hold a term in their body."""
+        return int(self._searcher.doc_freq("body", term))
+
     def search(
         self, terms: Mapping[str, float], weights: Mapping[str, float], limit: int
     ) -> tuple[Ids, Vectors]:
