@@ -133,8 +133,9 @@ class Server:
         return aiohttp.ClientSession(self.url, headers=options.pop("headers", self.headers), **options)
 
     def stop(self) -> None:
-        self.loop.call_soon_threadsafe(self.task.cancel)
-        self.thread.join(10)
+        if self.thread.is_alive():
+            self.loop.call_soon_threadsafe(self.task.cancel)
+            self.thread.join(10)
 
 
 def start(home: Path, models: dict[str, Any], settings: Settings | None = None) -> Server:
