@@ -57,8 +57,11 @@ export const CodeBlock = memo(function CodeBlock({ code, language, open = false 
         </IconButton>
         <CopyButton text={code} />
       </figcaption>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard. */}
-      <pre tabIndex={0} className={`code overflow-x-auto p-4 ${wrap ? 'break-words whitespace-pre-wrap' : ''}`}>
+      <pre
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard.
+        tabIndex={0}
+        className={`code overflow-x-auto p-4 ${wrap ? 'break-words whitespace-pre-wrap' : ''}`}
+      >
         {open ? (
           segments(code, linesAtOnce).map((part, at) => (
             // biome-ignore lint/suspicious/noArrayIndexKey: runs are only appended.
