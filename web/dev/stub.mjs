@@ -1,7 +1,7 @@
 // A stand-in for the server, for work on the UI alone: `npm run stub`, then `npm run dev` or http://127.0.0.1:8000.
 // It keeps everything in memory and speaks the same API, with the same content policy. It is never shipped.
 //
-//   STUB_PORT=8000  STUB_PACE=12 (ms between tokens)  STUB_SCENE=normal|empty|signed-out|indexing
+//   STUB_PORT=8000 (0: any)  STUB_PACE=12 (ms between tokens)  STUB_SCENE=normal|empty|signed-out|indexing
 import fs from 'node:fs'
 import http from 'node:http'
 import path from 'node:path'
@@ -222,7 +222,7 @@ function ask(conversation, body) {
   const turn = turnOf('assistant', '', { answer_id: id, sampling: body.sampling })
   conversation.turns.push(turn)
   conversation.updated_at = now()
-  const answer = { id, turn, events: [], readers: new Set(), stopped: false }
+  const answer = { id, turn, events: [], readers: new Set(), sockets: new Set(), stopped: false }
   running.set(id, answer)
   runAnswer(answer, userTurn.content, body.index, body.model)
   return { answer_id: id, user_turn: userTurn, turn }
@@ -239,7 +239,11 @@ function follow(request, response, id, after) {
   for (const event of answer.events) if (event.seq > after) write(event)
   if (!answer.turn.answer_id) return response.end()
   answer.readers.add(write)
-  request.on('close', () => answer.readers.delete(write))
+  answer.sockets.add(request.socket)
+  request.on('close', () => {
+    answer.readers.delete(write)
+    answer.sockets.delete(request.socket)
+  })
 }
 
 const plain = ({ turns: _turns, ...conversation }) => conversation
@@ -528,7 +532,11 @@ http
   .createServer(async (request, response) => {
     const url = new URL(request.url, 'http://stub')
     try {
-      if (url.pathname === '/signin') {
+      if (url.pathname === '/stub/drop') {
+        // Cuts every event stream, as a broken network would.
+        for (const answer of running.values()) for (const socket of answer.sockets) socket.destroy()
+        response.end()
+      } else if (url.pathname === '/signin') {
         signedIn = true
         response.writeHead(303, { location: '/' })
         response.end()
@@ -541,4 +549,6 @@ http
       response.end(JSON.stringify({ error: { message, fix, code, param: null } }))
     }
   })
-  .listen(port, '127.0.0.1', () => console.log(`stub on http://127.0.0.1:${port} (scene ${scene})`))
+  .listen(port, '127.0.0.1', function listening() {
+    console.log(`stub on http://127.0.0.1:${this.address().port} (scene ${scene})`)
+  })

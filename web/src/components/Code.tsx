@@ -75,6 +75,8 @@ export const CodeBlock = memo(function CodeBlock({ code, language, open = false 
   )
 })
 
+const showMarked = (element: HTMLElement | null) => element?.scrollIntoView({ block: 'nearest' })
+
 interface SourceCodeProps {
   code: string
   language: string
@@ -94,6 +96,7 @@ export function SourceCode({ code, language, firstLine, marked }: SourceCodeProp
       <div className="relative flex w-max min-w-full py-3">
         {marked && (
           <div
+            ref={showMarked}
             className="absolute inset-x-0 bg-accent-soft"
             style={{
               top: `calc(0.75rem + ${Math.max(0, marked.start - firstLine)} * 1lh)`,
