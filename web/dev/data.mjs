@@ -1,30 +1,100 @@
 // What the stand-in server knows.
-const daysAgo = (days, hours = 0) => new Date(Date.now() - days * 86_400_000 - hours * 3_600_000).toISOString()
+const daysAgo = (days, hours = 0) =>
+  new Date(Date.now() - days * 86_400_000 - hours * 3_600_000).toISOString()
 
 const note = 'starter, for trying things offline; pull a real model for work'
 export const models = [
-  { name: 'codegen', kind: 'app', description: 'Answers with functions from your indexed code, and says which.', note, skills: ['chat', 'completion'], context: 4096, family: null, default: true },
-  { name: 'chat', kind: 'app', description: 'The model alone, with a short instruction.', note, skills: ['chat'], context: 4096, family: null, default: false },
-  { name: 'starter', kind: 'embedded', description: 'A small Python model inside the package.', note, skills: ['completion', 'infilling', 'chat', 'python'], context: 4096, family: 'codeweft', default: false },
-  { name: 'qwen3-coder-30b', kind: 'upstream', description: 'vLLM on gpu-1', note: null, skills: ['completion', 'infilling', 'chat', 'tools'], context: 262_144, family: 'qwen3-coder', default: false },
+  {
+    name: 'codegen',
+    kind: 'app',
+    description: 'Answers with functions from your indexed code, and says which.',
+    note,
+    skills: ['chat', 'completion'],
+    context: 4096,
+    family: null,
+    default: true,
+  },
+  {
+    name: 'chat',
+    kind: 'app',
+    description: 'The model alone, with a short instruction.',
+    note,
+    skills: ['chat'],
+    context: 4096,
+    family: null,
+    default: false,
+  },
+  {
+    name: 'starter',
+    kind: 'embedded',
+    description: 'A small Python model inside the package.',
+    note,
+    skills: ['completion', 'infilling', 'chat', 'python'],
+    context: 4096,
+    family: 'codeweft',
+    default: false,
+  },
+  {
+    name: 'qwen3-coder-30b',
+    kind: 'upstream',
+    description: 'vLLM on gpu-1',
+    note: null,
+    skills: ['completion', 'infilling', 'chat', 'tools'],
+    context: 262_144,
+    family: 'qwen3-coder',
+    default: false,
+  },
 ]
 
 export const system = {
   version: '0.1.0',
   models_ready: true,
-  engine: [{ name: 'starter', status: 'ready', reason: null, context: 4096, slots: 4, busy: 1, waiting: 0, memory_mb: 318 }],
+  engine: [
+    {
+      name: 'starter',
+      status: 'ready',
+      reason: null,
+      context: 4096,
+      slots: 4,
+      busy: 1,
+      waiting: 0,
+      memory_mb: 318,
+    },
+  ],
   machine: { cores: 8, memory_mb: 32_100, disk_free_mb: 412_000 },
   home: '/home/ada/.local/share/codeweft',
 }
 
 const index = (name, extra) => ({
-  name, source: `/srv/code/${name}`, kind: 'folder', repository: name, commit: null, state: 'ready', files: 0, indexed: 0,
-  chunks: 0, bytes: 0, languages: {}, failed: [], skipped: [], failed_count: 0, skipped_count: 0, updated_at: daysAgo(0, 2),
-  job: null, default: false, ...extra,
+  name,
+  source: `/srv/code/${name}`,
+  kind: 'folder',
+  repository: name,
+  commit: null,
+  state: 'ready',
+  files: 0,
+  indexed: 0,
+  chunks: 0,
+  bytes: 0,
+  languages: {},
+  failed: [],
+  skipped: [],
+  failed_count: 0,
+  skipped_count: 0,
+  updated_at: daysAgo(0, 2),
+  job: null,
+  default: false,
+  ...extra,
 })
 export const indexes = [
   index('codeweft', {
-    commit: '8c81295f02b1d3', files: 342, indexed: 340, chunks: 4127, bytes: 2_918_400, default: true, state: 'incomplete',
+    commit: '8c81295f02b1d3',
+    files: 342,
+    indexed: 340,
+    chunks: 4127,
+    bytes: 2_918_400,
+    default: true,
+    state: 'incomplete',
     languages: { python: 214, typescript: 61, yaml: 28, markdown: 21, css: 6, bash: 5, toml: 4, json: 3 },
     failed: [
       { path: 'tests/data/latin1.py', reason: 'not UTF-8 at byte 1044' },
@@ -35,22 +105,46 @@ export const indexes = [
       { path: 'docs/screen.png', reason: 'binary' },
       { path: 'node_modules/', reason: 'ignored by .gitignore' },
     ],
-    failed_count: 2, skipped_count: 1204,
+    failed_count: 2,
+    skipped_count: 1204,
   }),
   index('payments-api', {
-    kind: 'git', source: 'https://git.example.com/shop/payments-api.git', commit: 'f4e2a90c11', files: 1289, indexed: 1289,
-    chunks: 18_402, bytes: 14_200_000, languages: { go: 820, typescript: 301, sql: 88, yaml: 80 }, updated_at: daysAgo(1),
+    kind: 'git',
+    source: 'https://git.example.com/shop/payments-api.git',
+    commit: 'f4e2a90c11',
+    files: 1289,
+    indexed: 1289,
+    chunks: 18_402,
+    bytes: 14_200_000,
+    languages: { go: 820, typescript: 301, sql: 88, yaml: 80 },
+    updated_at: daysAgo(1),
   }),
-  index('handbook', { kind: 'uploads', source: 'uploads', files: 12, indexed: 12, chunks: 140, bytes: 90_112, languages: { markdown: 9, python: 3 }, updated_at: daysAgo(9) }),
+  index('handbook', {
+    kind: 'uploads',
+    source: 'uploads',
+    files: 12,
+    indexed: 12,
+    chunks: 140,
+    bytes: 90_112,
+    languages: { markdown: 9, python: 3 },
+    updated_at: daysAgo(9),
+  }),
 ]
 
 export const sourceText = Array.from({ length: 420 }, (_, at) =>
-  at % 14 === 0 ? `def load_part_${at}(path: Path, *, strict: bool = True) -> Settings:`
-    : at % 14 === 1 ? '    """Read one part of the settings; raises SettingsError naming the line."""'
-      : at % 14 === 2 ? '    text = path.read_text(encoding="utf-8")  # the only place that reads'
-        : at % 14 === 3 ? '    if strict and not text.strip():'
-          : at % 14 === 4 ? '        raise SettingsError(f"{path} is empty", fix="write at least one model")'
-            : at % 14 === 12 || at % 14 === 13 ? '' : `    value_${at} = parse(text, start=${at})`,
+  at % 14 === 0
+    ? `def load_part_${at}(path: Path, *, strict: bool = True) -> Settings:`
+    : at % 14 === 1
+      ? '    """Read one part of the settings; raises SettingsError naming the line."""'
+      : at % 14 === 2
+        ? '    text = path.read_text(encoding="utf-8")  # the only place that reads'
+        : at % 14 === 3
+          ? '    if strict and not text.strip():'
+          : at % 14 === 4
+            ? '        raise SettingsError(f"{path} is empty", fix="write at least one model")'
+            : at % 14 === 12 || at % 14 === 13
+              ? ''
+              : `    value_${at} = parse(text, start=${at})`,
 ).join('\n')
 
 const snippet = `def load(path: Path, *, overrides: Mapping[str, str] = {}) -> Settings:
@@ -64,8 +158,19 @@ const snippet = `def load(path: Path, *, overrides: Mapping[str, str] = {}) -> S
     return Settings.model_validate({**(raw or {}), **overrides})
 `
 const reference = (number, path, name, kind, start, lines, score, text = snippet) => ({
-  number, index: 'codeweft', repository: 'codeweft', path, start_line: start, end_line: start + lines - 1, name, kind,
-  language: 'python', signature: `def ${name}(…)`, commit: '8c81295f02b1d3', score, text,
+  number,
+  index: 'codeweft',
+  repository: 'codeweft',
+  path,
+  start_line: start,
+  end_line: start + lines - 1,
+  name,
+  kind,
+  language: 'python',
+  signature: `def ${name}(…)`,
+  commit: '8c81295f02b1d3',
+  score,
+  text,
   why: { lexical: 0.41, vector: 0.78, 'same directory': 0.05 },
 })
 export const references = [
@@ -146,20 +251,49 @@ ${fence}
 export const answers = { normal, long, hostile, failing: normal }
 
 const turn = (id, role, content, extra = {}) => ({
-  id, role, content, created_at: daysAgo(0, 3), model: null, note: null, references: [], usage: null, reason: null, error: null,
-  sampling: null, timings: null, rating: null, comment: null, answer_id: null, ...extra,
+  id,
+  role,
+  content,
+  created_at: daysAgo(0, 3),
+  model: null,
+  note: null,
+  references: [],
+  usage: null,
+  reason: null,
+  error: null,
+  sampling: null,
+  timings: null,
+  rating: null,
+  comment: null,
+  answer_id: null,
+  ...extra,
 })
 const answered = (id, content, extra = {}) =>
   turn(id, 'assistant', content, {
-    model: 'starter', note, references, reason: 'stop', usage: { prompt_tokens: 1873, completion_tokens: 412, cached_tokens: 1204 },
-    timings: { first_token_s: 0.21, tokens_per_s: 48.2 }, ...extra,
+    model: 'starter',
+    note,
+    references,
+    reason: 'stop',
+    usage: { prompt_tokens: 1873, completion_tokens: 412, cached_tokens: 1204 },
+    timings: { first_token_s: 0.21, tokens_per_s: 48.2 },
+    ...extra,
   })
 const conversation = (id, title, days, turns = []) => ({
-  id, title, model: 'codegen', index: null, created_at: daysAgo(days, 3), updated_at: daysAgo(days, 1), turns,
+  id,
+  title,
+  model: 'codegen',
+  index: null,
+  created_at: daysAgo(days, 3),
+  updated_at: daysAgo(days, 1),
+  turns,
 })
 export const conversations = [
   conversation('c1', 'Validate the settings file', 0, [
-    turn('t1', 'user', 'Write a function that validates the settings file before the server starts, in the style of this project.'),
+    turn(
+      't1',
+      'user',
+      'Write a function that validates the settings file before the server starts, in the style of this project.',
+    ),
     answered('t2', normal, { rating: 'good' }),
   ]),
   conversation('c2', 'Where are git remotes checked?', 0, [
@@ -168,7 +302,16 @@ export const conversations = [
   ]),
   conversation('c3', 'Explain the ranking of search results and which constants it was tuned with', 1, [
     turn('t5', 'user', 'Explain the ranking of search results.'),
-    answered('t6', 'The engine', { reason: 'failed', references: [], usage: null, timings: null, error: { message: 'The engine stopped while it was writing.', fix: 'It was started again; ask once more.' } }),
+    answered('t6', 'The engine', {
+      reason: 'failed',
+      references: [],
+      usage: null,
+      timings: null,
+      error: {
+        message: 'The engine stopped while it was writing.',
+        fix: 'It was started again; ask once more.',
+      },
+    }),
   ]),
   conversation('c4', '한국어 요약을 만드는 함수', 3),
   conversation('c5', 'Unit tests for the chunker', 5),

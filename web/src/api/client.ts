@@ -51,7 +51,9 @@ async function problemOf(response: Response): Promise<Problem> {
 type Query = Record<string, string | number | null | undefined>
 
 function url(path: string, query: Query = {}): string {
-  const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== null && value !== '')
+  const given = Object.entries(query).filter(
+    ([, value]) => value !== undefined && value !== null && value !== '',
+  )
   const search = new URLSearchParams(given.map(([key, value]) => [key, String(value)])).toString()
   return search ? `/api${path}?${search}` : `/api${path}`
 }

@@ -6,11 +6,15 @@ import { useWords } from '../lib/i18n'
 import { Shell } from './Shell'
 
 const Chat = lazy(() => import('../features/chat/ChatPage').then((m) => ({ default: m.ChatPage })))
-const Knowledge = lazy(() => import('../features/knowledge/KnowledgePage').then((m) => ({ default: m.KnowledgePage })))
+const Knowledge = lazy(() =>
+  import('../features/knowledge/KnowledgePage').then((m) => ({ default: m.KnowledgePage })),
+)
 const Index = lazy(() => import('../features/knowledge/IndexPage').then((m) => ({ default: m.IndexPage })))
 const SignIn = lazy(() => import('./SignIn').then((m) => ({ default: m.SignIn })))
 const Models = lazy(() => import('../features/models/ModelsPage').then((m) => ({ default: m.ModelsPage })))
-const Connect = lazy(() => import('../features/connect/ConnectPage').then((m) => ({ default: m.ConnectPage })))
+const Connect = lazy(() =>
+  import('../features/connect/ConnectPage').then((m) => ({ default: m.ConnectPage })),
+)
 
 export const App = () => (
   <ErrorBoundary>
@@ -49,7 +53,8 @@ function Frame() {
         />
       </main>
     )
-  if (!session.data.user) return (
+  if (!session.data.user)
+    return (
       <Suspense>
         <SignIn />
       </Suspense>

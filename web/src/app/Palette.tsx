@@ -31,7 +31,13 @@ export function Palette({ onClose, onShortcuts }: { onClose: () => void; onShort
   const fixed: Command[] = [
     { id: 'new', group: palette.commands, icon: <SquarePen />, title: app.newChat, run: go('/') },
     { id: 'keys', group: palette.commands, icon: <Keyboard />, title: app.shortcuts, run: onShortcuts },
-    { id: 'knowledge', group: palette.pages, icon: <BookOpen />, title: app.knowledge, run: go('/knowledge') },
+    {
+      id: 'knowledge',
+      group: palette.pages,
+      icon: <BookOpen />,
+      title: app.knowledge,
+      run: go('/knowledge'),
+    },
     { id: 'models', group: palette.pages, icon: <Boxes />, title: app.models, run: go('/models') },
     { id: 'connect', group: palette.pages, icon: <Plug />, title: app.connect, run: go('/connect') },
   ]

@@ -20,7 +20,8 @@ interface ShellProps {
 type Overlay = 'palette' | 'shortcuts' | null
 
 const isTyping = (target: EventTarget | null): boolean =>
-  target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName))
+  target instanceof HTMLElement &&
+  (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName))
 
 /** Sidebar (a drawer on a phone), page, and what opens over both. */
 export function Shell({ user, version, offline, children }: ShellProps) {
@@ -42,7 +43,12 @@ export function Shell({ user, version, offline, children }: ShellProps) {
       } else if (command && event.shiftKey && event.key.toLowerCase() === 'o') {
         event.preventDefault()
         navigate('/')
-      } else if (!command && !event.altKey && !isTyping(event.target) && !document.querySelector('dialog[open]')) {
+      } else if (
+        !command &&
+        !event.altKey &&
+        !isTyping(event.target) &&
+        !document.querySelector('dialog[open]')
+      ) {
         if (event.key === '?') setOverlay('shortcuts')
         if (event.key === '/') {
           const composer = document.getElementById('composer')
@@ -83,10 +89,10 @@ export function Shell({ user, version, offline, children }: ShellProps) {
       )}
       <div className="flex min-h-0 flex-1">
         <div className="hidden w-72 shrink-0 border-e border-line bg-sunken md:block">{sidebar}</div>
+        {/* biome-ignore lint/a11y/useKeyWithClickEvents: the click is only on the backdrop, and Esc does the same. */}
         <dialog
           ref={drawer}
           aria-label={words.app.menu}
-          // biome-ignore lint/a11y/useKeyWithClickEvents: the click is only on the backdrop, and Esc does the same.
           onClick={(event) => event.target === drawer.current && drawer.current.close()}
           className="m-0 h-dvh max-h-none w-72 max-w-[85vw] border-e border-line bg-sunken text-ink md:hidden"
         >
@@ -94,7 +100,11 @@ export function Shell({ user, version, offline, children }: ShellProps) {
         </dialog>
         <div className="flex min-w-0 flex-1 flex-col">
           <header className="flex h-12 shrink-0 items-center gap-2 border-b border-line px-2 md:hidden">
-            <IconButton label={words.app.menu} className="size-10" onClick={() => drawer.current?.showModal()}>
+            <IconButton
+              label={words.app.menu}
+              className="size-10"
+              onClick={() => drawer.current?.showModal()}
+            >
               <Menu aria-hidden />
             </IconButton>
             <Logo className="size-6" />
@@ -106,7 +116,9 @@ export function Shell({ user, version, offline, children }: ShellProps) {
         </div>
       </div>
       <Suspense>
-        {overlay === 'palette' && <Palette onClose={() => setOverlay(null)} onShortcuts={() => setOverlay('shortcuts')} />}
+        {overlay === 'palette' && (
+          <Palette onClose={() => setOverlay(null)} onShortcuts={() => setOverlay('shortcuts')} />
+        )}
         {overlay === 'shortcuts' && <Shortcuts onClose={() => setOverlay(null)} />}
       </Suspense>
     </div>

@@ -23,7 +23,10 @@ export function Shortcuts({ onClose }: { onClose: () => void }) {
             <dt className="flex-1 text-sm">{text}</dt>
             <dd className="flex gap-1">
               {keys.map((key) => (
-                <kbd key={key} className="rounded-md border border-line bg-sunken px-1.5 py-0.5 font-sans text-xs">
+                <kbd
+                  key={key}
+                  className="rounded-md border border-line bg-sunken px-1.5 py-0.5 font-sans text-xs"
+                >
                   {key}
                 </kbd>
               ))}

@@ -1,5 +1,16 @@
 import { useMutation } from '@tanstack/react-query'
-import { BookOpen, Boxes, Command, Ellipsis, LogOut, Pencil, Plug, Search, SquarePen, Trash2 } from 'lucide-react'
+import {
+  BookOpen,
+  Boxes,
+  Command,
+  Ellipsis,
+  LogOut,
+  Pencil,
+  Plug,
+  Search,
+  SquarePen,
+  Trash2,
+} from 'lucide-react'
 import { useDeferredValue, useState } from 'react'
 import { NavLink, useMatch, useNavigate } from 'react-router'
 import { api, asProblem } from '../api/client'
@@ -143,7 +154,10 @@ function Entry({ conversation }: { conversation: Conversation }) {
     mutationFn: (to: string) => api.changeConversation(conversation.id, { title: to }),
     onSettled: () => {
       setState('shown')
-      return Promise.all([changed(), queryClient.invalidateQueries({ queryKey: keys.conversation(conversation.id) })])
+      return Promise.all([
+        changed(),
+        queryClient.invalidateQueries({ queryKey: keys.conversation(conversation.id) }),
+      ])
     },
   })
   const remove = useMutation({
@@ -176,7 +190,11 @@ function Entry({ conversation }: { conversation: Conversation }) {
     )
   return (
     <li className={`group relative flex items-center rounded-lg hover:bg-hover ${here ? 'bg-hover' : ''}`}>
-      <NavLink to={`/c/${conversation.id}`} title={title} className="min-w-0 flex-1 truncate rounded-lg px-3 py-1.5 text-sm">
+      <NavLink
+        to={`/c/${conversation.id}`}
+        title={title}
+        className="min-w-0 flex-1 truncate rounded-lg px-3 py-1.5 text-sm"
+      >
         {title}
       </NavLink>
       <Popover

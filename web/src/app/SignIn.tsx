@@ -37,7 +37,7 @@ export function SignIn() {
           <CopyButton text={command} />
         </div>
         <p className="mt-2 text-sm text-ink-2">
-          {words.signIn.then} {words.signIn.first}
+          {words.signIn.after} {words.signIn.first}
         </p>
 
         <form onSubmit={open} className="mt-6 flex flex-col gap-3 border-t border-line pt-5">

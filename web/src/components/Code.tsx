@@ -57,8 +57,11 @@ export const CodeBlock = memo(function CodeBlock({ code, language, open = false 
         </IconButton>
         <CopyButton text={code} />
       </figcaption>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard. */}
-      <pre tabIndex={0} className={`code overflow-x-auto p-4 ${wrap ? 'break-words whitespace-pre-wrap' : ''}`}>
+      <pre
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard.
+        tabIndex={0}
+        className={`code overflow-x-auto p-4 ${wrap ? 'break-words whitespace-pre-wrap' : ''}`}
+      >
         {open ? (
           segments(code, linesAtOnce).map((part, at) => (
             // biome-ignore lint/suspicious/noArrayIndexKey: runs are only appended.
@@ -71,6 +74,8 @@ export const CodeBlock = memo(function CodeBlock({ code, language, open = false 
     </figure>
   )
 })
+
+const showMarked = (element: HTMLElement | null) => element?.scrollIntoView({ block: 'nearest' })
 
 interface SourceCodeProps {
   code: string
@@ -91,6 +96,7 @@ export function SourceCode({ code, language, firstLine, marked }: SourceCodeProp
       <div className="relative flex w-max min-w-full py-3">
         {marked && (
           <div
+            ref={showMarked}
             className="absolute inset-x-0 bg-accent-soft"
             style={{
               top: `calc(0.75rem + ${Math.max(0, marked.start - firstLine)} * 1lh)`,

@@ -62,7 +62,7 @@ function renderBlock(token: Token, open: boolean): ReactNode {
       return <hr />
     case 'heading': {
       // The page's own headings heading is h1; an answer's start below it.
-      const Heading = `h${Math.min(6, (token as Tokens.Heading).depth + 1)}` as "h2"
+      const Heading = `h${Math.min(6, (token as Tokens.Heading).depth + 1)}` as 'h2'
       return <Heading>{children(token.tokens)}</Heading>
     }
     case 'paragraph':

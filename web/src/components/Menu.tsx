@@ -12,7 +12,14 @@ interface PopoverProps {
 }
 
 /** A button that opens a panel beside it; Esc, a click elsewhere and the panel itself close it. */
-export function Popover({ label, trigger, className = '', panelClass = '', role = 'dialog', children }: PopoverProps) {
+export function Popover({
+  label,
+  trigger,
+  className = '',
+  panelClass = '',
+  role = 'dialog',
+  children,
+}: PopoverProps) {
   const [open, setOpen] = useState(false)
   const root = useRef<HTMLDivElement>(null)
   const panel = useRef<HTMLDivElement>(null)
@@ -46,7 +53,9 @@ export function Popover({ label, trigger, className = '', panelClass = '', role 
       close()
     }
     if (event.key === 'ArrowDown' || event.key === 'ArrowUp') {
-      const items = [...(panel.current?.querySelectorAll<HTMLElement>('[role="menuitem"], [role="option"]') ?? [])]
+      const items = [
+        ...(panel.current?.querySelectorAll<HTMLElement>('[role="menuitem"], [role="option"]') ?? []),
+      ]
       const at = items.indexOf(document.activeElement as HTMLElement)
       const step = event.key === 'ArrowDown' ? 1 : -1
       if (items.length === 0) return
@@ -72,6 +81,7 @@ export function Popover({ label, trigger, className = '', panelClass = '', role 
         {trigger}
       </button>
       {open && (
+        // biome-ignore lint/a11y/useAriaPropsSupportedByRole: each of the three roles takes a label.
         <div
           ref={panel}
           id={id}
@@ -89,7 +99,12 @@ export function Popover({ label, trigger, className = '', panelClass = '', role 
 const row =
   'flex w-full items-start gap-2 rounded-lg px-2.5 py-2 text-start text-sm hover:bg-hover focus-visible:bg-hover focus-visible:outline-offset-[-2px]'
 
-export function MenuItem({ icon, danger, children, onSelect }: {
+export function MenuItem({
+  icon,
+  danger,
+  children,
+  onSelect,
+}: {
   icon?: ReactNode
   danger?: boolean
   children: ReactNode
@@ -109,7 +124,13 @@ export function MenuItem({ icon, danger, children, onSelect }: {
   )
 }
 
-export function Option({ selected, title, text, badge, onSelect }: {
+export function Option({
+  selected,
+  title,
+  text,
+  badge,
+  onSelect,
+}: {
   selected: boolean
   title: ReactNode
   text?: ReactNode
@@ -117,7 +138,14 @@ export function Option({ selected, title, text, badge, onSelect }: {
   onSelect: () => void
 }) {
   return (
-    <button type="button" role="option" tabIndex={-1} aria-selected={selected} onClick={onSelect} className={row}>
+    <button
+      type="button"
+      role="option"
+      tabIndex={-1}
+      aria-selected={selected}
+      onClick={onSelect}
+      className={row}
+    >
       <Check className={`mt-0.5 size-4 shrink-0 text-accent ${selected ? '' : 'invisible'}`} aria-hidden />
       <span className="min-w-0 flex-1">
         <span className="flex items-center gap-2 font-medium">

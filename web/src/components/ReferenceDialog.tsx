@@ -94,18 +94,27 @@ export function FileView({ index, path, marked }: FileViewProps) {
     queryFn: () => api.source(index, path, start, start + linesAtOnce - 1),
   })
   if (source.isPending) return <Skeleton widths={[60, 80, 70, 75, 50]} />
-  if (source.isError) return <ProblemNote problem={asProblem(source.error)} onRetry={() => source.refetch()} />
+  if (source.isError)
+    return <ProblemNote problem={asProblem(source.error)} onRetry={() => source.refetch()} />
   const { text, start_line, end_line, total_lines } = source.data
   return (
     <div className="flex flex-col gap-2">
       <div className="flex flex-wrap items-center gap-2 text-xs text-ink-3">
         <span className="flex-1">
-          {words.source.of(number(start_line, language), number(end_line, language), number(total_lines, language))}
+          {words.source.of(
+            number(start_line, language),
+            number(end_line, language),
+            number(total_lines, language),
+          )}
         </span>
         {start_line > 1 && (
-          <Button onClick={() => setStart(Math.max(1, start_line - linesAtOnce))}>{words.source.previous}</Button>
+          <Button onClick={() => setStart(Math.max(1, start_line - linesAtOnce))}>
+            {words.source.previous}
+          </Button>
         )}
-        {end_line < total_lines && <Button onClick={() => setStart(end_line + 1)}>{words.source.next}</Button>}
+        {end_line < total_lines && (
+          <Button onClick={() => setStart(end_line + 1)}>{words.source.next}</Button>
+        )}
         <CopyButton text={text} />
       </div>
       <SourceCode code={text} language={source.data.language ?? ''} firstLine={start_line} marked={marked} />

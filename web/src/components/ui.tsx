@@ -5,7 +5,7 @@ import { useWords } from '../lib/i18n'
 
 const looks = {
   primary: 'bg-accent text-on-accent hover:bg-accent-hover',
-  plain: 'border border-line bg-surface hover:bg-hover',
+  plain: 'border border-line bg-surface text-ink hover:bg-hover',
   ghost: 'text-ink-2 hover:bg-hover hover:text-ink',
   danger: 'border border-line bg-surface text-danger hover:bg-danger-soft',
 }
@@ -41,7 +41,15 @@ export function IconButton({ label, className = '', ...props }: IconButtonProps)
   )
 }
 
-export function CopyButton({ text, label, className = '' }: { text: string; label?: string; className?: string }) {
+export function CopyButton({
+  text,
+  label,
+  className = '',
+}: {
+  text: string
+  label?: string
+  className?: string
+}) {
   const words = useWords()
   const [copied, setCopied] = useState(false)
   useEffect(() => {
@@ -122,7 +130,9 @@ export function Dialog({ title, onClose, children, actions, width = 30 }: Dialog
           </IconButton>
         </header>
         <div className="min-h-0 flex-1 overflow-auto px-5 pb-5">{children}</div>
-        {actions && <footer className="flex justify-end gap-2 border-t border-line px-5 py-3">{actions}</footer>}
+        {actions && (
+          <footer className="flex justify-end gap-2 border-t border-line px-5 py-3">{actions}</footer>
+        )}
       </div>
     </dialog>
   )

@@ -42,7 +42,8 @@ const languages: Record<string, { label: string; ending: string }> = {
 }
 
 /** What a person calls the language, with its own word when it is not known here. */
-export const languageLabel = (language: string): string => languages[language.toLowerCase()]?.label ?? language
+export const languageLabel = (language: string): string =>
+  languages[language.toLowerCase()]?.label ?? language
 
 export const downloadName = (language: string): string =>
   `snippet.${languages[language.toLowerCase()]?.ending ?? 'txt'}`

@@ -11,7 +11,8 @@ export function bytes(count: number, language: string): string {
   }).format(value)
 }
 
-export const number = (value: number, language: string): string => new Intl.NumberFormat(language).format(value)
+export const number = (value: number, language: string): string =>
+  new Intl.NumberFormat(language).format(value)
 
 /** Seconds as "45 s" or "3 min". */
 export function duration(seconds: number, language: string): string {
@@ -25,7 +26,10 @@ export function duration(seconds: number, language: string): string {
 }
 
 /** Shares of a whole, largest first, the tail beyond `keep` summed under `other`. */
-export function shares(counts: Record<string, number>, keep: number): { name: string | null; share: number }[] {
+export function shares(
+  counts: Record<string, number>,
+  keep: number,
+): { name: string | null; share: number }[] {
   const entries = Object.entries(counts).toSorted(([, a], [, b]) => b - a)
   const total = entries.reduce((sum, [, count]) => sum + count, 0)
   if (total === 0) return []

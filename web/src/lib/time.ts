@@ -1,6 +1,7 @@
 export type Day = 'today' | 'yesterday' | 'week' | 'month' | 'older'
 
-const startOfDay = (time: Date): number => new Date(time.getFullYear(), time.getMonth(), time.getDate()).getTime()
+const startOfDay = (time: Date): number =>
+  new Date(time.getFullYear(), time.getMonth(), time.getDate()).getTime()
 
 /** Which heading something of `then` belongs under, counted in calendar days of the reader's time zone. */
 export function dayOf(then: Date, now: Date): Day {

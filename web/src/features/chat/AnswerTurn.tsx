@@ -120,7 +120,15 @@ function Reasoning({ text, open }: { text: string; open: boolean }) {
   )
 }
 
-function Ending({ icon, text, children }: { icon: React.ReactNode; text: string; children?: React.ReactNode }) {
+function Ending({
+  icon,
+  text,
+  children,
+}: {
+  icon: React.ReactNode
+  text: string
+  children?: React.ReactNode
+}) {
   return (
     <div className="mt-3 flex flex-wrap items-center gap-3 text-sm text-ink-2 [&>svg]:size-4">
       {icon}
@@ -137,7 +145,7 @@ function Facts({ turn }: { turn: Turn }) {
   const { usage, timings, model, note } = turn
   const rate = timings?.tokens_per_s
   return (
-    <p className="flex min-w-0 flex-wrap items-center gap-x-2 text-xs text-ink-3">
+    <p className="flex min-w-0 flex-wrap items-center gap-x-3 text-xs text-ink-3">
       {model && (
         <span title={note ?? undefined}>
           {words.chat.writtenBy(model)}
@@ -152,10 +160,10 @@ function Facts({ turn }: { turn: Turn }) {
             number(usage.completion_tokens, language),
           )}
         >
-          · {words.chat.tokens(number(usage.completion_tokens, language))}
+          {words.chat.tokens(number(usage.completion_tokens, language))}
         </span>
       )}
-      {rate ? <span>· {words.chat.rate(rate.toFixed(rate < 10 ? 1 : 0))}</span> : null}
+      {rate ? <span>{words.chat.rate(rate.toFixed(rate < 10 ? 1 : 0))}</span> : null}
     </p>
   )
 }

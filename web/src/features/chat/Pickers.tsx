@@ -102,7 +102,9 @@ export function IndexPicker() {
               text={`${number(other.files, language)} ${words.knowledge.files} · ${other.source}`}
               badge={
                 other.state !== 'ready' && (
-                  <Badge tone={other.state === 'failed' ? 'danger' : 'warn'}>{words.knowledge.state[other.state]}</Badge>
+                  <Badge tone={other.state === 'failed' ? 'danger' : 'warn'}>
+                    {words.knowledge.state[other.state]}
+                  </Badge>
                 )
               }
               onSelect={pick(close, other.name)}

@@ -20,7 +20,8 @@ export const ReferenceChips = memo(function ReferenceChips(props: ReferenceChips
   const [all, setAll] = useState(false)
   // While the text grows nothing is reordered; citations are looked up once it stands.
   const cited = useMemo(
-    () => new Set(writing ? [] : citedNumbers(text, new Set(references.map((reference) => reference.number)))),
+    () =>
+      new Set(writing ? [] : citedNumbers(text, new Set(references.map((reference) => reference.number)))),
     [text, references, writing],
   )
   const shown = all ? references : references.slice(0, shownFirst)

@@ -1,4 +1,12 @@
-import { CircleCheck, Compass, FlaskConical, type LucideIcon, MessagesSquare, PencilLine, Sparkles } from 'lucide-react'
+import {
+  CircleCheck,
+  Compass,
+  FlaskConical,
+  type LucideIcon,
+  MessagesSquare,
+  PencilLine,
+  Sparkles,
+} from 'lucide-react'
 import { Link } from 'react-router'
 import { useIndexes, useModels, useSystem } from '../../api/queries'
 import type { Index } from '../../api/types'
@@ -84,7 +92,9 @@ function IndexState({ index }: { index: Index | undefined }) {
     )
   }
   if (index.state === 'failed')
-    return <ProblemNote problem={{ message: words.index.failed(index.name), fix: index.job?.error ?? null }} />
+    return (
+      <ProblemNote problem={{ message: words.index.failed(index.name), fix: index.job?.error ?? null }} />
+    )
   return (
     <p className="flex items-center gap-2 text-sm text-ink-2">
       <CircleCheck className="size-4 shrink-0 text-good" aria-hidden />
@@ -100,7 +110,9 @@ function ModelState() {
   const system = useSystem()
   const models = useModels()
   const broken = system.data?.engine.find((engine) => engine.status === 'failed')
-  const behind = (models.data ?? []).filter((model) => model.kind !== 'app' && !model.skills.includes('embeddings'))
+  const behind = (models.data ?? []).filter(
+    (model) => model.kind !== 'app' && !model.skills.includes('embeddings'),
+  )
   const onlyStarter = behind.length > 0 && behind.every((model) => model.note)
   if (broken)
     return <ProblemNote problem={{ message: words.engineFailed(broken.name), fix: broken.reason }} />

@@ -104,7 +104,8 @@ function KeyRow({ apiKey, onDelete }: { apiKey: ApiKey; onDelete: () => void }) 
       <div className="min-w-0 flex-1">
         <p className="truncate text-sm font-medium">{apiKey.name}</p>
         <p className="text-xs text-ink-3">
-          <code className="font-mono">{apiKey.prefix}…</code> · {words.connect.createdAt(when(apiKey.created_at))} ·{' '}
+          <code className="font-mono">{apiKey.prefix}…</code> ·{' '}
+          {words.connect.createdAt(when(apiKey.created_at))} ·{' '}
           {apiKey.last_used_at ? words.connect.lastUsed(when(apiKey.last_used_at)) : words.connect.neverUsed}
         </p>
       </div>

@@ -1,7 +1,7 @@
 import { useState } from 'react'
 import { useModels } from '../../api/queries'
-import { CopyButton, Page } from '../../components/ui'
 import { Snippet } from '../../components/Snippet'
+import { CopyButton, Page } from '../../components/ui'
 import { useWords } from '../../lib/i18n'
 import { ApiKeys } from './ApiKeys'
 import { snippets } from './snippets'
@@ -14,7 +14,8 @@ export function ConnectPage() {
   const [tab, setTab] = useState(0)
   const all = models.data ?? []
   const model = chosen ?? all.find((other) => other.default)?.name ?? 'codegen'
-  const infill = all.find((other) => other.kind !== 'app' && other.skills.includes('infilling'))?.name ?? model
+  const infill =
+    all.find((other) => other.kind !== 'app' && other.skills.includes('infilling'))?.name ?? model
   const address = `${location.origin}/v1`
   const ready = snippets({ origin: location.origin, key: key ?? 'YOUR_KEY', model, infill })
   const current = ready[tab] ?? ready[0]
@@ -40,7 +41,11 @@ export function ConnectPage() {
           </div>
           <label className="flex items-center gap-2 text-sm">
             {words.model}
-            <select className="field w-auto!" value={model} onChange={(event) => setChosen(event.target.value)}>
+            <select
+              className="field w-auto!"
+              value={model}
+              onChange={(event) => setChosen(event.target.value)}
+            >
               {all.map((other) => (
                 <option key={other.name}>{other.name}</option>
               ))}

@@ -74,7 +74,11 @@ export function Files({ index }: { index: Index }) {
         </Button>
       )}
       {open && (
-        <Dialog title={<span className="font-mono text-sm break-all">{open}</span>} width={64} onClose={() => setOpen(null)}>
+        <Dialog
+          title={<span className="font-mono text-sm break-all">{open}</span>}
+          width={64}
+          onClose={() => setOpen(null)}
+        >
           <FileView index={index.name} path={open} />
         </Dialog>
       )}

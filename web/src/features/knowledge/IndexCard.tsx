@@ -21,7 +21,7 @@ export function IndexCard({ index }: { index: Index }) {
   const Icon = kindIcons[index.kind]
   const page = `/knowledge/${encodeURIComponent(index.name)}`
   return (
-    <li className="card flex flex-col gap-4 p-5">
+    <li className="card flex min-w-0 flex-col gap-4 p-5">
       <div className="flex items-start gap-3">
         <Icon className="mt-1 size-4 shrink-0 text-ink-3" aria-label={knowledge.kind[index.kind]} />
         <div className="min-w-0 flex-1">
@@ -76,7 +76,9 @@ export function IndexCard({ index }: { index: Index }) {
         items={[
           { name: knowledge.files, value: number(index.files, language) },
           { name: knowledge.chunks, value: number(index.chunks, language) },
-          ...(index.commit ? [{ name: knowledge.commit, value: index.commit.slice(0, 7), title: index.commit }] : []),
+          ...(index.commit
+            ? [{ name: knowledge.commit, value: index.commit.slice(0, 7), title: index.commit }]
+            : []),
           {
             name: knowledge.updated,
             value: index.updated_at ? ago(new Date(index.updated_at), new Date(), language) : knowledge.never,

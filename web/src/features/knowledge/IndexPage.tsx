@@ -22,8 +22,12 @@ export function IndexPage() {
   return (
     <Page title={name}>
       {indexes.isPending && <Skeleton widths={[60, 90, 75, 82]} />}
-      {indexes.isError && <ProblemNote problem={asProblem(indexes.error)} onRetry={() => indexes.refetch()} />}
-      {indexes.isSuccess && <ProblemNote problem={{ message: words.notFound.title, fix: words.notFound.text }} />}
+      {indexes.isError && (
+        <ProblemNote problem={asProblem(indexes.error)} onRetry={() => indexes.refetch()} />
+      )}
+      {indexes.isSuccess && (
+        <ProblemNote problem={{ message: words.notFound.title, fix: words.notFound.text }} />
+      )}
       <Back />
     </Page>
   )
@@ -87,10 +91,14 @@ function Details({ index }: { index: Index }) {
             { name: knowledge.files, value: number(index.files, language) },
             { name: knowledge.chunks, value: number(index.chunks, language) },
             { name: knowledge.size, value: bytes(index.bytes, language) },
-            ...(index.commit ? [{ name: knowledge.commit, value: index.commit.slice(0, 10), title: index.commit }] : []),
+            ...(index.commit
+              ? [{ name: knowledge.commit, value: index.commit.slice(0, 10), title: index.commit }]
+              : []),
             {
               name: knowledge.updated,
-              value: index.updated_at ? ago(new Date(index.updated_at), new Date(), language) : knowledge.never,
+              value: index.updated_at
+                ? ago(new Date(index.updated_at), new Date(), language)
+                : knowledge.never,
             },
           ]}
         />
@@ -108,12 +116,15 @@ function Details({ index }: { index: Index }) {
               onClick={() => setQuery(name === 'files' ? {} : { tab: name }, { replace: true })}
               className="-mb-px min-h-10 border-b-2 border-transparent px-3 text-sm text-ink-2 hover:text-ink aria-selected:border-accent aria-selected:font-medium aria-selected:text-ink"
             >
-              {knowledge.tabs[name]} <span className="text-ink-3 tabular-nums">{number(counts[name], language)}</span>
+              {knowledge.tabs[name]}{' '}
+              <span className="text-ink-3 tabular-nums">{number(counts[name], language)}</span>
             </button>
           ))}
         </div>
         {tab === 'files' && <Files index={index} />}
-        {tab === 'failed' && <Reasons items={index.failed} count={index.failed_count} none={knowledge.nothingFailed} />}
+        {tab === 'failed' && (
+          <Reasons items={index.failed} count={index.failed_count} none={knowledge.nothingFailed} />
+        )}
         {tab === 'skipped' && (
           <Reasons items={index.skipped} count={index.skipped_count} none={knowledge.nothingSkipped} />
         )}
@@ -135,7 +146,9 @@ function Reasons({ items, count, none }: { items: PathReason[]; count: number; n
   return (
     <>
       {count > items.length && (
-        <p className="text-sm text-ink-3">{words.firstOf(number(items.length, language), number(count, language))}</p>
+        <p className="text-sm text-ink-3">
+          {words.firstOf(number(items.length, language), number(count, language))}
+        </p>
       )}
       <dl className="card divide-y divide-line text-sm">
         {items.map(({ path, reason }) => (

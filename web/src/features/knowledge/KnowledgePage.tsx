@@ -35,7 +35,7 @@ export function KnowledgePage() {
         }
       >
         {indexes.isPending && (
-          <div className="grid gap-4 lg:grid-cols-2">
+          <div className="grid grid-cols-1 gap-4 lg:grid-cols-2">
             {[0, 1].map((card) => (
               <div key={card} className="card p-5">
                 <Skeleton widths={[45, 80, 100, 60]} />
@@ -58,7 +58,7 @@ export function KnowledgePage() {
         )}
         {all.length > 0 && (
           <>
-            <ul className="grid items-start gap-4 lg:grid-cols-2">
+            <ul className="grid grid-cols-1 gap-4 lg:grid-cols-2">
               {all.map((index) => (
                 <IndexCard key={index.name} index={index} />
               ))}

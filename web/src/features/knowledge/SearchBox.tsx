@@ -24,12 +24,12 @@ export function SearchBox({ indexes, only }: { indexes: Index[]; only?: string }
   }
   const results = search.data?.results
   return (
-    <section aria-label={words.search} className="flex flex-col gap-3">
+    <search aria-label={words.search} className="flex flex-col gap-3">
       <div>
         <h2 className="text-lg font-semibold">{words.search}</h2>
         <p className="text-sm text-ink-2">{words.searchText}</p>
       </div>
-      <form role="search" onSubmit={submit} className="flex flex-wrap gap-2">
+      <form onSubmit={submit} className="flex flex-wrap gap-2">
         <input
           name="query"
           type="search"
@@ -64,7 +64,7 @@ export function SearchBox({ indexes, only }: { indexes: Index[]; only?: string }
         </ol>
       )}
       {shown && <ReferenceDialog reference={shown} onClose={() => setShown(null)} />}
-    </section>
+    </search>
   )
 }
 
@@ -84,7 +84,9 @@ function Result({ result, onOpen }: { result: Reference; onOpen: () => void }) {
         <span className="mt-0.5 block font-mono text-xs break-all text-ink-2">
           {result.path}:{result.start_line}-{result.end_line}
         </span>
-        {result.signature && <span className="mt-1 block truncate font-mono text-xs text-ink-3">{result.signature}</span>}
+        {result.signature && (
+          <span className="mt-1 block truncate font-mono text-xs text-ink-3">{result.signature}</span>
+        )}
       </span>
       {result.why && (
         <span>

@@ -75,7 +75,13 @@ export function UploadDialog({ indexes, initial, into, onClose }: UploadDialogPr
       actions={
         <>
           <Button onClick={onClose}>{words.common.cancel}</Button>
-          <Button type="submit" form={form} look="primary" busy={upload.isPending} disabled={files.length === 0}>
+          <Button
+            type="submit"
+            form={form}
+            look="primary"
+            busy={upload.isPending}
+            disabled={files.length === 0}
+          >
             {upload.isPending ? words.knowledge.uploading(files.length) : words.knowledge.upload}
           </Button>
         </>

@@ -2,10 +2,10 @@ import { useMutation } from '@tanstack/react-query'
 import { api, asProblem } from '../../api/client'
 import { keys, queryClient } from '../../api/queries'
 import type { Index, State } from '../../api/types'
+import { Badge, Confirm, ProblemNote, Progress, type Tone } from '../../components/ui'
 import { languageLabel } from '../../lib/code'
 import { duration, number, shares } from '../../lib/format'
 import { useLanguage, useWords } from '../../lib/i18n'
-import { Badge, Confirm, ProblemNote, Progress, type Tone } from '../../components/ui'
 
 const tones: Record<State, Tone> = {
   empty: 'neutral',
@@ -72,7 +72,15 @@ export function LanguageBar({ languages }: { languages: Record<string, number> }
   )
 }
 
-export function DeleteIndex({ index, onClose, onDeleted }: { index: Index; onClose: () => void; onDeleted?: () => void }) {
+export function DeleteIndex({
+  index,
+  onClose,
+  onDeleted,
+}: {
+  index: Index
+  onClose: () => void
+  onDeleted?: () => void
+}) {
   const words = useWords()
   const remove = useMutation({
     mutationFn: () => api.deleteIndex(index.name),

@@ -37,7 +37,7 @@ export function ModelsPage() {
         return (
           <section key={kind} aria-label={titles[kind]} className="flex flex-col gap-3">
             <h2 className="text-sm font-semibold text-ink-2">{titles[kind]}</h2>
-            <ul className="grid gap-4 lg:grid-cols-2">
+            <ul className="grid grid-cols-1 gap-4 lg:grid-cols-2">
               {group.map((model) => (
                 <ModelCard
                   key={model.name}

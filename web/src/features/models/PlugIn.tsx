@@ -1,19 +1,27 @@
 import { Snippet } from '../../components/Snippet'
 import { useWords } from '../../lib/i18n'
 
-const endpoint = `models:
-  my-model:
-    base_url: https://llm.example.com/v1
-    api_key: \${LLM_API_KEY}
-    model: qwen3-coder-30b
+const endpoint = `base_url: https://llm.example.com/v1
+api_key: \${LLM_API_KEY}
+model: qwen3-coder-30b
 `
 
 /** Three ways to a model that is good enough for work. */
 export function PlugIn() {
   const { models: words } = useWords()
   const ways = [
-    { title: words.pull, text: words.pullText, code: 'codeweft models pull qwen2.5-coder-7b', language: 'bash' },
-    { title: words.local, text: words.localText, code: 'codeweft models pull /path/to/model.gguf', language: 'bash' },
+    {
+      title: words.pull,
+      text: words.pullText,
+      code: 'codeweft models pull qwen2.5-coder-7b',
+      language: 'bash',
+    },
+    {
+      title: words.local,
+      text: words.localText,
+      code: 'codeweft models pull /path/to/model.gguf',
+      language: 'bash',
+    },
     { title: words.endpoint, text: words.endpointText, code: endpoint, language: 'yaml' },
   ]
   return (

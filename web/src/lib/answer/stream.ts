@@ -1,5 +1,5 @@
-import { type AnswerEvent, answerEventTypes } from '../../api/events'
 import { eventsUrl } from '../../api/client'
+import { type AnswerEvent, answerEventTypes } from '../../api/events'
 import { type Answer, emptyAnswer, isOver, reduce } from './reduce'
 
 const firstRetry = 500

@@ -19,6 +19,8 @@ export function linkReferences(text: string, known: ReadonlySet<number>): Piece[
 
 /** The numbers that `text` cites among `known`, in the order of their first mention. */
 export function citedNumbers(text: string, known: ReadonlySet<number>): number[] {
-  const cited = linkReferences(text, known).flatMap((piece) => ('reference' in piece ? [piece.reference] : []))
+  const cited = linkReferences(text, known).flatMap((piece) =>
+    'reference' in piece ? [piece.reference] : [],
+  )
   return [...new Set(cited)]
 }
