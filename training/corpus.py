@@ -41,13 +41,7 @@ LANGUAGES = {
 
 # Source repositories that benchmarks in common use search or complete. Their packages must never be trained on.
 BENCHMARK_PACKAGES = frozenset(
-    """aiohttp astropy axios aws-fortuna betty-ml bigcodebench chi circe click cobra codebleu dapper diffusers
-    django evalplus evaluate express fastapi federatedscope flask fmt gin google-vizier gson guzzle httpx
-    human-eval human-eval-infilling http4s jackson-core jackson-databind laravel libfmt libuv1 lightweight-mmm
-    mbpp matplotlib model2vec monolog nerfstudio nlohmann-json nvm pydantic pydantic-core pylint pytest rack
-    rails railties redframes redis-server redux @reduxjs/toolkit requests scikit-learn seaborn semble serde
-    serde-json sinatra sphinx starlette swebench sympy tokio torchrl tracr trlx vapor vitest xarray zod
-    @trpc/server @trpc/client axum abseil curl""".split()
+    ["aiohttp", "astropy", "axios", "aws-fortuna", "betty-ml", "bigcodebench", "chi", "circe", "click", "cobra", "codebleu", "dapper", "diffusers", "django", "evalplus", "evaluate", "express", "fastapi", "federatedscope", "flask", "fmt", "gin", "google-vizier", "gson", "guzzle", "httpx", "human-eval", "human-eval-infilling", "http4s", "jackson-core", "jackson-databind", "laravel", "libfmt", "libuv1", "lightweight-mmm", "mbpp", "matplotlib", "model2vec", "monolog", "nerfstudio", "nlohmann-json", "nvm", "pydantic", "pydantic-core", "pylint", "pytest", "rack", "rails", "railties", "redframes", "redis-server", "redux", "@reduxjs/toolkit", "requests", "scikit-learn", "seaborn", "semble", "serde", "serde-json", "sinatra", "sphinx", "starlette", "swebench", "sympy", "tokio", "torchrl", "tracr", "trlx", "vapor", "vitest", "xarray", "zod", "@trpc/server", "@trpc/client", "axum", "abseil", "curl"]
 )
 
 _PERMISSIVE = re.compile(
@@ -67,10 +61,7 @@ MAX_MEAN_LINE = 110
 MIN_LETTERS = 0.35  # share of letters; below it a file is a table of numbers
 
 _SKIPPED_FOLDERS = frozenset(
-    """test tests testing testdata test_data testsuite fixtures fixture __tests__ __mocks__ spec specs mock mocks
-    vendor vendored _vendor third_party thirdparty third-party external extern node_modules bundled dist umd
-    bundles build generated gen migrations locale locales i18n benchmark benchmarks examples example samples
-    data datasets snapshots corpora""".split()
+    ["test", "tests", "testing", "testdata", "test_data", "testsuite", "fixtures", "fixture", "__tests__", "__mocks__", "spec", "specs", "mock", "mocks", "vendor", "vendored", "_vendor", "third_party", "thirdparty", "third-party", "external", "extern", "node_modules", "bundled", "dist", "umd", "bundles", "build", "generated", "gen", "migrations", "locale", "locales", "i18n", "benchmark", "benchmarks", "examples", "example", "samples", "data", "datasets", "snapshots", "corpora"]
 )
 _SKIPPED_NAMES = re.compile(
     r"\.min\.|\.bundle\.|\.d\.(ts|mts)$|_pb2|\.pb\.|_generated|zz_generated|bindata|^test_|_tests?\.|\.test\.|\.spec\."
@@ -386,9 +377,8 @@ def _members(archives: Iterable[Path], wanted: Callable[[str], bool]) -> Iterato
         elif archive.suffix == ".deb":
             with subprocess.Popen(
                 ["dpkg-deb", "--fsys-tarfile", archive], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-            ) as process:
-                with tarfile.open(fileobj=process.stdout, mode="r|") as tar:
-                    yield from _tar_members(tar, wanted)
+            ) as process, tarfile.open(fileobj=process.stdout, mode="r|") as tar:
+                yield from _tar_members(tar, wanted)
         else:
             with tarfile.open(archive) as tar:
                 yield from _tar_members(tar, wanted)
