@@ -193,9 +193,17 @@ def functions(text: str, path: str) -> list[Function]:
                 bare,
                 bool(names) and names[0] in {"self", "cls"},
                 frozenset(called - {node.name}),
-            )  # fmt: skip
+            )
         )
     return found
+
+
+def without_notice(text: str) -> str:
+    """Drops the comment at the head of a file where it is a copyright notice."""
+    lines = text.split("\n")
+    count = next((at for at, line in enumerate(lines) if not line.startswith("#")), len(lines))
+    notice = re.search(r"copyright|licen[cs]e|author", "\n".join(lines[:count]), re.IGNORECASE)
+    return "\n".join(lines[count:]).lstrip("\n") if notice else text
 
 
 def summarise(docstring: str) -> str | None:
@@ -304,8 +312,8 @@ def write_chat(function: Function, rng: random.Random) -> list[Turn]:
         arguments=function.arguments,
         summary=function.summary,
     )
-    if rng.random() < 0.12:
-        signature = function.code.split("\n", 1)[0]
+    signature = function.code.split("\n", 1)[0]
+    if rng.random() < 0.15 and signature.startswith("def ") and signature.endswith(":"):
         wish = "Complete this function:\n\n" + fence(f'{signature}\n    """{function.summary}."""')
     elif rng.random() < 0.06:
         wish = f"how to {lowered} in python"

@@ -112,7 +112,7 @@ class Mixer:
         for text in self._files():
             lines, size = [], 0
             wanted = self._window_size()
-            for line in text.text.split("\n"):
+            for line in layout.without_notice(text.text).split("\n"):
                 lines.append(line)
                 size += len(line) + 1
                 if size >= wanted:
