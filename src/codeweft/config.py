@@ -12,6 +12,7 @@ from platformdirs import user_data_dir
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from codeweft.errors import InvalidRequest, StorageFailed
+from codeweft.types import Skill
 
 HOME_VARIABLE = "CODEWEFT_HOME"
 KEY_VARIABLE = "CODEWEFT_API_KEY"
@@ -45,7 +46,7 @@ class ModelSettings(_Section):
     family: str | None = Field(
         None, description="Model family for FIM tokens and skills; guessed from the name."
     )
-    skills: list[str] | None = Field(None, description="Overrides the skills that the family implies.")
+    skills: list[Skill] | None = Field(None, description="Overrides the skills that the family implies.")
     context: int | None = Field(None, gt=0, description="Context length in tokens of one request.")
     parallel: int | None = Field(
         None, gt=0, le=256, description="Requests served at once; more wait in a queue."

@@ -67,7 +67,7 @@ class Bm25:
         return total
 
 
-def _normalised(scores: Scores) -> Scores:
+def normalised(scores: Scores) -> Scores:
     low, high = float(scores.min()), float(scores.max())
     return (scores - low) / (high - low) if high > low else np.zeros_like(scores)
 
@@ -89,7 +89,7 @@ def evaluate(data: RetrievalSet, encoder: StaticEncoder) -> dict[str, dict[str, 
         ranks["bm25, plain terms"].append(_rank(bm25.scores(query, words), relevant))
         ranks["bm25"].append(_rank(lexical, relevant))
         ranks["encoder"].append(_rank(dense, relevant))
-        ranks["fused"].append(_rank(_normalised(lexical) + _normalised(dense), relevant))
+        ranks["fused"].append(_rank(normalised(lexical) + normalised(dense), relevant))
     return {
         name: {
             "mrr": sum(1 / rank for rank in found) / len(found),
@@ -139,8 +139,9 @@ def kr_humaneval(shared: Path, language: str) -> RetrievalSet:
 
 
 def held_out(path: Path, queries: int = 2000) -> RetrievalSet:
-    """Pairs of packages that training never saw: every code is in the corpus, every n-th text is a query."""
-    pairs = [json.loads(line) for line in path.open(encoding="utf-8")]
+    """Documented functions of packages that training never saw: all are the corpus, every n-th text is a query."""
+    with path.open(encoding="utf-8") as lines:
+        pairs = [pair for pair in map(json.loads, lines) if pair["kind"] == "doc"]
     asked = range(0, len(pairs), max(1, len(pairs) // queries))
     return RetrievalSet(
         "held-out packages",

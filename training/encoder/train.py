@@ -232,19 +232,38 @@ def mrr(model: Table, data: Examples) -> float:
     return float((1 / (1 + (scores > mine[:, None]).sum(1))).float().mean())
 
 
-def train(data: Examples, held_out: Examples, rows: int, seconds: float) -> Table:
-    """Trains for `seconds` and gives the state that was best on the held-out packages."""
+def load(path: Path) -> dict[str, torch.Tensor]:
+    """The state of a model from the product's file, to go on from."""
+    with np.load(path) as file:
+        table = file["table"].astype(np.float32) * file["scale"][:, None]
+        weight, query_map = (
+            file["query_weight"].astype(np.float32)[:, None],
+            file["query_map"].astype(np.float32),
+        )
+    return {
+        "table": torch.from_numpy(table),
+        "query_weight": torch.from_numpy(weight),
+        "query_map": torch.from_numpy(query_map),
+    }
+
+
+def train(
+    data: Examples, held_out: Examples, rows: int, seconds: float, learning_rate: float, start: Path | None
+) -> Table:
+    """Trains for `seconds`, from the encoder file `start` or anew; gives the state best on the held-out packages."""
     frequency = np.bincount(data.code.rows, minlength=rows) + np.bincount(data.text.rows, minlength=rows) + 1
     # Start near what counts in lexical search: rare terms weigh more.
     rarity = np.log(1 + len(data.code) / frequency)
     model = Table(rows, torch.tensor(rarity / rarity.mean(), dtype=torch.float32))
-    optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.99))
+    if start is not None:
+        model.load_state_dict(load(start))
+    optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, betas=(0.9, 0.99), fused=True)
     best, best_state = 0.0, model.state_dict()
     begun = time.monotonic()
     for step, items in enumerate(batches(len(data.text))):
         done = (time.monotonic() - begun) / seconds
         for group in optimizer.param_groups:
-            group["lr"] = LEARNING_RATE * min(1.0, (step + 1) / 100) * max(0.02, 1 - done)
+            group["lr"] = learning_rate * min(1.0, (step + 1) / 100) * max(0.02, 1 - done)
         optimizer.zero_grad(set_to_none=True)
         loss = loss_of(model, data, items)
         loss.backward()
@@ -287,6 +306,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--name", default="codeweft-static-1")
     parser.add_argument("--minutes", type=float, default=25)
+    parser.add_argument("--start", type=Path, help="go on from this encoder file, made from the same pairs")
+    parser.add_argument(
+        "--learning-rate", type=float, default=LEARNING_RATE, help="at the start; falls to a fiftieth"
+    )
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -300,7 +323,7 @@ def main() -> None:
         f"{len(words)} words, {len(pieces)} pieces, {len(data.text)} pairs, {len(held_out.text)} held out",
         flush=True,
     )
-    model = train(data, held_out, len(vocabulary), args.minutes * 60)
+    model = train(data, held_out, len(vocabulary), args.minutes * 60, args.learning_rate, args.start)
     save(args.out, args.name, model, words, pieces)
 
 

@@ -67,7 +67,7 @@ class EmbeddedModel:
         path: Path,
         *,
         options: EngineOptions | None = None,
-        family: str | None = None,
+        family: Family | str | None = None,
         skills: Skills | None = None,
         note: str = "",
         description: str = "",
@@ -222,7 +222,7 @@ class EmbeddedModel:
             if line == b"[DONE]":
                 break
             chunk = wire.decode_chunk(line)
-            if chunk.error is not None:
+            if chunk.failed:
                 raise refusal(500, line)
             if chunk.prompt_progress is not None:
                 yield PromptProgress(chunk.prompt_progress.processed, chunk.prompt_progress.total)
@@ -356,9 +356,9 @@ class EmbeddedModel:
         )
 
 
-def _family_of(name: str | None, label: str, header: GgufHeader) -> Family:
-    if name is not None:
-        return skills.named_family(name)
+def _family_of(given: Family | str | None, label: str, header: GgufHeader) -> Family:
+    if given is not None:
+        return skills.named_family(given) if isinstance(given, str) else given
     return skills.family(label, frozenset(header.tokenizer.tokens))
 
 

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import secrets
 import signal
 import sys
@@ -38,6 +39,7 @@ HEALTH_EVERY: Final = 15.0
 HEALTH_TIMEOUT: Final = 20.0
 HEALTH_MISSES: Final = 3
 TAIL_LINES: Final = 40
+_COMPLAINT: Final = re.compile(r"(?:[\d.]+ )?E [^:]*: *(.+)|.*?(\S*ASSERT.*)")
 _CHILD: Final = Path(__file__).with_name("engine_child.py")
 _ENVIRONMENT: Final = {
     # Waiting threads sleep; spinning ones cost a factor of ten on a busy machine.
@@ -67,11 +69,14 @@ class ProcessState:
     memory_mb: int = 0
 
 
-def explain(returncode: int | None, tail: list[str]) -> str:
+def complaints(log: list[str]) -> list[str]:
+    """The errors in lines of the engine's log, without time and place."""
+    found = (_COMPLAINT.match(line) for line in log)
+    return [(match[1] or match[2]).strip()[:300].rstrip(".") for match in found if match is not None]
+
+
+def explain(returncode: int | None, log: list[str]) -> str:
     """Why the engine ended, from its return code and the last lines of its log."""
-    complaints = [
-        line.split(": ", 1)[-1] for line in tail if line.startswith("E ") or " error" in line.lower()
-    ]
     number = -returncode if returncode is not None and returncode < 0 else (returncode or 0) - 128
     try:
         cause = _SIGNALS.get(signal.Signals(number), "")
@@ -79,9 +84,18 @@ def explain(returncode: int | None, tail: list[str]) -> str:
         cause = ""
     if not cause:
         cause = f"it ended with code {returncode}" if returncode is not None else "it does not answer"
-    if returncode == -signal.SIGKILL or not complaints:
+    said = complaints(log)
+    if returncode == -signal.SIGKILL or not said:
         return cause
-    return f"{cause}; its log says: {complaints[-1].strip()[:300]}"
+    return f"{cause}; its log says: {said[-1]}"
+
+
+def load_failure(error: str, returncode: int, log: list[str]) -> str:
+    """Why a model was not loaded: the first error in the log is the cause, `error` only says that there was one."""
+    if returncode < 0:
+        return explain(returncode, log)
+    said = complaints(log)
+    return said[0] if said else error.rstrip(".") or explain(returncode, log)
 
 
 def back_off(crashes: int) -> float:
@@ -246,7 +260,7 @@ class Engine:
         if "url" not in answer:
             code = await child.wait()
             await log
-            return answer.get("error", "") if code == 0 else _load_failure(answer, code, list(self._tail))
+            return load_failure(answer.get("error", ""), code, list(self._tail))
         self._url = answer["url"]
         self._down.clear()
         self._state = ProcessState("ready", pid=child.pid, restarts=self._state.restarts)
@@ -322,14 +336,3 @@ async def _line(stream: asyncio.StreamReader) -> str:
     except ValueError:
         return "(overlong line)"
     return raw.decode("utf-8", "replace").rstrip("\n") or ("\0" if raw else "")
-
-
-def _load_failure(answer: Mapping[str, Any], code: int, tail: list[str]) -> str:
-    if code < 0:
-        return explain(code, tail)
-    complaints = [line.split(": ", 1)[-1].strip() for line in tail if line.startswith("E ")]
-    if complaints:
-        return "; ".join(dict.fromkeys(complaints[:3]))[:400]
-    if "error" in answer:
-        return str(answer["error"])
-    return explain(code, tail)
