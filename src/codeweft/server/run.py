@@ -13,6 +13,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import TypeVar
 
 import uvicorn
+import uvloop
 
 from codeweft.config import ServerSettings, Settings
 from codeweft.errors import CodeweftError, Conflict, InvalidRequest, NotAllowed
@@ -41,6 +42,16 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
+def run(
+    runtime_factory: Callable[[Settings], AbstractAsyncContextManager[R]],
+    settings: Settings,
+    on_ready: Callable[[str, R], object],
+) -> None:
+    """`serve` in an event loop of its own, the fast one."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(runtime_factory, settings, on_ready))
+
+
 async def serve(
     runtime_factory: Callable[[Settings], AbstractAsyncContextManager[R]],
     settings: Settings,
@@ -57,7 +68,6 @@ async def serve(
             application = create_app(runtime)
             config = uvicorn.Config(
                 application,
-                loop="uvloop",
                 http="httptools",
                 lifespan="on",
                 log_config=None,
