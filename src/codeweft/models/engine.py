@@ -26,7 +26,7 @@ from typing import Any, Final, Literal
 import aiohttp
 import psutil
 
-from codeweft.errors import EngineFailed
+from codeweft.errors import CodeweftError, EngineFailed, NotReady
 
 Status = Literal["stopped", "starting", "ready", "failed", "restarting"]
 RETRY_AFTER: Final = 10.0
@@ -150,6 +150,7 @@ class Engine:
             self._up = None
             self._set("starting")
             self._life = asyncio.create_task(self._live())
+            self._life.add_done_callback(self._ended)
         await asyncio.shield(self._awaited())
 
     async def post(self, path: str, body: bytes) -> aiohttp.ClientResponse:
@@ -186,9 +187,9 @@ class Engine:
             life.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await life
-        if self._up is not None and not self._up.done():
-            self._up.cancel()
         self._set("stopped")
+        if self._up is not None and not self._up.done():
+            self._resign(NotReady(f"The engine of {self._subject} was stopped.", fix="Start Codeweft again."))
 
     # ── the life of the process ─────────────────────────────────────────────────────────────────────────────
 
@@ -309,12 +310,21 @@ class Engine:
     def _set(self, status: Status, reason: str = "") -> None:
         self._state = ProcessState(status, reason, restarts=self._state.restarts)
 
+    def _ended(self, life: asyncio.Task[None]) -> None:
+        """A bug here must not leave requests waiting for ever."""
+        if not life.cancelled() and (error := life.exception()) is not None:
+            self._fail(f"unexpectedly, {error!r}")
+
     def _fail(self, reason: str) -> None:
         self._set("failed", reason)
         self._failed_at = time.monotonic()
         self._down.set()
+        if not self._awaited().done():
+            self._resign(self._failure())
+
+    def _resign(self, error: CodeweftError) -> None:
         waiting = self._awaited()
-        waiting.set_exception(self._failure())
+        waiting.set_exception(error)
         # Nobody may be waiting, which is no reason to log a traceback.
         waiting.exception()
 
