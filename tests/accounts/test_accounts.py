@@ -140,7 +140,7 @@ async def test_the_migrations_make_what_the_tables_say(tmp_path: Path) -> None:
 
 async def test_what_cannot_be_opened_is_said_with_a_fix(tmp_path: Path) -> None:
     (tmp_path / "text.db").write_text("this is no database, but long enough to look like one" * 100)
-    with pytest.raises(StorageFailed, match=r"text.db"):
+    with pytest.raises(StorageFailed, match=r"text\.db"):
         await Accounts.open(tmp_path / "text.db")
     async with await Accounts.open(tmp_path / "new.db"):
         pass
