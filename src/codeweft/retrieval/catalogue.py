@@ -1,0 +1,188 @@
+"""All indexes of one installation, and searching across them."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from codeweft.errors import Conflict, InvalidRequest, NotFound, StorageFailed
+from codeweft.retrieval.index import Index, IndexLimits, IndexStatus
+from codeweft.retrieval.lock import updating
+from codeweft.retrieval.sources import Source, parse_source
+from codeweft.retrieval.store.embedded import storage_errors
+from codeweft.types import Encoder, Query, SearchResult
+
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+class Indexes:
+    """The indexes below `root`, one folder each. Other processes may add, update and delete them at any time."""
+
+    def __init__(
+        self,
+        root: Path,
+        encoder: Encoder,
+        *,
+        max_file_mb: float = 1.0,
+        exclude: Sequence[str] = (),
+        workers: int | None = None,
+        default: str | None = None,
+    ) -> None:
+        """`default` is searched when a query names no index. `workers=0` parses in this process."""
+        self.root = root
+        self.default = default
+        self._encoder = encoder
+        self._limits = IndexLimits(int(max_file_mb * 1_000_000), tuple(exclude), workers)
+        self._open: dict[str, tuple[tuple[int, int], Index]] = {}
+        self._lock = threading.Lock()
+
+    def names(self) -> list[str]:
+        """Names of all indexes, sorted."""
+        return sorted(folder.name for folder in self._folders())
+
+    def add(self, source: str, name: str | None = None) -> Index:
+        """The index of a folder or git URL, made (still empty) if there is none; `Index.update` fills it.
+
+        Without `name` the last part of the source is used. Raises `InvalidRequest` for a bad source or name,
+        `NotFound` for a folder that does not exist, `Conflict` when the name belongs to another source.
+        """
+        return self._add(parse_source(source), name)
+
+    def uploads(self, name: str) -> Index:
+        """The index of uploaded files of that name, made if there is none. Raises as `add` does."""
+        return self._add(Source("uploads", ""), name)
+
+    def _add(self, source: Source, name: str | None) -> Index:
+        if name is None:
+            for folder in self._folders():
+                if (index := self._opened(folder)) is not None and index.source == source:
+                    return index
+            name = self._free_name(source)
+        _check_name(name)
+        folder = self.root / name
+        with self._lock, storage_errors(self.root):
+            self.root.mkdir(parents=True, exist_ok=True)
+            if not (folder / "index.sqlite").exists():
+                Index.create(folder, source, self._encoder, limits=self._limits).close()
+        index = self.get(name)
+        if index.source != source:
+            raise Conflict(
+                f"The index {name} already exists and reads {index.source}.",
+                fix=f"Choose another name, or remove {name} first.",
+                param="name",
+            )
+        return index
+
+    def _free_name(self, source: Source) -> str:
+        base = re.sub(r"[^A-Za-z0-9._-]+", "-", source.repository).strip("-._")[:50] or "code"
+        taken = set(self.names())
+        return next(
+            name for n in range(1, len(taken) + 2) if (name := base if n == 1 else f"{base}-{n}") not in taken
+        )
+
+    def get(self, name: str) -> Index:
+        """The index of that name. Raises `NotFound` that lists the names there are."""
+        index = self._opened(self.root / name) if NAME.fullmatch(name) else None
+        if index is None:
+            names = self.names()
+            fix = (
+                f"There are: {', '.join(names)}."
+                if names
+                else "Add one with `codeweft index add FOLDER_OR_URL`."
+            )
+            raise NotFound(f"There is no index named {name!r}.", fix=fix, param="index")
+        return index
+
+    def delete(self, name: str) -> None:
+        """Delete an index and all it holds; the source itself is left alone. Raises `NotFound`, `Conflict`."""
+        index = self.get(name)
+        with storage_errors(self.root), updating(index.folder / "lock", name):
+            # Renaming takes it away at once from everyone; whoever reads right now keeps the files they have open.
+            doomed = self.root / f".deleted-{name}-{time.monotonic_ns()}"
+            index.folder.rename(doomed)
+            with self._lock:
+                self._open.pop(name, None)
+            index.close()
+            shutil.rmtree(doomed)
+
+    def statuses(self) -> list[IndexStatus]:
+        """The status of every index by name."""
+        return [index.status() for folder in self._folders() if (index := self._opened(folder)) is not None]
+
+    def search(self, query: Query) -> list[SearchResult]:
+        """The best chunks of the query's index: the one it names, else the default, else the only one, else all.
+
+        Raises `NotFound` for an unknown index or when there is none at all, `InvalidRequest` for an empty query.
+        """
+        if query.index is not None:
+            return self._search(self.get(query.index), query)
+        if self.default is not None and (index := self._opened(self.root / self.default)) is not None:
+            return self._search(index, query)
+        indexes = [index for folder in self._folders() if (index := self._opened(folder)) is not None]
+        if not indexes:
+            raise NotFound(
+                "Nothing is indexed yet.",
+                fix="Add code with `codeweft index add FOLDER_OR_URL`.",
+                param="index",
+            )
+        if len(indexes) == 1:
+            return self._search(indexes[0], query)
+        results = [result for index in indexes for result in self._search(index, query)]
+        return sorted(results, key=lambda result: -result.score)[: query.k]
+
+    def _search(self, index: Index, query: Query) -> list[SearchResult]:
+        try:
+            return index.search(query)
+        except StorageFailed:
+            if (index.folder / "index.sqlite").exists():
+                raise
+            raise NotFound(f"The index {index.name} was just removed.", param="index") from None
+
+    def _folders(self) -> Iterator[Path]:
+        try:
+            entries = sorted(self.root.iterdir())
+        except FileNotFoundError:
+            return
+        yield from (one for one in entries if NAME.fullmatch(one.name) and (one / "index.sqlite").is_file())
+
+    def _opened(self, folder: Path) -> Index | None:
+        """The index in a folder, opened once and again when another process has replaced it."""
+        try:
+            info = (folder / "index.sqlite").stat()
+        except OSError:
+            return None
+        identity = (info.st_dev, info.st_ino)
+        with self._lock:
+            known = self._open.get(folder.name)
+            if known is None or known[0] != identity:
+                if known is not None:
+                    known[1].close()
+                known = (identity, Index(folder, self._encoder, limits=self._limits))
+                self._open[folder.name] = known
+            return known[1]
+
+
+class IndexRetriever:
+    """`Indexes` as an asynchronous `Retriever`: searches run in threads, the event loop stays free."""
+
+    def __init__(self, indexes: Indexes) -> None:
+        self._indexes = indexes
+
+    async def search(self, query: Query) -> list[SearchResult]:
+        """See `Indexes.search`."""
+        return await asyncio.to_thread(self._indexes.search, query)
+
+
+def _check_name(name: str) -> None:
+    if not NAME.fullmatch(name):
+        raise InvalidRequest(
+            f"{name!r} cannot be the name of an index.",
+            fix="Use 1 to 64 letters, digits, `.`, `_` and `-`, beginning with a letter or digit.",
+            param="name",
+        )

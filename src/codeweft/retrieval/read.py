@@ -1,0 +1,69 @@
+"""Read one file into chunks. A plain function of path and settings, so that any process can run it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Final
+
+from codeweft.retrieval.chunk import Piece, chunk
+from codeweft.retrieval.store.embedded import NewChunk
+from codeweft.retrieval.walk import decode
+
+DIGEST_BYTES: Final = 16
+_ENCODED_CHARACTERS: Final = 3000
+"""Characters of a chunk that the encoder sees: what a function is about stands at its beginning."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadFile:
+    """A file as read: chunks ready to store, or the status (skipped, failed) and reason why there are none."""
+
+    path: str
+    size: int
+    digest: bytes
+    status: str = "indexed"
+    reason: str = ""
+    language: str = ""
+    lines: int = 0
+    chunks: tuple[NewChunk, ...] = ()
+
+
+def read_file(root: Path, path: str, known_digest: bytes = b"") -> ReadFile:
+    """Read and chunk `path`; a file whose content has `known_digest` comes back without chunks as `unchanged`."""
+    try:
+        data = (root / path).read_bytes()
+    except FileNotFoundError:
+        return ReadFile(path, 0, b"", "gone")
+    except OSError as error:
+        return ReadFile(path, 0, b"", "failed", f"cannot be read: {error.strerror or error}")
+    digest = blake2b(data, digest_size=DIGEST_BYTES).digest()
+    if digest == known_digest:
+        return ReadFile(path, len(data), digest, "unchanged")
+    text, reason = decode(data, path)
+    if reason:
+        return ReadFile(path, len(data), digest, "skipped", reason)
+    language, pieces = chunk(text, path)
+    lines = text.split("\n")
+    chunks = tuple(
+        NewChunk(piece, body, text_digest(body))
+        for piece in pieces
+        for body in ("\n".join(lines[piece.start_line - 1 : piece.end_line]),)
+    )
+    return ReadFile(
+        path, len(data), digest, language=language.name, lines=text.count("\n") + 1, chunks=chunks
+    )
+
+
+def text_digest(text: str) -> int:
+    """A signed 64-bit digest of a text in which white space does not count."""
+    return int.from_bytes(
+        blake2b("".join(text.split()).encode(errors="replace"), digest_size=8).digest(), "big", signed=True
+    )
+
+
+def encoded_text(path: str, piece: Piece, text: str) -> str:
+    """What the encoder sees of a chunk: where it is, what it is called, what it says."""
+    head = " ".join(filter(None, (path, piece.scope, piece.name, piece.docstring[:600])))
+    return f"{head}\n{text[:_ENCODED_CHARACTERS]}"

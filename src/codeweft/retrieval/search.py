@@ -1,0 +1,249 @@
+"""Candidates for a question from one index's lexical index and vectors, with what speaks for their files."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from pathspec import GitIgnoreSpec
+
+from codeweft.errors import Conflict
+from codeweft.retrieval.forms import known_forms
+from codeweft.retrieval.lock import holder, updating
+from codeweft.retrieval.rank import FIELD_WEIGHTS, FILE_FIELDS, Candidate, Question
+from codeweft.retrieval.store.embedded import KINDS, EmbeddedStore
+from codeweft.retrieval.store.lexical import LexicalDocument, LexicalIndex
+from codeweft.retrieval.store.vectors import Ids, Mask, VectorTable
+from codeweft.types import Encoder, Filters, Vectors
+
+CANDIDATES: Final = 100
+"""Best chunks taken by words and by vector each; beyond, nothing that ranks in the first ten was found."""
+SYMBOL_CANDIDATES: Final = 60
+"""Chunks taken because they define a symbol of the question."""
+DEPTH: Final = 1000
+"""Best chunks by words and by vector that count as evidence for their file."""
+TERM_DEPTH: Final = 500
+"""Chunks per term that count as evidence for their file."""
+FILE_TERMS: Final = 24
+"""Rarest terms of a long question (an issue, a stack trace) looked up one by one."""
+FORM_WEIGHT: Final = 0.4
+"""Weight of another form of a word (`routes` for `route`) beside the word itself."""
+NEAR_CHUNKS: Final = 3
+"""Nearest chunks of a file whose mean says how near the file is."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Evidence:
+    """What speaks for files, by file id, each 0..1: words by chunk, words by term, vectors."""
+
+    depth: Mapping[int, float]
+    terms: Mapping[int, float]
+    near: Mapping[int, float]
+
+
+class Searcher:
+    """What one process holds of an index in memory, kept up with what any process commits. Thread-safe."""
+
+    def __init__(self, folder: Path, store: EmbeddedStore, encoder: Encoder) -> None:
+        self._folder = folder
+        self._store = store
+        self._encoder = encoder
+        self._lock = threading.Lock()
+        self._lexical: LexicalIndex | None = None
+        self._table = VectorTable.empty(encoder.dimensions)
+        self._generation = -1
+        self._behind = True
+
+    # ── the lexical index follows SQLite ─────────────────────────────────────────────────────────────────────
+
+    def _open(self) -> LexicalIndex:
+        if self._lexical is None:
+            folder = self._folder / "lexical"
+            try:
+                self._lexical = LexicalIndex(folder)
+            except ValueError:
+                LexicalIndex.wipe(folder)
+                self._lexical = LexicalIndex(folder)
+        return self._lexical
+
+    def write_lexical(self, documents: list[LexicalDocument], replaced: list[int], generation: int) -> None:
+        """Take over what was just committed to SQLite. The caller holds the index's lock."""
+        self._open().write(documents, replaced, generation)
+
+    def sync_lexical(self) -> None:
+        """Rebuild the lexical index when it is missing, damaged or behind. The caller holds the index's lock."""
+        lexical = self._open()
+        lexical.reload()
+        generation = self._store.generation()
+        if lexical.generation() != generation:
+            self._lexical = None
+            LexicalIndex.wipe(self._folder / "lexical")
+            self._open().write(self._store.documents(), (), generation)
+
+    def refresh(self) -> tuple[VectorTable, LexicalIndex]:
+        """Vectors and lexical index as of the last commit of any process."""
+        generation = self._store.generation()
+        if generation == self._generation and not self._behind and self._lexical is not None:
+            return self._table, self._lexical
+        with self._lock:
+            if generation != self._generation:
+                self._generation, self._table = self._store.vector_changes(
+                    self._generation, self._table, self._encoder.dimensions
+                )
+            lexical = self._open()
+            lexical.reload()
+            if lexical.generation() < self._generation and holder(self._folder / "lock") is None:
+                # An updater died between the two commits and nobody is there to repair it.
+                try:
+                    with updating(self._folder / "lock", self._folder.name):
+                        self.sync_lexical()
+                except Conflict:
+                    pass
+                lexical = self._open()
+            self._behind = lexical.generation() < self._generation
+            return self._table, lexical
+
+    # ── candidates ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def candidates(self, question: Question, k: int, filters: Filters = Filters()) -> list[Candidate]:
+        """Chunks that may answer, with their scores and those of their files, before ranking."""
+        table, lexical = self.refresh()
+        if not len(table):
+            return []
+        allowed = self._allowed(table, filters)
+        wanted = max(CANDIDATES, 5 * k)
+        depth = max(DEPTH, wanted)
+        forms = {term: known_forms(term, lexical.frequency) for term in question.terms}
+        ids, scores = _lexical_hits(lexical, question, forms, table, allowed, depth)
+        vector = self._encode(question.text)
+        near, similarities = table.nearest(vector, depth, allowed)
+        defining = np.array(
+            sorted(self._store.defining(question.folded_symbols, SYMBOL_CANDIDATES)), np.int64
+        )
+        defining = table.rows_of(defining)
+        if allowed is not None:
+            defining = defining[allowed[defining]]
+        evidence = _Evidence(
+            _depth(table, ids, scores),
+            _terms(table, lexical, forms, self._store.count_files()),
+            _nearness(table, near, similarities),
+        )
+        chosen = np.unique(np.concatenate([table.rows_of(ids[:wanted]), near[:wanted], defining]))
+        bm25 = dict(zip(ids.tolist(), scores.tolist(), strict=True))
+        cosine = table.similarities(vector, chosen).tolist()
+        by_id = dict(zip(table.ids[chosen].tolist(), cosine, strict=True))
+        return [
+            Candidate(
+                row,
+                bm25.get(row.id, 0.0),
+                by_id[row.id],
+                evidence.depth.get(row.file, 0.0),
+                evidence.terms.get(row.file, 0.0),
+                evidence.near.get(row.file, 0.0),
+            )
+            for row in self._store.rows(by_id)
+        ]
+
+    def _encode(self, text: str) -> Vectors:
+        encode = getattr(self._encoder, "encode_query", self._encoder.encode)
+        vector: Vectors = encode([text])[0]
+        return vector
+
+    def _allowed(self, table: VectorTable, filters: Filters) -> Mask | None:
+        """Rows that pass the filters; None when there are none. The repository is the caller's business."""
+        if not (filters.paths or filters.languages or filters.kinds):
+            return None
+        mask = table.alive.copy()
+        if filters.kinds:
+            mask &= np.isin(table.kinds, [KINDS.index(kind) for kind in filters.kinds if kind in KINDS])
+        if filters.paths or filters.languages:
+            patterns = GitIgnoreSpec.from_lines(filters.paths or ("*",))
+            files = [
+                file.id
+                for file in self._store.files()
+                if (not filters.languages or file.language in filters.languages)
+                and patterns.match_file(file.path)
+            ]
+            mask &= np.isin(table.files, files)
+        return mask
+
+
+def _lexical_hits(
+    lexical: LexicalIndex,
+    question: Question,
+    forms: Mapping[str, Sequence[str]],
+    table: VectorTable,
+    allowed: Mask | None,
+    wanted: int,
+) -> tuple[Ids, Vectors]:
+    """BM25 hits that exist and pass the filters, best first; asks for more until there are enough."""
+    terms = {form: FORM_WEIGHT for others in forms.values() for form in others} | dict(question.terms)
+    limit = wanted
+    while True:
+        ids, scores = lexical.search(terms, FIELD_WEIGHTS, limit)
+        rows = table.rows_of(ids)
+        if allowed is not None:
+            rows = rows[allowed[rows]]
+        keep = np.isin(ids, table.ids[rows])
+        if allowed is None or keep.sum() >= wanted or len(ids) < limit:
+            return ids[keep][:wanted], scores[keep][:wanted]
+        limit *= 8
+
+
+def _by_file(files: Ids, values: NDArray[np.floating]) -> dict[int, float]:
+    """Sums per file, the largest scaled to 1."""
+    if not len(files):
+        return {}
+    unique, inverse = np.unique(files, return_inverse=True)
+    sums = np.bincount(inverse, values)
+    return dict(zip(unique.tolist(), (sums / (sums.max() or 1.0)).tolist(), strict=True))
+
+
+def _depth(table: VectorTable, ids: Ids, scores: Vectors) -> dict[int, float]:
+    """Files by the sum of their chunks' BM25 (the square root: the tenth good chunk says less than the first)."""
+    sums = _by_file(table.files[table.rows_of(ids)], scores)
+    return {file: math.sqrt(value) for file, value in sums.items()}
+
+
+def _terms(
+    table: VectorTable, lexical: LexicalIndex, forms: Mapping[str, Sequence[str]], files: int
+) -> dict[int, float]:
+    """Files by which of the question's terms they hold and in how many chunks: BM25 with a file as the document.
+
+    A chunk holds few of the words of a question about how parts work together; their file holds most.
+    """
+    terms = list(forms)
+    if len(terms) > FILE_TERMS:
+        terms = sorted(terms, key=lexical.frequency)[:FILE_TERMS]
+    found, weights = [np.zeros(0, np.int64)], [np.zeros(0, np.float64)]
+    for term in terms:
+        ids, _ = lexical.search(dict.fromkeys((term, *forms[term]), 1.0), FILE_FIELDS, TERM_DEPTH)
+        holding, counts = np.unique(table.files[table.rows_of(ids)], return_counts=True)
+        rarity = (
+            math.log(1 + (files - len(holding) + 0.5) / (len(holding) + 0.5))
+            if len(holding) <= files
+            else 0.0
+        )
+        found.append(holding)
+        weights.append(rarity * counts / (counts + 1.0))
+    return _by_file(np.concatenate(found), np.concatenate(weights))
+
+
+def _nearness(table: VectorTable, rows: NDArray[np.intp], similarities: Vectors) -> dict[int, float]:
+    """Files by the mean similarity of their nearest chunks, from 0 for the last one looked at to 1 for the best."""
+    if not len(rows):
+        return {}
+    floor = float(similarities[-1])
+    files = table.files[rows]
+    # Best first within each file: `rows` come sorted by similarity and the sort is stable.
+    order = np.argsort(files, kind="stable")
+    starts = np.flatnonzero(np.diff(files[order], prepend=-1))
+    rank = np.arange(len(order)) - np.repeat(starts, np.diff(np.append(starts, len(order))))
+    first = order[rank < NEAR_CHUNKS]
+    return _by_file(files[first], (similarities[first] - floor).astype(np.float64))

@@ -1,0 +1,99 @@
+"""Terms of code, prose and Korean questions."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from codeweft.retrieval.tokens import english_terms, korean_terms, query_terms, strip_particle, words
+
+
+@pytest.mark.parametrize(
+    ("text", "terms"),
+    [
+        ("parse", ["parse"]),
+        ("parseHTTPHeader", ["parse", "http", "header", "parsehttpheader"]),
+        ("snake_case_name", ["snake", "case", "name", "snake_case_name"]),
+        ("__init__", ["init"]),
+        ("sha256", ["sha", "256", "sha256"]),
+        ("getURLs", ["get", "urls", "geturls"]),
+        ("MAX_SIZE", ["max", "size", "max_size"]),
+        ("a.b(c, 42)", ["a", "b", "c", "42"]),
+        ("Größe", ["größe"]),
+        ("", []),
+        ("+-*/ {}();", []),
+    ],
+)
+def test_identifiers_give_their_parts_and_then_themselves(text: str, terms: list[str]) -> None:
+    assert words(text) == terms
+
+
+def test_a_korean_word_gives_its_stem_without_the_particle() -> None:
+    assert words("파일을") == ["파일"]
+    assert words("문자열에서") == ["문자열", "문자", "자열"]
+
+
+def test_a_korean_particle_glued_to_an_identifier_is_cut_off() -> None:
+    assert words("parse_url을")[:3] == ["parse", "url", "parse_url"]
+
+
+def test_a_stem_never_shrinks_below_two_syllables() -> None:
+    assert strip_particle("나이") == "나이"
+    assert strip_particle("회의") == "회의"
+
+
+def test_decomposed_hangul_gives_the_same_terms_as_composed() -> None:
+    import unicodedata
+
+    assert words(unicodedata.normalize("NFD", "요청을 파싱")) == words("요청을 파싱")
+
+
+def test_chinese_and_japanese_runs_give_character_pairs() -> None:
+    assert words("文件系统") == ["文件", "件系", "系统"]
+
+
+def test_a_question_loses_its_question_words_but_code_keeps_them() -> None:
+    assert query_terms("how is the request parsed") == ["request", "parsed"]
+    assert words("if is_the_end") == ["if", "is", "the", "end", "is_the_end"]
+
+
+def test_a_question_of_nothing_but_question_words_keeps_them() -> None:
+    assert query_terms("how do I") == ["how", "do", "i"]
+
+
+def test_a_korean_question_brings_the_english_terms_of_its_words() -> None:
+    assert {"file", "path"} <= set(query_terms("파일 경로를"))
+    assert "request" in query_terms("요청은 어디서")
+    assert {"async", "request"} <= set(query_terms("비동기요청"))
+
+
+def test_one_syllable_words_count_only_alone_or_before_a_particle() -> None:
+    assert english_terms("키를") == ("key",)
+    assert english_terms("키보드") != ("key",)
+
+
+def test_a_verb_stem_counts_before_any_ending() -> None:
+    assert english_terms("찾는다") == ("find", "search")
+
+
+def test_every_line_of_the_korean_table_is_a_hangul_word_with_lower_case_english_terms() -> None:
+    for korean, english in korean_terms().items():
+        assert all("가" <= syllable <= "힣" for syllable in korean.removesuffix("*")), korean
+        assert english and all(
+            term.isascii() and term == term.lower() and term.isalnum() for term in english
+        ), korean
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=())))
+def test_any_text_is_accepted_and_gives_lower_case_terms(text: str) -> None:
+    for term in (*words(text), *query_terms(text)):
+        assert term and not term.isspace()
+
+
+def test_lone_surrogates_are_separators() -> None:
+    assert words("a\ud800b") == ["a", "b"]
+
+
+def test_data_without_spaces_gives_a_bounded_number_of_terms() -> None:
+    assert len(words("aB3" * 100_000)) < 200
