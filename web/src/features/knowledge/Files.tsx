@@ -95,7 +95,7 @@ interface FileRowProps {
 function FileRow({ file, onOpen, onRemove }: FileRowProps) {
   const { knowledge: words } = useWords()
   const language = useLanguage()
-  const failed = file.reason !== null
+  const failed = file.reason !== ''
   return (
     <li className="flex items-center gap-2 pe-2 hover:bg-hover">
       <button
