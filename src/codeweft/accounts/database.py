@@ -33,9 +33,8 @@ async def connect(url_or_path: str | Path) -> AsyncEngine:
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch(mode=0o600)
-        async with _alone(path):
-            async with engine.begin() as connection:
-                await connection.run_sync(migrate)
+        async with _alone(path), engine.begin() as connection:
+            await connection.run_sync(migrate)
     except (DatabaseError, OSError) as error:
         await engine.dispose()
         reason = str(getattr(error, "orig", error))
