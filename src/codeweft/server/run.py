@@ -10,6 +10,7 @@ import socket
 import threading
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from typing import TypeVar
 
 import uvicorn
 
@@ -25,8 +26,7 @@ GRACE_SECONDS = 2
 """How long open answers get to say their last word when the server stops."""
 BACKLOG = 512
 
-RuntimeFactory = Callable[[Settings], AbstractAsyncContextManager[Runtime]]
-OnReady = Callable[[str, Runtime], object]
+R = TypeVar("R", bound=Runtime)
 
 
 class _Server(uvicorn.Server):
@@ -41,7 +41,11 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-async def serve(runtime_factory: RuntimeFactory, settings: Settings, on_ready: OnReady) -> None:
+async def serve(
+    runtime_factory: Callable[[Settings], AbstractAsyncContextManager[R]],
+    settings: Settings,
+    on_ready: Callable[[str, R], object],
+) -> None:
     """Serve until SIGINT, SIGTERM or cancellation.
 
     `on_ready(address, runtime)` is called once requests are answered. Raises `Conflict` when the port is in use,
@@ -77,7 +81,9 @@ async def serve(runtime_factory: RuntimeFactory, settings: Settings, on_ready: O
         listening.close()
 
 
-def _started(listening: socket.socket, settings: Settings, runtime: Runtime, on_ready: OnReady) -> None:
+def _started(
+    listening: socket.socket, settings: Settings, runtime: R, on_ready: Callable[[str, R], object]
+) -> None:
     # Looking through the indexes reads files; the first requests need not wait for it.
     threading.Thread(target=_resume, args=(runtime,), name="resume", daemon=True).start()
     if not is_loopback(settings.server.host):
