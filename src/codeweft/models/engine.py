@@ -46,9 +46,10 @@ _ENVIRONMENT: Final = {
     "OMP_WAIT_POLICY": "passive",
     # A failed assertion would fork a debugger that never ends.
     "GGML_NO_BACKTRACE": "1",
-    "PYTHONUNBUFFERED": "1",
+    # The child's own folder must not shadow what the engine imports.
+    "PYTHONSAFEPATH": "1",
 }
-_NOT_INHERITED: Final = ("PYTHONPATH", "PYTHONHOME", "LD_PRELOAD")
+_OURS: Final = ("PYTHONPATH", "PYTHONHOME")
 _SIGNALS: Final = {
     signal.SIGKILL: "it was killed, most likely because memory ran out",
     signal.SIGILL: "this CPU lacks AVX2, which the engine's wheel needs",
@@ -223,7 +224,10 @@ class Engine:
         """Start the process and wait until the model is loaded. Returns what went wrong, if anything did."""
         self._tail.clear()
         self._key = secrets.token_urlsafe(24)
-        environment = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
+        inherited = dict(os.environ)
+        if self._python != sys.executable:
+            # These speak of this interpreter's packages, not of the other's.
+            inherited = {name: value for name, value in inherited.items() if name not in _OURS}
         try:
             child = await asyncio.create_subprocess_exec(
                 self._python,
@@ -231,7 +235,7 @@ class Engine:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
-                env=environment | _ENVIRONMENT,
+                env=inherited | _ENVIRONMENT,
             )
         except OSError as error:
             return f"{self._python} cannot be started: {error.strerror}"
