@@ -27,7 +27,7 @@ CANDIDATES: Final = 100
 SYMBOL_CANDIDATES: Final = 60
 """Chunks taken because they define a symbol of the question."""
 DEPTH: Final = 1000
-"""Best chunks by words and by vector that count as evidence for their file."""
+"""Chunks whose scores are known: a chunk taken by vector has its BM25 too, and all near ones speak for their file."""
 TERM_DEPTH: Final = 500
 """Chunks per term that count as evidence for their file."""
 FILE_TERMS: Final = 24
@@ -40,9 +40,8 @@ NEAR_CHUNKS: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class _Evidence:
-    """What speaks for files, by file id, each 0..1: words by chunk, words by term, vectors."""
+    """What speaks for files, by file id, each 0..1: its words and its vectors."""
 
-    depth: Mapping[int, float]
     terms: Mapping[int, float]
     near: Mapping[int, float]
 
@@ -130,7 +129,6 @@ class Searcher:
         if allowed is not None:
             defining = defining[allowed[defining]]
         evidence = _Evidence(
-            _depth(table, ids, scores),
             _terms(table, lexical, forms, self._store.count_files()),
             _nearness(table, near, similarities),
         )
@@ -143,7 +141,6 @@ class Searcher:
                 row,
                 bm25.get(row.id, 0.0),
                 by_id[row.id],
-                evidence.depth.get(row.file, 0.0),
                 evidence.terms.get(row.file, 0.0),
                 evidence.near.get(row.file, 0.0),
             )
@@ -203,12 +200,6 @@ def _by_file(files: Ids, values: NDArray[np.floating]) -> dict[int, float]:
     unique, inverse = np.unique(files, return_inverse=True)
     sums = np.bincount(inverse, values)
     return dict(zip(unique.tolist(), (sums / (sums.max() or 1.0)).tolist(), strict=True))
-
-
-def _depth(table: VectorTable, ids: Ids, scores: Vectors) -> dict[int, float]:
-    """Files by the sum of their chunks' BM25 (the square root: the tenth good chunk says less than the first)."""
-    sums = _by_file(table.files[table.rows_of(ids)], scores)
-    return {file: math.sqrt(value) for file, value in sums.items()}
 
 
 def _terms(
