@@ -112,14 +112,8 @@ function FileRow({ file, onOpen, onRemove }: FileRowProps) {
         ) : (
           <span className="flex gap-4 text-xs text-ink-3 tabular-nums">
             {file.language && <span>{languageLabel(file.language)}</span>}
-            {file.lines !== null && (
-              <span>
-                {number(file.lines, language)} {words.lines.toLowerCase()}
-              </span>
-            )}
-            <span>
-              {number(file.chunks, language)} {words.chunks.toLowerCase()}
-            </span>
+            <span>{words.lineCount(file.lines, number(file.lines, language))}</span>
+            <span>{words.chunkCount(file.chunks, number(file.chunks, language))}</span>
           </span>
         )}
       </button>
