@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from codeweft.config import Settings, home, load
+from codeweft.config import Settings, environment_key, home, load
 from codeweft.errors import InvalidRequest
 
 
@@ -73,3 +73,13 @@ def test_a_wrong_file_is_refused_with_the_field_at_fault(tmp_path: Path, text: s
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest, match=r"nothing\.yaml"):
         load(tmp_path / "nothing.yaml")
+
+
+def test_a_key_in_the_environment_must_be_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CODEWEFT_API_KEY", "short")
+    with pytest.raises(InvalidRequest, match="at least 8"):
+        environment_key()
+    monkeypatch.setenv("CODEWEFT_API_KEY", "long enough")
+    assert environment_key() == "long enough"
+    monkeypatch.delenv("CODEWEFT_API_KEY")
+    assert environment_key() is None

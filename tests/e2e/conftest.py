@@ -34,12 +34,17 @@ def environment(home: Path, **more: str) -> dict[str, str]:
 
 
 def codeweft(
-    home: Path, *arguments: str, stdin: str | None = "", cwd: Path | None = None, timeout: float = 120
+    home: Path,
+    *arguments: str,
+    stdin: str | None = "",
+    cwd: Path | None = None,
+    timeout: float = 120,
+    env: dict[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run the command line to its end."""
     return subprocess.run(
         [sys.executable, "-m", "codeweft", *arguments],
-        env=environment(home),
+        env=environment(home, **(env or {})),
         input=stdin,
         capture_output=True,
         text=True,
@@ -89,10 +94,10 @@ class Server:
             raise
 
 
-def start(home: Path, *arguments: str) -> Server:
+def start(home: Path, *arguments: str, env: dict[str, str] | None = None) -> Server:
     process = subprocess.Popen(
         [sys.executable, "-m", "codeweft", "serve", "--port", "0", *arguments],
-        env=environment(home),
+        env=environment(home, **(env or {})),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -133,8 +138,8 @@ def own_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     """Servers that one test starts and may break."""
     started: list[Server] = []
 
-    def make(*arguments: str, home: Path | None = None) -> Server:
-        started.append(start(home or tmp_path / "home", *arguments))
+    def make(*arguments: str, home: Path | None = None, env: dict[str, str] | None = None) -> Server:
+        started.append(start(home or tmp_path / "home", *arguments, env=env))
         return started[-1]
 
     yield make

@@ -15,7 +15,7 @@ import psutil
 import pytest
 from openai import OpenAI
 
-from tests.e2e.conftest import SAMPLE, Server
+from tests.e2e.conftest import SAMPLE, Server, codeweft
 
 
 async def post(server: Server, key: str, path: str, body: Any) -> tuple[int, Any, str]:
@@ -228,8 +228,6 @@ async def test_dataprep_ingests_lists_and_deletes(server: Server, key: str) -> N
 
 
 async def test_search_over_http_matches_the_command_line(server: Server, key: str) -> None:
-    from tests.e2e.conftest import codeweft
-
     status, answer, _ = await post(
         server, key, "/v1/search", {"query": "health check handler", "index": "sample", "k": 3}
     )
@@ -285,8 +283,6 @@ def test_the_engine_killed_in_the_middle_of_an_answer_is_an_error_and_the_next_a
 
 
 def test_a_port_in_use_is_named_with_the_fix(server: Server, tmp_path: Path) -> None:
-    from tests.e2e.conftest import codeweft
-
     port = server.url.rsplit(":", 1)[1].strip("/")
     ended = codeweft(tmp_path / "other", "serve", "--port", port)
     assert ended.returncode == 1
@@ -305,6 +301,22 @@ def test_an_openai_compatible_endpoint_answers_by_three_lines(
     )
     assert answer.choices[0].message.content
     assert answer.model_extra and answer.model_extra["references"]
+
+
+def test_the_key_of_the_environment_opens_the_server_and_serves_the_command_line(
+    own_server: Callable[..., Server], tmp_path: Path
+) -> None:
+    key = {"CODEWEFT_API_KEY": "a key of the team"}
+    server = own_server(env=key)
+    client = OpenAI(base_url=f"{server.url}/v1", api_key="a key of the team", max_retries=0)
+    assert [model.id for model in client.models.list()]
+    elsewhere = tmp_path / "laptop"
+    question = ("ask", "add two numbers", "--max-tokens", "4", "--json", "--server", server.url)
+    asked = codeweft(elsewhere, *question, env=key)
+    assert asked.returncode == 0, asked.stderr
+    assert json.loads(asked.stdout)["usage"]["completion_tokens"] > 0
+    refused = codeweft(elsewhere, *question)
+    assert refused.returncode == 1 and "key" in refused.stderr
 
 
 def test_stopping_with_ctrl_c_is_clean(own_server: Callable[..., Server]) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from codeweft.errors import EngineFailed
+from codeweft.errors import EngineFailed, NotReady
 from codeweft.models.engine import Engine, back_off, explain
 from codeweft.types import Failed, Request, Sampling, TextDelta
 
@@ -77,6 +77,17 @@ async def test_the_engine_is_started_by_the_first_request_and_ended_by_close(
     assert not psutil.pid_exists(pid)
     assert model.state.status == "stopped"
     done(await events_of(model, prompt("a")))
+
+
+async def test_closing_while_requests_wait_for_the_start_fails_them(
+    slow: Path, make_model: MakeModel
+) -> None:
+    model = make_model(slow)
+    waiting = asyncio.create_task(events_of(model, prompt("a")))
+    await asyncio.sleep(0.02)
+    assert model.state.status == "starting"
+    await model.close()
+    assert isinstance(error_of(await waiting), NotReady)
 
 
 async def test_many_first_requests_start_one_engine(tiny: Path, make_model: MakeModel) -> None:

@@ -220,6 +220,15 @@ async def test_nothing_is_overwritten(tiny: Path, tmp_path: Path) -> None:
         await pull(str(tiny), tmp_path)
 
 
+async def test_two_pulls_of_one_model_do_not_meet_in_one_file(shelf: Shelf, tmp_path: Path) -> None:
+    shelf.drop_after = [50_000]
+    results = await asyncio.gather(
+        *(pull(f"{shelf.url}/a/tiny.gguf", tmp_path) for _ in range(2)), return_exceptions=True
+    )
+    assert sorted(type(result).__name__ for result in results) == ["Conflict", "InstalledModel"]
+    assert (tmp_path / "tiny.gguf").read_bytes() == shelf.data
+
+
 async def test_removing_leaves_nothing(tiny: Path, tmp_path: Path) -> None:
     await pull(str(tiny), tmp_path)
     remove("tiny", tmp_path)

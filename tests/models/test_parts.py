@@ -1,4 +1,4 @@
-"""The small parts: chat templates, thinking, schemas, fences, the scripted model, SentencePiece."""
+"""The small parts: chat templates, thinking, schemas, fences, the scripted model."""
 
 from __future__ import annotations
 
@@ -11,14 +11,12 @@ import pytest
 from codeweft.errors import EngineFailed, InvalidRequest
 from codeweft.models import schema
 from codeweft.models.chat_template import ChatTemplate, folded
-from codeweft.models.gguf import Tokenizer
 from codeweft.models.last_resort import FenceStripper
 from codeweft.models.reasoning import ThinkSplitter
 from codeweft.models.scripted import ScriptedModel
 from codeweft.models.skills import Piece, named_family
 from codeweft.models.sse import data_lines
-from codeweft.models.tokens import PromptTokens
-from codeweft.types import Failed, Infill, Message, ReasoningDelta, Request, Started, TextDelta
+from codeweft.types import Failed, Message, ReasoningDelta, Request, Started, TextDelta
 
 from .conftest import done, events_of, text_of
 from .tiny_gguf import CHAT_TEMPLATE
@@ -184,24 +182,3 @@ async def test_the_scripted_model_notices_that_nobody_listens_any_more() -> None
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert model.cancelled == 2
-
-
-# ── SentencePiece, as Code Llama has it ──────────────────────────────────────────────────────────────────────
-
-
-async def test_code_llamas_hole_is_tokenised_as_its_authors_do() -> None:
-    asked: list[tuple[str, bool]] = []
-
-    async def encode(text: str, special: bool) -> list[int]:
-        """One id a character, with the space that SentencePiece puts before every text."""
-        asked.append((text, special))
-        return [100 + ord(letter) for letter in " " + text]
-
-    vocabulary = ("<s>", "▁<PRE>", "▁<SUF>", "▁<MID>", "▁<EOT>")
-    tokenizer = Tokenizer("llama", vocabulary, frozenset({"<s>"}), frozenset(), 0, None, True, True)
-    tokens = PromptTokens(tokenizer, named_family("code-llama"), encode)
-    hole = named_family("code-llama").fim_prompt(Infill("ab", "cd"))
-    letters = [number - 100 if number > 99 else number for number in await tokens.of(hole)]
-    # <s> ▁<PRE> " ab" ▁<SUF> "cd" ▁<MID>: the prefix has its space, the suffix none.
-    assert letters == [0, 1, ord(" "), ord("a"), ord("b"), 2, ord("c"), ord("d"), 3]
-    assert all(not special for _, special in asked)

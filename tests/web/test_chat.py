@@ -20,7 +20,9 @@ def finished(page: Page) -> None:
     expect(page.get_by_role("button", name="Copy answer").last).to_be_visible(timeout=20_000)
 
 
-def test_a_question_becomes_a_conversation_with_highlighted_code_and_references(stub: Stub, open_page: Open) -> None:
+def test_a_question_becomes_a_conversation_with_highlighted_code_and_references(
+    stub: Stub, open_page: Open
+) -> None:
     page = open_page(stub())
     ask(page, "Write a function that checks the settings")
     finished(page)
@@ -34,7 +36,9 @@ def test_a_question_becomes_a_conversation_with_highlighted_code_and_references(
     expect(page.get_by_role("link", name="Write a function that checks the settings").first).to_be_visible()
 
 
-def test_a_citation_opens_the_code_with_its_true_line_numbers_and_then_the_file(stub: Stub, open_page: Open) -> None:
+def test_a_citation_opens_the_code_with_its_true_line_numbers_and_then_the_file(
+    stub: Stub, open_page: Open
+) -> None:
     page = open_page(f"{stub()}/c/c1")
     page.get_by_role("button", name="Reference 1", exact=True).first.click()
     dialog = page.get_by_role("dialog")

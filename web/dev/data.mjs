@@ -1,8 +1,9 @@
-// What the stand-in server knows.
-const daysAgo = (days, hours = 0) =>
+// What the stand-in server knows. Checked against the API's types, so that it cannot drift from the server.
+const daysAgo = (/** @type {number} */ days, hours = 0) =>
   new Date(Date.now() - days * 86_400_000 - hours * 3_600_000).toISOString()
 
 const note = 'starter, for trying things offline; pull a real model for work'
+/** @type {import('../src/api/types').Model[]} */
 export const models = [
   {
     name: 'codegen',
@@ -11,7 +12,7 @@ export const models = [
     note,
     skills: ['chat', 'completion'],
     context: 4096,
-    family: null,
+    family: '',
     default: true,
   },
   {
@@ -21,7 +22,7 @@ export const models = [
     note,
     skills: ['chat'],
     context: 4096,
-    family: null,
+    family: '',
     default: false,
   },
   {
@@ -38,7 +39,7 @@ export const models = [
     name: 'qwen3-coder-30b',
     kind: 'upstream',
     description: 'vLLM on gpu-1',
-    note: null,
+    note: '',
     skills: ['completion', 'infilling', 'chat', 'tools'],
     context: 262_144,
     family: 'qwen3-coder',
@@ -46,6 +47,7 @@ export const models = [
   },
 ]
 
+/** @type {import('../src/api/types').System} */
 export const system = {
   version: '0.1.0',
   models_ready: true,
@@ -53,7 +55,7 @@ export const system = {
     {
       name: 'starter',
       status: 'ready',
-      reason: null,
+      reason: '',
       context: 4096,
       slots: 4,
       busy: 1,
@@ -65,12 +67,16 @@ export const system = {
   home: '/home/ada/.local/share/codeweft',
 }
 
-const index = (name, extra) => ({
+/** @returns {import('../src/api/types').Index} */
+const index = (
+  /** @type {string} */ name,
+  /** @type {Partial<import('../src/api/types').Index>} */ extra,
+) => ({
   name,
   source: `/srv/code/${name}`,
   kind: 'folder',
   repository: name,
-  commit: null,
+  commit: '',
   state: 'ready',
   files: 0,
   indexed: 0,
@@ -82,10 +88,12 @@ const index = (name, extra) => ({
   failed_count: 0,
   skipped_count: 0,
   updated_at: daysAgo(0, 2),
+  error: '',
   job: null,
   default: false,
   ...extra,
 })
+/** @type {import('../src/api/types').Index[]} */
 export const indexes = [
   index('codeweft', {
     commit: '8c81295f02b1d3',
@@ -157,7 +165,8 @@ const snippet = `def load(path: Path, *, overrides: Mapping[str, str] = {}) -> S
         raise SettingsError(f"{path} is not YAML: {broken}", fix="see codeweft config schema") from broken
     return Settings.model_validate({**(raw or {}), **overrides})
 `
-const reference = (number, path, name, kind, start, lines, score, text = snippet) => ({
+/** @type {(number: number, path: string, name: string, kind: string, start: number, lines: number, score: number) => import('../src/api/types').Reference} */
+const reference = (number, path, name, kind, start, lines, score) => ({
   number,
   index: 'codeweft',
   repository: 'codeweft',
@@ -170,9 +179,10 @@ const reference = (number, path, name, kind, start, lines, score, text = snippet
   signature: `def ${name}(…)`,
   commit: '8c81295f02b1d3',
   score,
-  text,
+  text: snippet,
   why: { lexical: 0.41, vector: 0.78, 'same directory': 0.05 },
 })
+/** @type {import('../src/api/types').Reference[]} */
 export const references = [
   reference(1, 'src/codeweft/config.py', 'load', 'function', 88, 9, 0.912),
   reference(2, 'src/codeweft/errors.py', 'SettingsError', 'class', 41, 9, 0.774),
@@ -250,24 +260,28 @@ ${fence}
 
 export const answers = { normal, long, hostile, failing: normal }
 
+/** @typedef {import('../src/api/types').Turn} Turn */
+
+/** @type {(id: string, role: Turn['role'], content: string, extra?: Partial<Turn>) => Turn} */
 const turn = (id, role, content, extra = {}) => ({
   id,
   role,
   content,
   created_at: daysAgo(0, 3),
   model: null,
-  note: null,
+  note: '',
   references: [],
   usage: null,
   reason: null,
   error: null,
-  sampling: null,
-  timings: null,
+  sampling: {},
+  timings: {},
   rating: null,
-  comment: null,
+  comment: '',
   answer_id: null,
   ...extra,
 })
+/** @type {(id: string, content: string, extra?: Partial<Turn>) => Turn} */
 const answered = (id, content, extra = {}) =>
   turn(id, 'assistant', content, {
     model: 'starter',
@@ -278,6 +292,7 @@ const answered = (id, content, extra = {}) =>
     timings: { first_token_s: 0.21, tokens_per_s: 48.2 },
     ...extra,
   })
+/** @type {(id: string, title: string, days: number, turns?: Turn[]) => import('../src/api/types').ConversationWithTurns} */
 const conversation = (id, title, days, turns = []) => ({
   id,
   title,
@@ -287,6 +302,7 @@ const conversation = (id, title, days, turns = []) => ({
   updated_at: daysAgo(days, 1),
   turns,
 })
+/** @type {import('../src/api/types').ConversationWithTurns[]} */
 export const conversations = [
   conversation('c1', 'Validate the settings file', 0, [
     turn(
@@ -306,8 +322,9 @@ export const conversations = [
       reason: 'failed',
       references: [],
       usage: null,
-      timings: null,
+      timings: {},
       error: {
+        code: 'engine_failed',
         message: 'The engine stopped while it was writing.',
         fix: 'It was started again; ask once more.',
       },

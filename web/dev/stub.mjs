@@ -75,7 +75,7 @@ function startJob(index, total = 340) {
     done: 0,
     total,
     eta_s: 12,
-    message: null,
+    message: '',
     error: null,
   }
   const timer = setInterval(() => {
@@ -98,7 +98,7 @@ const newIndex = (name, source, kind) => ({
   source,
   kind,
   repository: name,
-  commit: null,
+  commit: '',
   state: 'empty',
   files: 0,
   indexed: 0,
@@ -110,6 +110,7 @@ const newIndex = (name, source, kind) => ({
   failed_count: 0,
   skipped_count: 0,
   updated_at: null,
+  error: '',
   job: null,
   default: false,
 })
@@ -120,15 +121,15 @@ const turnOf = (role, content, extra = {}) => ({
   content,
   created_at: now(),
   model: null,
-  note: null,
+  note: '',
   references: [],
   usage: null,
   reason: null,
   error: null,
-  sampling: null,
-  timings: null,
+  sampling: {},
+  timings: {},
   rating: null,
-  comment: null,
+  comment: '',
   answer_id: null,
   ...extra,
 })
@@ -250,9 +251,9 @@ const plain = ({ turns: _turns, ...conversation }) => conversation
 const filesOf = (index) => {
   const failed = index.failed.map(({ path: name, reason }) => ({
     path: name,
-    language: null,
+    language: '',
     chunks: 0,
-    lines: null,
+    lines: 0,
     status: 'failed',
     reason,
   }))
@@ -276,7 +277,7 @@ const filesOf = (index) => {
     chunks: 7 + at * 3,
     lines: 80 + at * 37,
     status: 'indexed',
-    reason: null,
+    reason: '',
   }))
   return [...failed, ...read]
 }

@@ -12,6 +12,7 @@ from rich.syntax import Syntax
 from rich.text import Text
 
 from codeweft.cli.render import err, note, out, place, progress
+from codeweft.config import environment_key
 from codeweft.stream import Answer, reading
 from codeweft.types import Model, ModelInfo, NodeStarted, PromptProgress, Request, Retrieved, TextDelta
 
@@ -27,12 +28,12 @@ class Connection(Protocol):
 
 
 @asynccontextmanager
-async def answerer(settings: Settings) -> AsyncIterator[Connection]:
-    """The running server of this state folder if there is one (its models are loaded already), else our own models."""
+async def answerer(settings: Settings, url: str | None) -> AsyncIterator[Connection]:
+    """The server at `url`, or the one running here (its models are loaded already), or else our own models."""
     from codeweft.runtime.compose import Remote, open_runtime
-    from codeweft.runtime.running import running
+    from codeweft.runtime.running import Server, running
 
-    server = running()
+    server = Server(url.rstrip("/"), 0, environment_key() or "") if url else running()
     if server is not None:
         async with Remote(server) as remote:
             yield remote

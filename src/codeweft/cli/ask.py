@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from codeweft.cli.options import ConfigOption, IndexOption, JsonOption, ModelOption, settings
+from codeweft.cli.options import ConfigOption, IndexOption, JsonOption, ModelOption, ServerOption, settings
 from codeweft.errors import InvalidRequest
 from codeweft.types import Message, Request, Retrieval, Sampling
 
@@ -78,6 +78,7 @@ def ask(
     max_tokens: MaxTokensOption = None,
     seed: SeedOption = None,
     as_json: JsonOption = False,
+    server: ServerOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Ask once and print the answer with its references."""
@@ -92,7 +93,7 @@ def ask(
         sampling=Sampling(max_tokens=max_tokens, temperature=temperature, seed=seed),
         retrieval=Retrieval(index=index, k=k, enabled=context),
     )
-    asyncio.run(_ask_once(config, request, as_json))
+    asyncio.run(_ask_once(config, server, request, as_json))
 
 
 def chat(
@@ -105,6 +106,7 @@ def chat(
     system: SystemOption = None,
     temperature: TemperatureOption = None,
     max_tokens: MaxTokensOption = None,
+    server: ServerOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Talk in the terminal. A line with `!!` alone sends what was written before it; `/help` lists commands."""
@@ -114,14 +116,14 @@ def chat(
         sampling=Sampling(max_tokens=max_tokens, temperature=temperature),
         retrieval=Retrieval(index=index, enabled=context),
     )
-    asyncio.run(_Console(request, cap).run(config))
+    asyncio.run(_Console(request, cap).run(config, server))
 
 
-async def _ask_once(config: Path | None, request: Request, as_json: bool) -> None:
+async def _ask_once(config: Path | None, server: str | None, request: Request, as_json: bool) -> None:
     from codeweft.cli.answering import answerer, print_references, show
     from codeweft.cli.render import print_json
 
-    async with answerer(settings(config)) as connection:
+    async with answerer(settings(config), server) as connection:
         answer = await show(connection.model(request.model or None), request, quiet=as_json)
     if as_json:
         print_json(_record(answer))
@@ -154,12 +156,12 @@ class _Console:
         self.capability = capability
         self.references = True
 
-    async def run(self, config: Path | None) -> None:
+    async def run(self, config: Path | None, server: str | None) -> None:
         from codeweft.cli.answering import answerer
         from codeweft.cli.render import complain, note
         from codeweft.errors import CodeweftError
 
-        async with answerer(settings(config)) as connection:
+        async with answerer(settings(config), server) as connection:
             note(COMMANDS)
             marked = self.capability is not Capability.chat
             while (text := await asyncio.to_thread(_read_question, marked)) is not None:

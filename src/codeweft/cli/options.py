@@ -29,6 +29,16 @@ ModelOption = Annotated[
     typer.Option("--model", "-m", metavar="NAME", help="Model or app that answers (default: codegen)."),
 ]
 
+ServerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--server",
+        metavar="URL",
+        envvar="CODEWEFT_SERVER",
+        help="Ask that server, with the key in CODEWEFT_API_KEY (default: the one running here, or none).",
+    ),
+]
+
 
 def settings(config: Path | None) -> Settings:
     from codeweft.config import load

@@ -131,6 +131,8 @@ class EmbeddedModel:
                     yield event
         except CodeweftError as error:
             yield Failed(error)
+        except UnicodeEncodeError as error:
+            yield Failed(skills.not_unicode(error))
 
     def _loaded(self) -> LoadedFile:
         if self._file is None:
@@ -265,8 +267,10 @@ class EmbeddedModel:
             assert self._template is not None
             pieces = self._template.render(request.messages)
             ids = await self._ids(pieces)
-        budget = self._budget(len(ids), sampling)
-        body = native.completion_body(ids, sampling, budget, wanted)
+        body = native.completion_body(ids, sampling, self._budget(len(ids), sampling), wanted)
+        if request.infill is not None:
+            # Special tokens are written as nothing unless preserved, and would then pass the stop strings unseen.
+            body["preserved_tokens"] = list(self._family.stop)
         thinking = None
         if request.skill == "chat" and wanted is None and sampling.grammar is None:
             thinking = ThinkSplitter(

@@ -26,7 +26,7 @@ from typing import Any, Final, Literal
 import aiohttp
 import psutil
 
-from codeweft.errors import EngineFailed
+from codeweft.errors import CodeweftError, EngineFailed, NotReady
 
 Status = Literal["stopped", "starting", "ready", "failed", "restarting"]
 RETRY_AFTER: Final = 10.0
@@ -46,9 +46,10 @@ _ENVIRONMENT: Final = {
     "OMP_WAIT_POLICY": "passive",
     # A failed assertion would fork a debugger that never ends.
     "GGML_NO_BACKTRACE": "1",
-    "PYTHONUNBUFFERED": "1",
+    # The child's own folder must not shadow what the engine imports.
+    "PYTHONSAFEPATH": "1",
 }
-_NOT_INHERITED: Final = ("PYTHONPATH", "PYTHONHOME", "LD_PRELOAD")
+_OURS: Final = ("PYTHONPATH", "PYTHONHOME")
 _SIGNALS: Final = {
     signal.SIGKILL: "it was killed, most likely because memory ran out",
     signal.SIGILL: "this CPU lacks AVX2, which the engine's wheel needs",
@@ -150,6 +151,7 @@ class Engine:
             self._up = None
             self._set("starting")
             self._life = asyncio.create_task(self._live())
+            self._life.add_done_callback(self._ended)
         await asyncio.shield(self._awaited())
 
     async def post(self, path: str, body: bytes) -> aiohttp.ClientResponse:
@@ -186,9 +188,9 @@ class Engine:
             life.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await life
-        if self._up is not None and not self._up.done():
-            self._up.cancel()
         self._set("stopped")
+        if self._up is not None and not self._up.done():
+            self._resign(NotReady(f"The engine of {self._subject} was stopped.", fix="Start Codeweft again."))
 
     # ── the life of the process ─────────────────────────────────────────────────────────────────────────────
 
@@ -222,7 +224,10 @@ class Engine:
         """Start the process and wait until the model is loaded. Returns what went wrong, if anything did."""
         self._tail.clear()
         self._key = secrets.token_urlsafe(24)
-        environment = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
+        inherited = dict(os.environ)
+        if self._python != sys.executable:
+            # These speak of this interpreter's packages, not of the other's.
+            inherited = {name: value for name, value in inherited.items() if name not in _OURS}
         try:
             child = await asyncio.create_subprocess_exec(
                 self._python,
@@ -230,7 +235,7 @@ class Engine:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
-                env=environment | _ENVIRONMENT,
+                env=inherited | _ENVIRONMENT,
             )
         except OSError as error:
             return f"{self._python} cannot be started: {error.strerror}"
@@ -309,12 +314,21 @@ class Engine:
     def _set(self, status: Status, reason: str = "") -> None:
         self._state = ProcessState(status, reason, restarts=self._state.restarts)
 
+    def _ended(self, life: asyncio.Task[None]) -> None:
+        """A bug here must not leave requests waiting for ever."""
+        if not life.cancelled() and (error := life.exception()) is not None:
+            self._fail(f"unexpectedly, {error!r}")
+
     def _fail(self, reason: str) -> None:
         self._set("failed", reason)
         self._failed_at = time.monotonic()
         self._down.set()
+        if not self._awaited().done():
+            self._resign(self._failure())
+
+    def _resign(self, error: CodeweftError) -> None:
         waiting = self._awaited()
-        waiting.set_exception(self._failure())
+        waiting.set_exception(error)
         # Nobody may be waiting, which is no reason to log a traceback.
         waiting.exception()
 

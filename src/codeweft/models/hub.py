@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import hashlib
 import os
 import re
 import shutil
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -163,10 +164,11 @@ async def pull(
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if source.file is not None:
-            digest = await asyncio.to_thread(_import, source.file, target, sha256, report)
-        else:
-            digest = await _Download(source, target, report, sha256, token).run()
+        with _alone(target):
+            if source.file is not None:
+                digest = await asyncio.to_thread(_import, source.file, target, sha256, report)
+            else:
+                digest = await _Download(source, target, report, sha256, token).run()
         note = _Note(str(source.file or source.url), digest, source.licence, pulled=int(time.time()))
         _note_path(target).write_bytes(msgspec.json.encode(note))
     except OSError as error:
@@ -175,6 +177,23 @@ async def pull(
             fix="Free some space or choose another folder (CODEWEFT_HOME).",
         ) from None
     return InstalledModel(source.name, target, target.stat().st_size, note.source, note.licence, digest)
+
+
+@contextmanager
+def _alone(target: Path) -> Iterator[None]:
+    """Keep other pulls of the same model out, also those of other processes. Raises `Conflict`."""
+    path = target.with_name(f".{target.name}.lock")
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Conflict(
+                f"{target.stem} is being pulled already.", fix="Wait until that is done."
+            ) from None
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
 
 
 def installed(folder: Path) -> list[InstalledModel]:

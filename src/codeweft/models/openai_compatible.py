@@ -125,6 +125,8 @@ class OpenAICompatible:
                     yield event
         except CodeweftError as error:
             yield Failed(error)
+        except UnicodeEncodeError as error:
+            yield Failed(skills.not_unicode(error))
 
     # ── answering ───────────────────────────────────────────────────────────────────────────────────────────
 

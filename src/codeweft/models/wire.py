@@ -87,7 +87,7 @@ class CachedTokens(msgspec.Struct, frozen=True):
 
 
 class UsagePart(msgspec.Struct, frozen=True):
-    prompt_tokens: int = 0
+    prompt_tokens: int | None = None
     completion_tokens: int | None = None
     prompt_tokens_details: CachedTokens | None = None
 
@@ -95,7 +95,7 @@ class UsagePart(msgspec.Struct, frozen=True):
     def usage(self) -> Usage:
         details = self.prompt_tokens_details
         return Usage(
-            prompt_tokens=self.prompt_tokens,
+            prompt_tokens=self.prompt_tokens or 0,
             completion_tokens=self.completion_tokens or 0,
             cached_tokens=(details.cached_tokens or 0) if details else 0,
         )

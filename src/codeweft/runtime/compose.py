@@ -6,6 +6,7 @@ import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from codeweft import config
 from codeweft.accounts import Accounts
 from codeweft.config import ModelSettings, Settings
 from codeweft.errors import NotFound
@@ -112,8 +113,12 @@ class Runtime:
         return [model.state for model in self._models.values() if isinstance(model, EmbeddedModel)]
 
     async def announce(self, url: str) -> None:
-        """Let commands of this user find and use the server at `url` while it runs."""
-        announce(Server(url, os.getpid(), self.accounts.pass_for(await self.accounts.admin())))
+        """Let commands of this user find the server at `url`, and admit the key that the environment holds, if any."""
+        admin = await self.accounts.admin()
+        announce(Server(url, os.getpid(), self.accounts.admit(admin)))
+        key = config.environment_key()
+        if key is not None:
+            self.accounts.admit(admin, key)
 
     async def start(self) -> None:
         """Load the default model, so that the first answer does not wait for it. Raises `EngineFailed`."""

@@ -5,7 +5,7 @@ import type {
   Conversation,
   ConversationWithTurns,
   Index,
-  IndexFile,
+  IndexFiles,
   Model,
   NewKey,
   Problem,
@@ -101,7 +101,7 @@ export const api = {
   updateIndex: (name: string) => call<Index>('POST', `/indexes/${part(name)}/update`),
   deleteIndex: (name: string) => call<void>('DELETE', `/indexes/${part(name)}`),
   indexFiles: (name: string, query: { q?: string; offset?: number; limit?: number }, signal?: AbortSignal) =>
-    call<{ total: number; files: IndexFile[] }>('GET', `/indexes/${part(name)}/files`, { query, signal }),
+    call<IndexFiles>('GET', `/indexes/${part(name)}/files`, { query, signal }),
   deleteFile: (name: string, path: string) =>
     call<void>('DELETE', `/indexes/${part(name)}/files`, { query: { path } }),
   upload: (name: string, files: readonly File[]) => {
@@ -124,7 +124,7 @@ export const api = {
   deleteConversation: (id: string) => call<void>('DELETE', `/conversations/${part(id)}`),
   ask: (id: string, body: Ask) => call<Asked>('POST', `/conversations/${part(id)}/answers`, { body }),
   stop: (answer: string) => call<void>('DELETE', `/answers/${part(answer)}`),
-  rate: (turn: string, body: { rating: Rating; comment?: string | null }) =>
+  rate: (turn: string, body: { rating: Rating; comment: string }) =>
     call<void>('PUT', `/turns/${part(turn)}/rating`, { body }),
 
   keys: () => call<ApiKey[]>('GET', '/keys'),

@@ -1,14 +1,33 @@
-import { keepPreviousData, QueryClient, useQuery, useQueryClient } from '@tanstack/react-query'
+import {
+  keepPreviousData,
+  MutationCache,
+  QueryCache,
+  QueryClient,
+  useQuery,
+  useQueryClient,
+} from '@tanstack/react-query'
 import { ApiError, api } from './client'
 import type { ConversationWithTurns, Index, Turn } from './types'
 
-export const queryClient = new QueryClient({
+/** Whoever finds the server gone, or the session over, has the session asked for again; the shell shows what it says. */
+const onError = (error: unknown) => {
+  if (error instanceof ApiError && (error.status === 0 || error.status === 401))
+    queryClient.invalidateQueries({ queryKey: keys.session })
+}
+
+export const queryClient: QueryClient = new QueryClient({
+  queryCache: new QueryCache({
+    onError: (error, query) => query.queryKey[0] !== 'session' && onError(error),
+  }),
+  mutationCache: new MutationCache({ onError }),
   defaultOptions: {
+    // The server may be this very machine, which can be reached when the browser believes to be offline.
+    mutations: { networkMode: 'always' },
     queries: {
+      networkMode: 'always',
       staleTime: 15_000,
       // A refusal stays a refusal; only an unreachable server is worth asking again (the offline banner does).
       retry: false,
-      throwOnError: false,
     },
   },
 })

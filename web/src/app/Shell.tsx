@@ -1,5 +1,5 @@
 import { Menu, WifiOff } from 'lucide-react'
-import { lazy, type ReactNode, Suspense, useEffect, useRef, useState } from 'react'
+import { lazy, type ReactNode, Suspense, useEffect, useRef, useState, useSyncExternalStore } from 'react'
 import { useLocation, useNavigate } from 'react-router'
 import type { User } from '../api/types'
 import { Logo } from '../components/Logo'
@@ -23,11 +23,20 @@ const isTyping = (target: EventTarget | null): boolean =>
   target instanceof HTMLElement &&
   (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName))
 
+const wideScreen = matchMedia('(min-width: 48rem)')
+const onWidth = (changed: () => void) => {
+  wideScreen.addEventListener('change', changed)
+  return () => wideScreen.removeEventListener('change', changed)
+}
+/** Whether there is room for the sidebar beside the page. */
+const useWide = () => useSyncExternalStore(onWidth, () => wideScreen.matches)
+
 /** Sidebar (a drawer on a phone), page, and what opens over both. */
 export function Shell({ user, version, offline, children }: ShellProps) {
   const words = useWords()
   const navigate = useNavigate()
   const location = useLocation()
+  const wide = useWide()
   const drawer = useRef<HTMLDialogElement>(null)
   const [overlay, setOverlay] = useState<Overlay>(null)
 
@@ -88,16 +97,21 @@ export function Shell({ user, version, offline, children }: ShellProps) {
         </div>
       )}
       <div className="flex min-h-0 flex-1">
-        <div className="hidden w-72 shrink-0 border-e border-line bg-sunken md:block">{sidebar}</div>
-        {/* biome-ignore lint/a11y/useKeyWithClickEvents: the click is only on the backdrop, and Esc does the same. */}
-        <dialog
-          ref={drawer}
-          aria-label={words.app.menu}
-          onClick={(event) => event.target === drawer.current && drawer.current.close()}
-          className="m-0 h-dvh max-h-none w-72 max-w-[85vw] border-e border-line bg-sunken text-ink md:hidden"
-        >
-          {sidebar}
-        </dialog>
+        {wide ? (
+          <aside aria-label={words.app.menu} className="w-72 shrink-0 border-e border-line bg-sunken">
+            {sidebar}
+          </aside>
+        ) : (
+          // biome-ignore lint/a11y/useKeyWithClickEvents: the click is only on the backdrop, and Esc does the same.
+          <dialog
+            ref={drawer}
+            aria-label={words.app.menu}
+            onClick={(event) => event.target === drawer.current && drawer.current.close()}
+            className="m-0 h-dvh max-h-none w-72 max-w-[85vw] border-e border-line bg-sunken text-ink"
+          >
+            {sidebar}
+          </dialog>
+        )}
         <div className="flex min-w-0 flex-1 flex-col">
           <header className="flex h-12 shrink-0 items-center gap-2 border-b border-line px-2 md:hidden">
             <IconButton

@@ -32,6 +32,7 @@ const languages: Record<string, { label: string; ending: string }> = {
   scala: { label: 'Scala', ending: 'scala' },
   sql: { label: 'SQL', ending: 'sql' },
   swift: { label: 'Swift', ending: 'swift' },
+  text: { label: 'Text', ending: 'txt' },
   toml: { label: 'TOML', ending: 'toml' },
   ts: { label: 'TypeScript', ending: 'ts' },
   tsx: { label: 'TSX', ending: 'tsx' },

@@ -46,6 +46,13 @@ export const AnswerTurn = memo(function AnswerTurn(props: AnswerTurnProps) {
       {references.length > 0 && (
         <ReferenceChips text={text} references={references} writing={writing} onOpen={setShown} />
       )}
+      {!writing && !turn.error && text.trim() === '' && turn.reason !== 'stopped' && (
+        <ProblemNote
+          problem={{ message: words.chat.empty, fix: words.chat.emptyFix }}
+          className="mt-4"
+          {...(last && { onRetry: onRegenerate })}
+        />
+      )}
       {turn.error && !writing && (
         <ProblemNote problem={turn.error} className="mt-4" {...(last && { onRetry: onRegenerate })} />
       )}

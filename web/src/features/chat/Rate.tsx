@@ -13,19 +13,19 @@ export function Rate({ conversation, turn }: { conversation: string; turn: Turn 
   const changeTurns = useChangeTurns(conversation)
   const [step, setStep] = useState<'closed' | 'comment' | 'thanks'>('closed')
   const rate = useMutation({
-    mutationFn: (body: { rating: Rating; comment: string | null }) => api.rate(turn.id, body),
+    mutationFn: (body: { rating: Rating; comment: string }) => api.rate(turn.id, body),
     onSuccess: (_, body) =>
       changeTurns((turns) => turns.map((other) => (other.id === turn.id ? { ...other, ...body } : other))),
   })
   const choose = (wanted: 'good' | 'bad') => () => {
     const rating = turn.rating === wanted ? null : wanted
-    rate.mutate({ rating, comment: rating ? turn.comment : null })
+    rate.mutate({ rating, comment: rating ? turn.comment : '' })
     setStep(rating ? 'comment' : 'closed')
   }
   const send = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault()
     const comment = String(new FormData(event.currentTarget).get('comment') ?? '').trim()
-    rate.mutate({ rating: turn.rating, comment: comment || null }, { onSuccess: () => setStep('thanks') })
+    rate.mutate({ rating: turn.rating, comment }, { onSuccess: () => setStep('thanks') })
   }
   return (
     <>
@@ -40,7 +40,7 @@ export function Rate({ conversation, turn }: { conversation: string; turn: Turn 
           <input
             name="comment"
             className="field text-sm"
-            defaultValue={turn.comment ?? ''}
+            defaultValue={turn.comment}
             placeholder={words.chat.comment}
             aria-label={words.chat.comment}
             maxLength={2000}

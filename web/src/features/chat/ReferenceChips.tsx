@@ -42,7 +42,7 @@ export const ReferenceChips = memo(function ReferenceChips(props: ReferenceChips
               </span>
               <span className="truncate">
                 <span className="font-medium">{reference.name ?? reference.path.split('/').at(-1)}</span>{' '}
-                <span className="text-ink-3">
+                <span className="text-ink-2">
                   {reference.path.split('/').at(-1)}:{reference.start_line}
                 </span>
               </span>

@@ -53,7 +53,7 @@ export function Thread({ conversation, turns, live, onRegenerate, onContinue, on
           role="log"
           aria-label={words.chat.conversation}
           aria-live="off"
-          className="mx-auto flex w-full max-w-3xl flex-col gap-7 px-4 pt-6 pb-10"
+          className="mx-auto flex w-full max-w-3xl flex-col gap-4 px-4 pt-6 pb-10"
         >
           {turns.map((turn, at) =>
             turn.role === 'user' ? (

@@ -93,7 +93,9 @@ function IndexState({ index }: { index: Index | undefined }) {
   }
   if (index.state === 'failed')
     return (
-      <ProblemNote problem={{ message: words.index.failed(index.name), fix: index.job?.error ?? null }} />
+      <ProblemNote
+        problem={{ message: words.index.failed(index.name), fix: index.job?.error || index.error }}
+      />
     )
   return (
     <p className="flex items-center gap-2 text-sm text-ink-2">

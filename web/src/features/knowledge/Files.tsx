@@ -95,7 +95,7 @@ interface FileRowProps {
 function FileRow({ file, onOpen, onRemove }: FileRowProps) {
   const { knowledge: words } = useWords()
   const language = useLanguage()
-  const failed = file.reason !== null
+  const failed = file.reason !== ''
   return (
     <li className="flex items-center gap-2 pe-2 hover:bg-hover">
       <button
@@ -112,14 +112,8 @@ function FileRow({ file, onOpen, onRemove }: FileRowProps) {
         ) : (
           <span className="flex gap-4 text-xs text-ink-3 tabular-nums">
             {file.language && <span>{languageLabel(file.language)}</span>}
-            {file.lines !== null && (
-              <span>
-                {number(file.lines, language)} {words.lines.toLowerCase()}
-              </span>
-            )}
-            <span>
-              {number(file.chunks, language)} {words.chunks.toLowerCase()}
-            </span>
+            <span>{words.lineCount(file.lines, number(file.lines, language))}</span>
+            <span>{words.chunkCount(file.chunks, number(file.chunks, language))}</span>
           </span>
         )}
       </button>

@@ -27,15 +27,15 @@ export function JobState({ index }: { index: Index }) {
   const { knowledge: words } = useWords()
   const language = useLanguage()
   const { job } = index
-  if (job?.state === 'failed')
-    return <ProblemNote problem={{ message: job.error ?? words.state.failed, fix: job.message }} />
+  if (index.state === 'failed' || job?.state === 'failed')
+    return <ProblemNote problem={{ message: job?.error || index.error || words.state.failed }} />
   if (!job || !isWorking(index)) return null
   const known = job.total > 0
   return (
     <div>
       <div className="mb-1.5 flex gap-3 text-xs text-ink-2 tabular-nums">
         <span className="min-w-0 flex-1 truncate">
-          {job.state === 'queued' ? words.queued : (job.message ?? job.phase ?? words.state.indexing)}
+          {job.state === 'queued' ? words.queued : job.message || job.phase || words.state.indexing}
         </span>
         {known && <span>{words.progress(number(job.done, language), number(job.total, language))}</span>}
         {job.eta_s ? <span>{words.eta(duration(job.eta_s, language))}</span> : null}

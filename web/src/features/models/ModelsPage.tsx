@@ -13,6 +13,9 @@ import { PlugIn } from './PlugIn'
 
 const kinds = ['app', 'embedded', 'upstream'] as const
 
+/** Where a model is listed: whatever is neither app nor endpoint runs on this server. */
+const groupOf = (model: Model) => kinds.find((kind) => kind === model.kind) ?? 'embedded'
+
 export function ModelsPage() {
   const { models: words } = useWords()
   const models = useModels()
@@ -32,7 +35,7 @@ export function ModelsPage() {
       {models.isError && <ProblemNote problem={asProblem(models.error)} onRetry={() => models.refetch()} />}
       {models.isSuccess && all.length === 0 && <p className="text-ink-2">{words.none}</p>}
       {kinds.map((kind) => {
-        const group = all.filter((model) => model.kind === kind)
+        const group = all.filter((model) => groupOf(model) === kind)
         if (group.length === 0) return null
         return (
           <section key={kind} aria-label={titles[kind]} className="flex flex-col gap-3">

@@ -122,6 +122,8 @@ export const en = {
     usage: (prompt: string, cached: string, completion: string) =>
       `${prompt} tokens read (${cached} from cache), ${completion} written`,
     writtenBy: (model: string) => `Written by ${model}`,
+    empty: 'The model wrote nothing.',
+    emptyFix: 'Answer again, ask differently, or choose another model.',
     cut: 'The answer reached its maximum length.',
     continue: 'Continue',
     continuePrompt: 'Continue exactly where you stopped.',
@@ -230,7 +232,8 @@ export const en = {
     nothingSkipped: 'No file was skipped.',
     path: 'Path',
     language: 'Language',
-    lines: 'Lines',
+    lineCount: (count: number, shown: string) => (count === 1 ? '1 line' : `${shown} lines`),
+    chunkCount: (count: number, shown: string) => (count === 1 ? '1 chunk' : `${shown} chunks`),
     status: 'Status',
     reason: 'Reason',
     removeFile: (path: string) => `Remove ${path}`,
