@@ -25,7 +25,9 @@ def test_a_folder_is_added_and_its_progress_shown_until_it_is_ready(stub: Stub, 
     expect(dialog).to_be_hidden()
     expect(page.get_by_role("progressbar")).to_be_visible()
     expect(page.get_by_text(re.compile(r"\d+ of 340"))).to_be_visible()
-    expect(page.get_by_role("listitem").filter(has_text="shop").get_by_text("Ready")).to_be_visible(timeout=20_000)
+    expect(page.get_by_role("listitem").filter(has_text="shop").get_by_text("Ready")).to_be_visible(
+        timeout=20_000
+    )
 
 
 def test_files_are_uploaded_by_dropping_them(stub: Stub, open_page: Open) -> None:
@@ -112,7 +114,9 @@ def test_a_key_is_shown_once_and_filled_into_the_snippets(stub: Stub, open_page:
     expect(page.get_by_text("cw_9xQ2…")).to_be_hidden()
 
 
-def test_without_a_session_the_page_explains_how_to_sign_in_and_a_pasted_link_does(stub: Stub, open_page: Open) -> None:
+def test_without_a_session_the_page_explains_how_to_sign_in_and_a_pasted_link_does(
+    stub: Stub, open_page: Open
+) -> None:
     address = stub("signed-out")
     page = open_page(address)
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
@@ -228,5 +232,7 @@ def test_axe_finds_nothing(stub: Stub, open_page: Open, scheme: str) -> None:
         settled(page)
         page.evaluate(axe.read_text())
         violations = page.evaluate("axe.run().then((found) => found.violations)")
-        found[path] = [(v["id"], node["html"][:120], node["failureSummary"]) for v in violations for node in v["nodes"]]
+        found[path] = [
+            (v["id"], node["html"][:120], node["failureSummary"]) for v in violations for node in v["nodes"]
+        ]
     assert found == dict.fromkeys(PAGES, [])
