@@ -73,6 +73,7 @@ class Accounts:
         self._watcher: AsyncConnection | None = None
         self._version: int | None = None
         self._reading = asyncio.Lock()
+        self._refreshing = asyncio.Lock()
         self._poll: asyncio.Task[None] | None = None
         self.conversations = Conversations(engine, clock)
 
@@ -123,8 +124,8 @@ class Accounts:
     async def identify(self, secret: str) -> Identity | None:
         """Like `known`, but looks again when the database changed since (a key made a moment ago elsewhere)."""
         identity = self.known(secret)
-        if identity is None and await self._changed():
-            await self._reload()
+        if identity is None:
+            await self._refresh()
             identity = self.known(secret)
         return identity
 
@@ -269,6 +270,12 @@ class Accounts:
                     found[digest] = Identity(people[user], None, expires)
             self._identities = found
 
+    async def _refresh(self) -> None:
+        """Read again what another connection changed. Whoever asks meanwhile waits, rather than see the old."""
+        async with self._refreshing:
+            if await self._changed():
+                await self._reload()
+
     async def _changed(self) -> bool:
         """Whether another connection wrote since the last call. SQLite knows; other databases are read again."""
         if self._watcher is None:
@@ -283,8 +290,7 @@ class Accounts:
             await asyncio.sleep(POLL_SECONDS)
             # A busy or full disk must not end the watch; the next round tries again.
             with suppress(OperationalError):
-                if await self._changed():
-                    await self._reload()
+                await self._refresh()
                 if self._clock() - flushed > FLUSH_SECONDS:
                     flushed = self._clock()
                     await self._flush()
