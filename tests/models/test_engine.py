@@ -63,6 +63,26 @@ async def test_a_request_that_waits_during_a_crash_is_answered_after_the_restart
     assert done(await waiting).usage.completion_tokens == 16
 
 
+async def test_a_request_right_after_a_crash_does_not_notice_it(tiny: Path, make_model: MakeModel) -> None:
+    model = make_model(tiny)
+    await model.start()
+    os.kill(model._loaded().engine.state.pid or 0, signal.SIGKILL)
+    assert done(await events_of(model, prompt("a"))).usage.completion_tokens == 16
+    assert model.state.restarts == 1
+
+
+async def test_closing_ends_running_answers_at_once(slow: Path, make_model: MakeModel) -> None:
+    model = make_model(slow)
+    await model.start()
+    request = Request("tiny", prompt="a =", sampling=endless(model))
+    running = asyncio.create_task(events_of(model, request))
+    await asyncio.sleep(0.3)
+    began = time.monotonic()
+    await model.close()
+    assert "it was stopped" in str(error_of(await running))
+    assert time.monotonic() - began < 3
+
+
 async def test_the_engine_is_started_by_the_first_request_and_ended_by_close(
     tiny: Path, make_model: MakeModel
 ) -> None:

@@ -44,7 +44,9 @@ FRAGMENTS = st.sampled_from(
 
 @settings(max_examples=400, deadline=None)
 @given(st.lists(FRAGMENTS, max_size=60), st.sampled_from(sorted(EXTENSIONS)), st.booleans())
-def test_every_line_of_any_mixture_of_code_is_in_exactly_one_chunk(lines: list[str], extension: str, ended: bool) -> None:
+def test_every_line_of_any_mixture_of_code_is_in_exactly_one_chunk(
+    lines: list[str], extension: str, ended: bool
+) -> None:
     spans_cover("\n".join(lines) + ("\n" if ended else ""), f"folder/file.{extension}")
 
 
@@ -81,7 +83,13 @@ def test_hostile_strings_and_json_are_chunked_without_an_error() -> None:
 
 
 def test_deep_nesting_does_not_exhaust_the_stack() -> None:
-    for text in ("(" * 20_000, "[" * 20_000 + "]" * 20_000, "{\n" * 5_000, "if x:\n" * 2_000, "class A { " * 2_000):
+    for text in (
+        "(" * 20_000,
+        "[" * 20_000 + "]" * 20_000,
+        "{\n" * 5_000,
+        "if x:\n" * 2_000,
+        "class A { " * 2_000,
+    ):
         for extension in ("py", "js", "json", "java", "hs"):
             spans_cover(text, f"x.{extension}")
 
@@ -177,7 +185,10 @@ def test_definitions_become_chunks_with_their_comments_and_decorators(path: str)
 
 
 def test_methods_of_a_long_class_are_chunks_that_know_their_class() -> None:
-    body = "".join(f"    def step_{n}(self, x: int) -> int:\n        '''Step {n}.'''\n        return x + {n}\n\n" for n in range(9))
+    body = "".join(
+        f"    def step_{n}(self, x: int) -> int:\n        '''Step {n}.'''\n        return x + {n}\n\n"
+        for n in range(9)
+    )
     pieces = chunk(f"class Machine(Base):\n    '''A machine.'''\n\n{body}", "m.py")[1]
     head, *methods = pieces
     assert (head.kind, head.name, head.docstring) == ("class", "Machine", "A machine.")
@@ -212,7 +223,17 @@ def test_a_module_wrapper_is_looked_into() -> None:
 
 
 def test_markdown_sections_know_their_parents_and_code_fences_are_no_headings() -> None:
-    lines = ["# Guide", *["text"] * 8, "## Install", "```sh", "# not a heading", "```", *["text"] * 6, "# Other", *["text"] * 9]
+    lines = [
+        "# Guide",
+        *["text"] * 8,
+        "## Install",
+        "```sh",
+        "# not a heading",
+        "```",
+        *["text"] * 6,
+        "# Other",
+        *["text"] * 9,
+    ]
     pieces = chunk("\n".join(lines), "g.md")[1]
     assert [(p.name, p.scope) for p in pieces] == [("Guide", ""), ("Install", "Guide"), ("Other", "")]
 

@@ -129,6 +129,7 @@ class Engine:
         self._up: asyncio.Future[None] | None = None
         self._down = asyncio.Event()
         self._child: asyncio.subprocess.Process | None = None
+        self._log: asyncio.Task[None] | None = None
         self._session: aiohttp.ClientSession | None = None
         self._url = ""
         self._key = ""
@@ -155,8 +156,22 @@ class Engine:
         await asyncio.shield(self._awaited())
 
     async def post(self, path: str, body: bytes) -> aiohttp.ClientResponse:
-        """POST JSON; the caller closes the response. Raises aiohttp's errors when the process is gone."""
-        assert self._session is not None, "ready() comes first"
+        """POST JSON; the caller closes the response. Raises aiohttp's errors when the process is gone.
+
+        When it dies before it answered anything, its restart is waited for and the request sent once more.
+        """
+        try:
+            return await self._post(path, body)
+        except (aiohttp.ClientError, ConnectionError):
+            failure = await self.loss()
+            if self._state.status == "stopped":
+                raise failure from None
+            await self.ready()
+            return await self._post(path, body)
+
+    async def _post(self, path: str, body: bytes) -> aiohttp.ClientResponse:
+        if self._session is None or self._session.closed:
+            raise self._failure()
         return await self._session.post(
             self._url + path,
             data=body,
@@ -176,7 +191,7 @@ class Engine:
 
     async def loss(self) -> EngineFailed:
         """The error for a request whose connection broke: waits a moment for the process to be known dead."""
-        if time.monotonic() - self._crashed_at > LOSS_KNOWN_FOR:
+        if time.monotonic() - self._crashed_at > LOSS_KNOWN_FOR and self._state.status != "stopped":
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._down.wait(), LOSS_KNOWN_FOR)
         return self._failure()
@@ -184,11 +199,12 @@ class Engine:
     async def close(self) -> None:
         """End the process. It can be started again by `ready()`."""
         life, self._life = self._life, None
+        self._set("stopped", "it was stopped")
+        self._down.set()
         if life is not None:
             life.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await life
-        self._set("stopped")
         if self._up is not None and not self._up.done():
             self._resign(NotReady(f"The engine of {self._subject} was stopped.", fix="Start Codeweft again."))
 
@@ -242,7 +258,7 @@ class Engine:
         self._child = child
         self._state = replace(self._state, pid=child.pid)
         assert child.stdin is not None and child.stdout is not None and child.stderr is not None
-        log = asyncio.create_task(self._read_log(child.stderr))
+        self._log = asyncio.create_task(self._read_log(child.stderr))
         fixed = {
             "hostnames": ["127.0.0.1"],
             "port": 0,
@@ -264,7 +280,7 @@ class Engine:
         answer = json.loads(line) if line.strip() else {}
         if "url" not in answer:
             code = await child.wait()
-            await log
+            await self._log
             return load_failure(answer.get("error", ""), code, list(self._tail))
         self._url = answer["url"]
         self._down.clear()
@@ -334,7 +350,7 @@ class Engine:
 
     def _failure(self) -> EngineFailed:
         reason = self._state.reason or self._crash or "the connection to it broke"
-        restarting = self._state.status in ("restarting", "starting", "ready")
+        restarting = self._state.status != "failed"
         return EngineFailed(
             f"The engine of {self._subject} failed: {reason}.",
             fix="It restarts by itself; try again."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pathspec import GitIgnoreSpec
 
-from codeweft.errors import Conflict
+from codeweft.errors import Conflict, NotReady
 from codeweft.retrieval.forms import known_forms
 from codeweft.retrieval.lock import holder, updating
 from codeweft.retrieval.rank import FIELD_WEIGHTS, FILE_FIELDS, Candidate, Question
@@ -34,6 +35,7 @@ FILE_TERMS: Final = 24
 """Rarest terms of a long question (an issue, a stack trace) looked up one by one."""
 FORM_WEIGHT: Final = 0.4
 """Weight of another form of a word (`routes` for `route`) beside the word itself."""
+_PATIENCE_SECONDS: Final = 5.0
 NEAR_CHUNKS: Final = 3
 """Nearest chunks of a file whose mean says how near the file is."""
 
@@ -63,12 +65,7 @@ class Searcher:
 
     def _open(self) -> LexicalIndex:
         if self._lexical is None:
-            folder = self._folder / "lexical"
-            try:
-                self._lexical = LexicalIndex(folder)
-            except ValueError:
-                LexicalIndex.wipe(folder)
-                self._lexical = LexicalIndex(folder)
+            self._lexical = LexicalIndex(self._folder / "lexical")
         return self._lexical
 
     def write_lexical(self, documents: list[LexicalDocument], replaced: list[int], generation: int) -> None:
@@ -77,36 +74,54 @@ class Searcher:
 
     def sync_lexical(self) -> None:
         """Rebuild the lexical index when it is missing, damaged or behind. The caller holds the index's lock."""
-        lexical = self._open()
-        lexical.reload()
         generation = self._store.generation()
-        if lexical.generation() != generation:
-            self._lexical = None
+        try:
+            lexical = self._open()
+            lexical.reload()
+        except ValueError:
             LexicalIndex.wipe(self._folder / "lexical")
-            self._open().write(self._store.documents(), (), generation)
+            self._lexical = None
+            lexical = self._open()
+        if lexical.generation() != generation:
+            lexical.write(self._store.documents(), (), generation, anew=True)
 
     def refresh(self) -> tuple[VectorTable, LexicalIndex]:
         """Vectors and lexical index as of the last commit of any process."""
         generation = self._store.generation()
-        if generation == self._generation and not self._behind and self._lexical is not None:
-            return self._table, self._lexical
+        lexical = self._lexical
+        if generation == self._generation and not self._behind and lexical is not None:
+            return self._table, lexical
         with self._lock:
             if generation != self._generation:
                 self._generation, self._table = self._store.vector_changes(
                     self._generation, self._table, self._encoder.dimensions
                 )
-            lexical = self._open()
-            lexical.reload()
-            if lexical.generation() < self._generation and holder(self._folder / "lock") is None:
-                # An updater died between the two commits and nobody is there to repair it.
-                try:
-                    with updating(self._folder / "lock", self._folder.name):
-                        self.sync_lexical()
-                except Conflict:
-                    pass
-                lexical = self._open()
+            lexical = self._current_lexical()
             self._behind = lexical.generation() < self._generation
             return self._table, lexical
+
+    def _current_lexical(self) -> LexicalIndex:
+        """The lexical index as last committed; repaired when the updater that should have done so died.
+
+        Raises `NotReady` when it is damaged and an updater that is about to repair it takes too long.
+        """
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while True:
+            try:
+                lexical = self._open()
+                lexical.reload()
+                if lexical.generation() >= self._generation or holder(self._folder / "lock") is not None:
+                    return lexical
+            except ValueError:
+                self._lexical = None
+            try:
+                with updating(self._folder / "lock", self._folder.name):
+                    self.sync_lexical()
+            except Conflict as conflict:
+                if time.monotonic() > deadline:
+                    raise NotReady(
+                        f"The index {self._folder.name} is being repaired.", fix="Try again."
+                    ) from conflict
 
     # ── candidates ───────────────────────────────────────────────────────────────────────────────────────────
 

@@ -107,7 +107,7 @@ export function Shell({ user, version, offline, children }: ShellProps) {
             ref={drawer}
             aria-label={words.app.menu}
             onClick={(event) => event.target === drawer.current && drawer.current.close()}
-            className="m-0 h-dvh max-h-none w-72 max-w-[85vw] border-e border-line bg-sunken text-ink"
+            className="m-0 h-dvh open:animate-[open_0.18s_ease-out] max-h-none w-72 max-w-[85vw] border-e border-line bg-sunken text-ink"
           >
             {sidebar}
           </dialog>

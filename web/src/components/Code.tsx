@@ -29,6 +29,9 @@ export const Highlighted = memo(function Highlighted({ code, language }: { code:
 
 // A block that still grows is highlighted in runs of this many lines, so that a token costs one run, not the block.
 const linesAtOnce = 40
+// A longer block stays in runs when it is finished: highlighting it at once would stop the page for a moment. The
+// price is that a string or comment which crosses from one run into the next may lose its colour there.
+const mostAtOnce = 12_000
 
 interface CodeBlockProps {
   code: string
@@ -41,6 +44,7 @@ export const CodeBlock = memo(function CodeBlock({ code, language, open = false 
   const words = useWords()
   const { wrap } = useSettings()
   const label = language ? languageLabel(language) : ''
+  const inRuns = open || code.length > mostAtOnce
   return (
     <figure className="overflow-hidden rounded-xl border border-line bg-code">
       <figcaption className="flex h-10 items-center gap-0.5 border-b border-line ps-4 pe-1.5">
@@ -60,9 +64,9 @@ export const CodeBlock = memo(function CodeBlock({ code, language, open = false 
       <pre
         // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard.
         tabIndex={0}
-        className={`code overflow-x-auto p-4 ${wrap ? 'break-words whitespace-pre-wrap' : ''}`}
+        className={`code overflow-x-auto p-4 ${wrap ? 'break-words whitespace-pre-wrap' : ''} ${inRuns ? 'run' : ''}`}
       >
-        {open ? (
+        {inRuns ? (
           segments(code, linesAtOnce).map((part, at) => (
             // biome-ignore lint/suspicious/noArrayIndexKey: runs are only appended.
             <Highlighted key={at} code={part} language={language} />
@@ -75,7 +79,7 @@ export const CodeBlock = memo(function CodeBlock({ code, language, open = false 
   )
 })
 
-const showMarked = (element: HTMLElement | null) => element?.scrollIntoView({ block: 'nearest' })
+const showMarked = (element: HTMLElement | null) => element?.scrollIntoView({ block: 'center' })
 
 interface SourceCodeProps {
   code: string

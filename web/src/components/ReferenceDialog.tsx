@@ -2,18 +2,31 @@ import { useQuery } from '@tanstack/react-query'
 import { FileCode2 } from 'lucide-react'
 import { useState } from 'react'
 import { api, asProblem } from '../api/client'
-import type { Reference } from '../api/types'
+import { useIndexes } from '../api/queries'
+import type { Index, Reference } from '../api/types'
 import { number } from '../lib/format'
 import { useLanguage, useWords } from '../lib/i18n'
 import { SourceCode } from './Code'
 import { Badge, Button, CopyButton, Dialog, ProblemNote, Skeleton } from './ui'
 import { WhyBars } from './WhyBars'
 
+/** The index that a reference is from; a search over all of them names only the repository. */
+function indexOf(reference: Reference, indexes: Index[]): string | null {
+  if (reference.index) return reference.index
+  const candidates = indexes.filter((index) => index.repository === reference.repository)
+  return candidates.length === 1
+    ? (candidates[0] as Index).name
+    : indexes.length === 1
+      ? (indexes[0] as Index).name
+      : null
+}
+
 /** One reference: where it comes from, why it was chosen, its code, and on demand the file around it. */
 export function ReferenceDialog({ reference, onClose }: { reference: Reference; onClose: () => void }) {
   const words = useWords()
   const [whole, setWhole] = useState(false)
-  const { path, start_line, end_line, name, kind, repository, commit, index, score, why } = reference
+  const { path, start_line, end_line, name, kind, repository, commit, score, why } = reference
+  const index = indexOf(reference, useIndexes().data ?? [])
   const place = `${path}:${start_line}-${end_line}`
   return (
     <Dialog
@@ -31,10 +44,12 @@ export function ReferenceDialog({ reference, onClose }: { reference: Reference; 
         </span>
       }
       actions={
-        <Button onClick={() => setWhole(!whole)}>
-          <FileCode2 aria-hidden />
-          {whole ? words.source.excerpt : words.source.open}
-        </Button>
+        index && (
+          <Button onClick={() => setWhole(!whole)}>
+            <FileCode2 aria-hidden />
+            {whole ? words.source.excerpt : words.source.open}
+          </Button>
+        )
       }
     >
       <div className="mb-3 flex items-center gap-1">
@@ -43,7 +58,7 @@ export function ReferenceDialog({ reference, onClose }: { reference: Reference; 
       </div>
       <dl className="mb-4 flex flex-wrap gap-x-8 gap-y-2 text-sm">
         {repository && <Fact name={words.source.repository} value={repository} />}
-        <Fact name={words.source.index} value={index} />
+        {index && <Fact name={words.source.index} value={index} />}
         {commit && <Fact name={words.source.commit} value={commit.slice(0, 10)} mono />}
         <Fact name={words.source.score} value={score.toFixed(3)} />
       </dl>
@@ -53,7 +68,7 @@ export function ReferenceDialog({ reference, onClose }: { reference: Reference; 
           <WhyBars why={why} />
         </div>
       )}
-      {whole ? (
+      {whole && index ? (
         <FileView index={index} path={path} marked={{ start: start_line, end: end_line }} />
       ) : (
         <div className="relative">

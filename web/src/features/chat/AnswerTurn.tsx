@@ -16,12 +16,14 @@ interface AnswerTurnProps {
   turn: Turn
   live: Live | null
   last: boolean
+  /** Whether the conversation's app was asked to look references up. */
+  looksUp: boolean
   onRegenerate: () => void
   onContinue: () => void
 }
 
 export const AnswerTurn = memo(function AnswerTurn(props: AnswerTurnProps) {
-  const { conversation, turn, live, last, onRegenerate, onContinue } = props
+  const { conversation, turn, live, last, looksUp, onRegenerate, onContinue } = props
   const words = useWords()
   const answer = live?.answer ?? null
   const writing = turn.answer_id != null && !(answer && isOver(answer))
@@ -43,6 +45,9 @@ export const AnswerTurn = memo(function AnswerTurn(props: AnswerTurnProps) {
       {writing && <Status live={live} hasText={text !== ''} />}
       {answer?.reasoning && <Reasoning text={answer.reasoning} open={writing && text === ''} />}
       <Markdown text={text} writing={writing} citations={citations} />
+      {last && looksUp && !writing && !turn.error && references.length === 0 && (
+        <p className="mt-3 text-sm text-ink-2">{words.chat.noReferences}</p>
+      )}
       {references.length > 0 && (
         <ReferenceChips text={text} references={references} writing={writing} onOpen={setShown} />
       )}

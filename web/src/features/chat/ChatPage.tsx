@@ -3,7 +3,7 @@ import { useCallback, useEffect, useRef, useState } from 'react'
 import { useNavigate, useParams } from 'react-router'
 import { ApiError, api, asProblem } from '../../api/client'
 import { keys, useChangeTurns, useConversation, useModels } from '../../api/queries'
-import type { Asked, ConversationWithTurns, Turn } from '../../api/types'
+import type { Asked, ConversationWithTurns, Model, Turn } from '../../api/types'
 import { ProblemNote, Skeleton } from '../../components/ui'
 import { useAnswer } from '../../lib/answer/useAnswer'
 import { useWords } from '../../lib/i18n'
@@ -55,6 +55,9 @@ function withAnswer(turns: Turn[], { user_turn, turn, answer_id }: Asked): Turn[
   return [...(turns.at(-1)?.role === 'assistant' ? turns.slice(0, -1) : turns), running]
 }
 
+const isApp = (models: Model[] | undefined, name: string | null | undefined): boolean =>
+  models?.find((model) => (name ? model.name === name : model.default))?.kind === 'app'
+
 function New() {
   const words = useWords()
   const ask = useAsk(null)
@@ -79,6 +82,7 @@ function Existing({ id }: { id: string }) {
   const words = useWords()
   const client = useQueryClient()
   const conversation = useConversation(id)
+  const models = useModels()
   const changeTurns = useChangeTurns(id)
   const ask = useAsk(id)
   const composer = useRef<ComposerHandle>(null)
@@ -138,6 +142,7 @@ function Existing({ id }: { id: string }) {
           conversation={id}
           turns={turns}
           live={live}
+          looksUp={conversation.data?.index !== '' && isApp(models.data, conversation.data?.model)}
           onRegenerate={() => ask.mutate({ regenerate: true })}
           onContinue={() => ask.mutate({ content: words.chat.continuePrompt })}
           onEdit={(text) => composer.current?.fill(text)}

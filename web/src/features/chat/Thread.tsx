@@ -10,6 +10,7 @@ interface ThreadProps {
   conversation: string
   turns: Turn[]
   live: Live | null
+  looksUp: boolean
   onRegenerate: () => void
   onContinue: () => void
   onEdit: (text: string) => void
@@ -18,7 +19,15 @@ interface ThreadProps {
 // Closer to the end than this (pixels) means that the reader follows the answer as it is written.
 const following = 80
 
-export function Thread({ conversation, turns, live, onRegenerate, onContinue, onEdit }: ThreadProps) {
+export function Thread({
+  conversation,
+  turns,
+  live,
+  looksUp,
+  onRegenerate,
+  onContinue,
+  onEdit,
+}: ThreadProps) {
   const words = useWords()
   const box = useRef<HTMLDivElement>(null)
   const content = useRef<HTMLDivElement>(null)
@@ -65,6 +74,7 @@ export function Thread({ conversation, turns, live, onRegenerate, onContinue, on
                 turn={turn}
                 live={turn.answer_id && live?.answer.id === turn.answer_id ? live : null}
                 last={at === turns.length - 1}
+                looksUp={looksUp}
                 onRegenerate={onRegenerate}
                 onContinue={onContinue}
               />
