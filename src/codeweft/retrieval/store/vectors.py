@@ -124,8 +124,10 @@ class VectorTable:
             keep = self._alive
             buffers, count = self._compacted(keep, new)
             alive = np.ones(count, bool)
-        else:
+        elif added:
             buffers, count = self._appended(new)
+        else:
+            count = self._count
         table = VectorTable(buffers, count, alive)
         for first, size in removed:
             low, high = np.searchsorted(table.ids, (first, first + size))
