@@ -40,15 +40,7 @@ LANGUAGES = {
 }  # fmt: skip
 
 # Source repositories that benchmarks in common use search or complete. Their packages must never be trained on.
-BENCHMARK_PACKAGES = frozenset(
-    """aiohttp astropy axios aws-fortuna betty-ml bigcodebench chi circe click cobra codebleu dapper diffusers
-    django evalplus evaluate express fastapi federatedscope flask fmt gin google-vizier gson guzzle httpx
-    human-eval human-eval-infilling http4s jackson-core jackson-databind laravel libfmt libuv1 lightweight-mmm
-    mbpp matplotlib model2vec monolog nerfstudio nlohmann-json nvm pydantic pydantic-core pylint pytest rack
-    rails railties redframes redis-server redux @reduxjs/toolkit requests scikit-learn seaborn semble serde
-    serde-json sinatra sphinx starlette swebench sympy tokio torchrl tracr trlx vapor vitest xarray zod
-    @trpc/server @trpc/client axum abseil curl""".split()
-)
+BENCHMARK_PACKAGES = frozenset(Path(__file__).with_name("benchmark_packages.txt").read_text("utf-8").split())
 
 _PERMISSIVE = re.compile(
     r"\bmit\b|mit-0|apache|bsd|\bisc\b|psf|python[ -]2\.0|python software|zlib|unlicense|cc0|boost|bsl-1\.0|hpnd"
@@ -66,12 +58,13 @@ MAX_LINE = 1_000  # characters; longer lines are minified code or tables
 MAX_MEAN_LINE = 110
 MIN_LETTERS = 0.35  # share of letters; below it a file is a table of numbers
 
-_SKIPPED_FOLDERS = frozenset(
-    """test tests testing testdata test_data testsuite fixtures fixture __tests__ __mocks__ spec specs mock mocks
-    vendor vendored _vendor third_party thirdparty third-party external extern node_modules bundled dist umd
-    bundles build generated gen migrations locale locales i18n benchmark benchmarks examples example samples
-    data datasets snapshots corpora""".split()
-)
+_SKIPPED_FOLDERS = frozenset({
+    "test", "tests", "testing", "testdata", "test_data", "testsuite", "fixtures", "fixture", "__tests__",
+    "__mocks__", "spec", "specs", "mock", "mocks", "vendor", "vendored", "_vendor", "third_party",
+    "thirdparty", "third-party", "external", "extern", "node_modules", "bundled", "dist", "umd", "bundles",
+    "build", "generated", "gen", "migrations", "locale", "locales", "i18n", "benchmark", "benchmarks",
+    "examples", "example", "samples", "data", "datasets", "snapshots", "corpora",
+})  # fmt: skip
 _SKIPPED_NAMES = re.compile(
     r"\.min\.|\.bundle\.|\.d\.(ts|mts)$|_pb2|\.pb\.|_generated|zz_generated|bindata|^test_|_tests?\.|\.test\.|\.spec\."
     r"|_spec\.rb$|^conftest\.py$|(lex|pars)(e?r)?tab|^(iso|_)?(unicode|emoji|mime).*(data|table)s?\.|parser\.tab\."
@@ -384,11 +377,13 @@ def _members(archives: Iterable[Path], wanted: Callable[[str], bool]) -> Iterato
                     if wanted(info.filename) and info.file_size <= MAX_BYTES:
                         yield info.filename, wheel.read(info)
         elif archive.suffix == ".deb":
-            with subprocess.Popen(
-                ["dpkg-deb", "--fsys-tarfile", archive], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-            ) as process:
-                with tarfile.open(fileobj=process.stdout, mode="r|") as tar:
-                    yield from _tar_members(tar, wanted)
+            with (
+                subprocess.Popen(
+                    ["dpkg-deb", "--fsys-tarfile", archive], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+                ) as process,
+                tarfile.open(fileobj=process.stdout, mode="r|") as tar,
+            ):
+                yield from _tar_members(tar, wanted)
         else:
             with tarfile.open(archive) as tar:
                 yield from _tar_members(tar, wanted)
@@ -396,9 +391,9 @@ def _members(archives: Iterable[Path], wanted: Callable[[str], bool]) -> Iterato
 
 def _tar_members(tar: tarfile.TarFile, wanted: Callable[[str], bool]) -> Iterator[tuple[str, bytes]]:
     for member in tar:
-        if member.isreg() and member.size <= MAX_BYTES and wanted(member.name):
-            if (stream := tar.extractfile(member)) is not None:
-                yield member.name, stream.read()
+        fits = member.isreg() and member.size <= MAX_BYTES and wanted(member.name)
+        if fits and (stream := tar.extractfile(member)) is not None:
+            yield member.name, stream.read()
 
 
 def _fetched(out_dir: Path) -> list[Package]:

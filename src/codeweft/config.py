@@ -12,9 +12,11 @@ from platformdirs import user_data_dir
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from codeweft.errors import InvalidRequest, StorageFailed
+from codeweft.types import Skill
 
 HOME_VARIABLE = "CODEWEFT_HOME"
 KEY_VARIABLE = "CODEWEFT_API_KEY"
+SHORTEST_KEY = 8
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 Name = Annotated[str, Field(pattern=NAME)]
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
@@ -45,7 +47,7 @@ class ModelSettings(_Section):
     family: str | None = Field(
         None, description="Model family for FIM tokens and skills; guessed from the name."
     )
-    skills: list[str] | None = Field(None, description="Overrides the skills that the family implies.")
+    skills: list[Skill] | None = Field(None, description="Overrides the skills that the family implies.")
     context: int | None = Field(None, gt=0, description="Context length in tokens of one request.")
     parallel: int | None = Field(
         None, gt=0, le=256, description="Requests served at once; more wait in a queue."
@@ -179,8 +181,17 @@ def load(path: Path | None, overrides: dict[str, Any] | None = None) -> Settings
 
 
 def environment_key() -> str | None:
-    """The API key that command-line clients send."""
-    return os.environ.get(KEY_VARIABLE) or None
+    """The API key in `CODEWEFT_API_KEY`: what command-line clients send, and what a server started with it accepts.
+
+    Raises `InvalidRequest` for one that is too short to be a secret.
+    """
+    key = os.environ.get(KEY_VARIABLE) or None
+    if key is not None and len(key) < SHORTEST_KEY:
+        raise InvalidRequest(
+            f"The key in {KEY_VARIABLE} has {len(key)} characters; a key needs at least {SHORTEST_KEY}.",
+            fix="`codeweft keys create --name NAME` makes one.",
+        )
+    return key
 
 
 def _read(path: Path) -> Any:

@@ -105,6 +105,16 @@ async def test_a_running_server_notices_other_processes(tmp_path: Path) -> None:
         assert await server.identify(key) is None
 
 
+async def test_all_who_come_with_a_new_key_at_once_are_let_in(tmp_path: Path) -> None:
+    async with (
+        await Accounts.open(tmp_path / "a.db") as server,
+        await Accounts.open(tmp_path / "a.db") as cli,
+    ):
+        key = await cli.create_key("new")
+        found = await asyncio.gather(*[server.identify(key) for _ in range(20)])
+        assert all(identity is not None for identity in found)
+
+
 async def test_keys_are_deleted_by_id_or_by_a_name_that_only_one_has(tmp_path: Path) -> None:
     async with await Accounts.open(tmp_path / "a.db") as accounts:
         for name in ("a", "b", "b"):
@@ -140,7 +150,7 @@ async def test_the_migrations_make_what_the_tables_say(tmp_path: Path) -> None:
 
 async def test_what_cannot_be_opened_is_said_with_a_fix(tmp_path: Path) -> None:
     (tmp_path / "text.db").write_text("this is no database, but long enough to look like one" * 100)
-    with pytest.raises(StorageFailed, match="text.db"):
+    with pytest.raises(StorageFailed, match=r"text\.db"):
         await Accounts.open(tmp_path / "text.db")
     async with await Accounts.open(tmp_path / "new.db"):
         pass

@@ -50,6 +50,7 @@ for index, value in enumerate(values):
 import os
 import sys
 '''
+CODE_LLAMA_SPECIALS = ("▁<PRE>", "▁<SUF>", "▁<MID>", "▁<EOT>")
 FIM_KEYS = {
     "<|fim_prefix|>": "fim_pre",
     "<|fim_suffix|>": "fim_suf",
@@ -97,36 +98,12 @@ def _merged(word: tuple[str, ...], pair: tuple[str, str]) -> tuple[str, ...]:
     return tuple(joined)
 
 
-def write_tiny_gguf(
-    path: Path,
-    *,
-    name: str = "tiny-coder-instruct",
-    chat_template: str | None = CHAT_TEMPLATE,
-    context: int = 4096,
-    width: int = 64,
-    layers: int = 2,
-    seed: int = 0,
-) -> Path:
-    """Write the model to `path` and return it."""
-    heads, kv_heads, feed_forward = 4, 2, 2 * width
+def add_byte_level_bpe(writer: gguf.GGUFWriter) -> int:
+    """The tokenizer of the Qwen coders; returns the size of the vocabulary."""
     merges = learn_merges(CORPUS, 120)
     tokens = [*byte_letters(), *("".join(pair) for pair in merges)]
     vocabulary = [*tokens, *SPECIALS]
     ids = {token: number for number, token in enumerate(vocabulary)}
-
-    writer = gguf.GGUFWriter(str(path), "llama")
-    writer.add_name(name)
-    writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16)
-    writer.add_vocab_size(len(vocabulary))
-    writer.add_context_length(context)
-    writer.add_embedding_length(width)
-    writer.add_block_count(layers)
-    writer.add_feed_forward_length(feed_forward)
-    writer.add_head_count(heads)
-    writer.add_head_count_kv(kv_heads)
-    writer.add_layer_norm_rms_eps(1e-6)
-    writer.add_rope_freq_base(10000.0)
-    writer.add_rope_dimension_count(width // heads)
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("qwen2")
     writer.add_token_list(vocabulary)
@@ -138,6 +115,52 @@ def write_tiny_gguf(
     writer.add_add_bos_token(False)
     for token, key in FIM_KEYS.items():
         writer.add_uint32(f"tokenizer.ggml.{key}_token_id", ids[token])
+    return len(vocabulary)
+
+
+def add_sentencepiece(writer: gguf.GGUFWriter) -> int:
+    """A tokenizer of Code Llama's kind, with its infilling tokens; returns the size of the vocabulary."""
+    kinds = {"<unk>": gguf.TokenType.UNKNOWN, "<s>": gguf.TokenType.CONTROL, "</s>": gguf.TokenType.CONTROL}
+    kinds |= {f"<0x{byte:02X}>": gguf.TokenType.BYTE for byte in range(256)}
+    kinds |= dict.fromkeys(("▁", *map(chr, range(33, 127)), "▁a", "ab", "▁ab"), gguf.TokenType.NORMAL)
+    kinds |= dict.fromkeys(CODE_LLAMA_SPECIALS, gguf.TokenType.USER_DEFINED)
+    writer.add_tokenizer_model("llama")
+    writer.add_tokenizer_pre("default")
+    writer.add_token_list(list(kinds))
+    writer.add_token_scores([-float(number) for number in range(len(kinds))])
+    writer.add_token_types(list(kinds.values()))
+    writer.add_bos_token_id(1)
+    writer.add_eos_token_id(2)
+    return len(kinds)
+
+
+def write_tiny_gguf(
+    path: Path,
+    *,
+    sentencepiece: bool = False,
+    name: str = "tiny-coder-instruct",
+    chat_template: str | None = CHAT_TEMPLATE,
+    context: int = 4096,
+    width: int = 64,
+    layers: int = 2,
+    seed: int = 0,
+) -> Path:
+    """Write the model to `path` and return it."""
+    heads, kv_heads, feed_forward = 4, 2, 2 * width
+    writer = gguf.GGUFWriter(str(path), "llama")
+    writer.add_name(name)
+    writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16)
+    size = add_sentencepiece(writer) if sentencepiece else add_byte_level_bpe(writer)
+    writer.add_vocab_size(size)
+    writer.add_context_length(context)
+    writer.add_embedding_length(width)
+    writer.add_block_count(layers)
+    writer.add_feed_forward_length(feed_forward)
+    writer.add_head_count(heads)
+    writer.add_head_count_kv(kv_heads)
+    writer.add_layer_norm_rms_eps(1e-6)
+    writer.add_rope_freq_base(10000.0)
+    writer.add_rope_dimension_count(width // heads)
     if chat_template is not None:
         writer.add_chat_template(chat_template)
 
@@ -148,7 +171,7 @@ def write_tiny_gguf(
         values = random.standard_normal((rows, columns), dtype=np.float32)
         return (values * (scale or columns**-0.5)).astype(np.float16)
 
-    writer.add_tensor("token_embd.weight", matrix(len(vocabulary), width, 0.5))
+    writer.add_tensor("token_embd.weight", matrix(size, width, 0.5))
     for layer in range(layers):
         block = f"blk.{layer}."
         writer.add_tensor(block + "attn_norm.weight", np.ones(width, np.float32))

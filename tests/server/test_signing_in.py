@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
 
 import aiohttp
 import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
 
 from codeweft.accounts import Accounts
 from codeweft.config import ServerSettings, Settings
-from codeweft.errors import CodeweftError, Conflict
+from codeweft.errors import CodeweftError, Conflict, NotFound
 from codeweft.models.scripted import ScriptedModel
 from codeweft.server.run import bind
+from codeweft.server.service import Service
+from codeweft.server.site import create_site
 from tests.server.conftest import Server
 
 PROTECTED = [
@@ -115,6 +124,38 @@ async def test_the_page_without_a_build_says_what_to_do(server: Server) -> None:
         text = await response.text()
         assert "default-src 'self'" in response.headers["Content-Security-Policy"]
         assert "<script" in text or "make web" in text
+
+
+async def test_addresses_of_the_ui_are_pages_and_missing_files_are_not(tmp_path: Path) -> None:
+    (tmp_path / "assets").mkdir()
+    (tmp_path / "index.html").write_text("<!doctype html><title>ui</title>")
+    (tmp_path / "assets" / "app-1.js").write_text("export {}")
+    service = Service(SimpleNamespace(settings=Settings(), accounts=None))  # type: ignore[arg-type]
+    site = Starlette(routes=create_site(service, tmp_path), exception_handlers={NotFound: _plain})
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(site, lifespan="off", log_config=None))
+    serving = asyncio.create_task(server.serve([listening]))
+    url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    browser = {"Accept": "text/html,*/*;q=0.8"}
+    try:
+        async with aiohttp.ClientSession(url) as client:
+            for path, headers, status, cache in (
+                ("/", {}, 200, "no-cache"),
+                ("/c/abc", {}, 200, "no-cache"),
+                ("/knowledge/flask.git", browser, 200, "no-cache"),
+                ("/assets/app-1.js", {}, 200, "public, max-age=31536000, immutable"),
+                ("/assets/gone.js", browser, 404, None),
+                ("/favicon.ico", {}, 404, None),
+            ):
+                async with client.get(path, headers=headers) as response:
+                    assert (response.status, response.headers.get("Cache-Control")) == (status, cache), path
+    finally:
+        server.should_exit = True
+        await serving
+
+
+async def _plain(request: Request, error: Exception) -> Response:
+    return Response(str(error), 404)
 
 
 @pytest.mark.parametrize(

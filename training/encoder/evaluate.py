@@ -1,6 +1,6 @@
 """How well the encoder finds code, beside BM25 and fused with it.
 
-    python -m training.encoder.evaluate [--encoder FILE] [--held-out PAIRS.jsonl] [--shared DIR] [--json]
+    python -m training.encoder.evaluate [--encoder FILE] [--held-out PAIRS.jsonl] [--train PAIRS.jsonl] [--shared DIR] [--json]
 
 Each set is queries with one relevant item in a corpus; MRR is over the whole corpus, R@10 beside it. The encoder's
 and BM25's scores are fused per query after min-max normalisation, half each.
@@ -67,7 +67,7 @@ class Bm25:
         return total
 
 
-def _normalised(scores: Scores) -> Scores:
+def normalised(scores: Scores) -> Scores:
     low, high = float(scores.min()), float(scores.max())
     return (scores - low) / (high - low) if high > low else np.zeros_like(scores)
 
@@ -89,7 +89,7 @@ def evaluate(data: RetrievalSet, encoder: StaticEncoder) -> dict[str, dict[str, 
         ranks["bm25, plain terms"].append(_rank(bm25.scores(query, words), relevant))
         ranks["bm25"].append(_rank(lexical, relevant))
         ranks["encoder"].append(_rank(dense, relevant))
-        ranks["fused"].append(_rank(_normalised(lexical) + _normalised(dense), relevant))
+        ranks["fused"].append(_rank(normalised(lexical) + normalised(dense), relevant))
     return {
         name: {
             "mrr": sum(1 / rank for rank in found) / len(found),
@@ -139,8 +139,9 @@ def kr_humaneval(shared: Path, language: str) -> RetrievalSet:
 
 
 def held_out(path: Path, queries: int = 2000) -> RetrievalSet:
-    """Pairs of packages that training never saw: every code is in the corpus, every n-th text is a query."""
-    pairs = [json.loads(line) for line in path.open(encoding="utf-8")]
+    """Documented functions of packages that training never saw: all are the corpus, every n-th text is a query."""
+    with path.open(encoding="utf-8") as lines:
+        pairs = [pair for pair in map(json.loads, lines) if pair["kind"] == "doc"]
     asked = range(0, len(pairs), max(1, len(pairs) // queries))
     return RetrievalSet(
         "held-out packages",
@@ -150,7 +151,28 @@ def held_out(path: Path, queries: int = 2000) -> RetrievalSet:
     )
 
 
-def sets(shared: Path, pairs: Path | None) -> Iterator[RetrievalSet]:
+def opening(text: str) -> str:
+    """The first 60 characters of a text's words: equal openings are taken for the same documentation."""
+    return " ".join(words(text))[:60]
+
+
+def unseen(data: RetrievalSet, trained: frozenset[str]) -> RetrievalSet:
+    """`data` without the queries that training has seen; the corpus stays whole."""
+    kept = [i for i, query in enumerate(data.queries) if opening(query) not in trained]
+    return RetrievalSet(
+        data.name, [data.queries[i] for i in kept], data.corpus, [data.relevant[i] for i in kept]
+    )
+
+
+def trained_openings(pairs: Path | None) -> frozenset[str]:
+    """Openings of all texts of the training pairs; nothing when there are none to read."""
+    if pairs is None:
+        return frozenset()
+    with pairs.open(encoding="utf-8") as lines:
+        return frozenset(opening(json.loads(line)["text"]) for line in lines)
+
+
+def sets(shared: Path, pairs: Path | None = None) -> Iterator[RetrievalSet]:
     if pairs is not None:
         yield held_out(pairs)
     yield cosqa(shared)
@@ -164,13 +186,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--encoder", type=Path, help="an encoder file; default the bundled one")
     parser.add_argument("--held-out", type=Path, help="pairs of held-out packages, as pairs.py writes them")
+    parser.add_argument("--train", type=Path, help="training pairs: queries that stand in them are left out")
     parser.add_argument(
         "--shared", type=Path, default=Path(os.environ.get("CODEWEFT_SHARED_DATA", "../shared/data"))
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     args = parser.parse_args()
     encoder = StaticEncoder.load(args.encoder)
-    results = {data.name: evaluate(data, encoder) for data in sets(args.shared, args.held_out)}
+    trained = trained_openings(args.train)
+    results = {
+        data.name: evaluate(unseen(data, trained), encoder) for data in sets(args.shared, args.held_out)
+    }
     if args.json:
         print(json.dumps(results, indent=1))
         return

@@ -36,8 +36,9 @@ FEWEST_PACKAGES = (
 BATCH = 2048
 BLOCK = 8  # neighbours in one file that go into a batch together
 MOST_ROWS = 160  # different terms of one code that are kept, at random when there are more
-DROPPED = 0.15  # share of terms left out at random in each step, on both sides
+DROPPED = 0.3  # share of terms left out at random in each step, on both sides
 NAME_KEPT = 0.6  # how often the code may show its own name
+DOCUMENTATION_SHOWN = 0.8  # how often code that is asked for by its name alone shows its documentation
 PATH_SHOWN = 0.3  # how often the path's words are added to the code
 INVERSE_TEMPERATURE = 20.0
 LEARNING_RATE = 6e-3
@@ -65,6 +66,7 @@ class Examples:
     code: Bags
     name: Bags
     path: Bags
+    documentation: Bags
     identity: NDArray[np.int64]
 
 
@@ -125,8 +127,12 @@ def bags(row_lists: Iterable[list[int]], random: np.random.Generator, most: int)
 def examples(pairs: Iterable[dict[str, str]], vocabulary: Vocabulary) -> Examples:
     """Pairs as bags; what gives the name away stands apart, so that training can show it or not."""
     random = np.random.default_rng(1)
-    text, code, name, path, identity = [], [], [], [], []
+    text, code, name, path, documentation, identity = [], [], [], [], [], []
+    documented, documented_as = 0, ""
     for pair in pairs:
+        definition = zlib.crc32(f"{pair['package']}:{pair['path']}:{pair['name']}".encode())
+        if pair["kind"] == "doc":
+            documented, documented_as = definition, pair["text"]
         bare = (
             re.sub(rf"\b{re.escape(pair['name'])}\b", " ", pair["code"])
             if pair["kind"] == "doc"
@@ -139,10 +145,13 @@ def examples(pairs: Iterable[dict[str, str]], vocabulary: Vocabulary) -> Example
         code.append(shown)
         name.append(vocabulary.rows(pair["name"]) if pair["kind"] == "doc" else [])
         path.append(vocabulary.rows("/".join(Path(pair["path"]).with_suffix("").parts[-3:])))
-        identity.append(zlib.crc32(f"{pair['package']}:{pair['path']}:{pair['name']}".encode()))
+        # pairs.py writes a definition's documentation first, then its name.
+        known = pair["kind"] == "name" and definition == documented
+        documentation.append(vocabulary.rows(documented_as) if known else [])
+        identity.append(definition)
     return Examples(
         bags(text, random, 48), bags(code, random, MOST_ROWS), bags(name, random, 12), bags(path, random, 12),
-        np.array(identity),
+        bags(documentation, random, 48), np.array(identity),
     )  # fmt: skip
 
 
@@ -207,11 +216,12 @@ def batches(count: int) -> Iterator[NDArray[np.int64]]:
 
 def loss_of(model: Table, data: Examples, items: NDArray[np.int64]) -> torch.Tensor:
     everything = np.ones(len(items), dtype=bool)
-    named, placed = (np.random.random(len(items)) < share for share in (NAME_KEPT, PATH_SHOWN))
-    query = model.query(*gather([data.text], items, [everything], 1 - DROPPED))
-    code = model.code(
-        *gather([data.code, data.name, data.path], items, [everything, named, placed], 1 - DROPPED)
+    named, placed, told = (
+        np.random.random(len(items)) < p for p in (NAME_KEPT, PATH_SHOWN, DOCUMENTATION_SHOWN)
     )
+    query = model.query(*gather([data.text], items, [everything], 1 - DROPPED))
+    parts, shown = [data.code, data.name, data.path, data.documentation], [everything, named, placed, told]
+    code = model.code(*gather(parts, items, shown, 1 - DROPPED))
     same = torch.from_numpy(data.identity[items])
     twins = (same[:, None] == same[None, :]) & ~torch.eye(len(items), dtype=torch.bool)
     scores = (query @ code.T * INVERSE_TEMPERATURE).masked_fill(twins, -1e4)
@@ -232,19 +242,38 @@ def mrr(model: Table, data: Examples) -> float:
     return float((1 / (1 + (scores > mine[:, None]).sum(1))).float().mean())
 
 
-def train(data: Examples, held_out: Examples, rows: int, seconds: float) -> Table:
-    """Trains for `seconds` and gives the state that was best on the held-out packages."""
+def load(path: Path) -> dict[str, torch.Tensor]:
+    """The state of a model from the product's file, to go on from."""
+    with np.load(path) as file:
+        table = file["table"].astype(np.float32) * file["scale"][:, None]
+        weight, query_map = (
+            file["query_weight"].astype(np.float32)[:, None],
+            file["query_map"].astype(np.float32),
+        )
+    return {
+        "table": torch.from_numpy(table),
+        "query_weight": torch.from_numpy(weight),
+        "query_map": torch.from_numpy(query_map),
+    }
+
+
+def train(
+    data: Examples, held_out: Examples, rows: int, seconds: float, learning_rate: float, start: Path | None
+) -> Table:
+    """Trains for `seconds`, from the encoder file `start` or anew; gives the state best on the held-out packages."""
     frequency = np.bincount(data.code.rows, minlength=rows) + np.bincount(data.text.rows, minlength=rows) + 1
     # Start near what counts in lexical search: rare terms weigh more.
     rarity = np.log(1 + len(data.code) / frequency)
     model = Table(rows, torch.tensor(rarity / rarity.mean(), dtype=torch.float32))
-    optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.99))
+    if start is not None:
+        model.load_state_dict(load(start))
+    optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, betas=(0.9, 0.99), fused=True)
     best, best_state = 0.0, model.state_dict()
     begun = time.monotonic()
     for step, items in enumerate(batches(len(data.text))):
         done = (time.monotonic() - begun) / seconds
         for group in optimizer.param_groups:
-            group["lr"] = LEARNING_RATE * min(1.0, (step + 1) / 100) * max(0.02, 1 - done)
+            group["lr"] = learning_rate * min(1.0, (step + 1) / 100) * max(0.02, 1 - done)
         optimizer.zero_grad(set_to_none=True)
         loss = loss_of(model, data, items)
         loss.backward()
@@ -287,6 +316,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--name", default="codeweft-static-1")
     parser.add_argument("--minutes", type=float, default=25)
+    parser.add_argument("--start", type=Path, help="go on from this encoder file, made from the same pairs")
+    parser.add_argument(
+        "--learning-rate", type=float, default=LEARNING_RATE, help="at the start; falls to a fiftieth"
+    )
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -300,7 +333,7 @@ def main() -> None:
         f"{len(words)} words, {len(pieces)} pieces, {len(data.text)} pairs, {len(held_out.text)} held out",
         flush=True,
     )
-    model = train(data, held_out, len(vocabulary), args.minutes * 60)
+    model = train(data, held_out, len(vocabulary), args.minutes * 60, args.learning_rate, args.start)
     save(args.out, args.name, model, words, pieces)
 
 

@@ -68,10 +68,12 @@ class Accounts:
         self._engine = engine
         self._clock = clock
         self._identities: dict[str, Identity] = {}
+        self._visitors: dict[str, Identity] = {}
         self._used: dict[str, float] = {}
         self._watcher: AsyncConnection | None = None
         self._version: int | None = None
         self._reading = asyncio.Lock()
+        self._refreshing = asyncio.Lock()
         self._poll: asyncio.Task[None] | None = None
         self.conversations = Conversations(engine, clock)
 
@@ -111,7 +113,8 @@ class Accounts:
 
     def known(self, secret: str) -> Identity | None:
         """The owner of a key or session token, from memory."""
-        identity = self._identities.get(_digest(secret))
+        digest = _digest(secret)
+        identity = self._identities.get(digest) or self._visitors.get(digest)
         if identity is None or identity.expires_at <= self._clock():
             return None
         if identity.key_id is not None:
@@ -121,8 +124,8 @@ class Accounts:
     async def identify(self, secret: str) -> Identity | None:
         """Like `known`, but looks again when the database changed since (a key made a moment ago elsewhere)."""
         identity = self.known(secret)
-        if identity is None and await self._changed():
-            await self._reload()
+        if identity is None:
+            await self._refresh()
             identity = self.known(secret)
         return identity
 
@@ -185,6 +188,12 @@ class Accounts:
         async with self._engine.begin() as connection:
             await connection.execute(delete(SessionRow).where(SessionRow.digest == _digest(session)))
         await self._reload()
+
+    def admit(self, user: User, secret: str | None = None) -> str:
+        """Let `user` in by `secret` (None: a new one) for as long as this process lives. It is never stored."""
+        secret = secret or secrets.token_urlsafe(32)
+        self._visitors[_digest(secret)] = Identity(user, None, float("inf"))
+        return secret
 
     # ── keys ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -261,6 +270,12 @@ class Accounts:
                     found[digest] = Identity(people[user], None, expires)
             self._identities = found
 
+    async def _refresh(self) -> None:
+        """Read again what another connection changed. Whoever asks meanwhile waits, rather than see the old."""
+        async with self._refreshing:
+            if await self._changed():
+                await self._reload()
+
     async def _changed(self) -> bool:
         """Whether another connection wrote since the last call. SQLite knows; other databases are read again."""
         if self._watcher is None:
@@ -275,8 +290,7 @@ class Accounts:
             await asyncio.sleep(POLL_SECONDS)
             # A busy or full disk must not end the watch; the next round tries again.
             with suppress(OperationalError):
-                if await self._changed():
-                    await self._reload()
+                await self._refresh()
                 if self._clock() - flushed > FLUSH_SECONDS:
                     flushed = self._clock()
                     await self._flush()

@@ -91,10 +91,14 @@ class Conversations:
         self._engine = engine
         self._clock = clock
 
+    def _now(self) -> float:
+        """Whole microseconds, so that a time that was shown compares equal when it comes back."""
+        return round(self._clock(), 6)
+
     async def create(
         self, user_id: str, *, title: str = "", model: str | None = None, index: str | None = None
     ) -> Conversation:
-        now = self._clock()
+        now = self._now()
         conversation = Conversation(secrets.token_hex(8), user_id, title, model, index, now, now)
         async with self._engine.begin() as connection:
             await connection.execute(
@@ -146,7 +150,7 @@ class Conversations:
                 await connection.execute(
                     update(ConversationRow)
                     .where(ConversationRow.id == conversation_id)
-                    .values(**changes, updated_at=self._clock())
+                    .values(**changes, updated_at=self._now())
                 )
         return await self.get(user_id, conversation_id)
 
@@ -183,7 +187,7 @@ class Conversations:
             await connection.execute(
                 update(ConversationRow)
                 .where(ConversationRow.id == turns[0].conversation_id)
-                .values(updated_at=self._clock())
+                .values(updated_at=self._now())
             )
 
     async def save_turn(self, turn: Turn) -> None:

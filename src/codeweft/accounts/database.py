@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +33,8 @@ async def connect(url_or_path: str | Path) -> AsyncEngine:
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch(mode=0o600)
-        with _alone(path):
-            async with engine.begin() as connection:
-                await connection.run_sync(migrate)
+        async with _alone(path), engine.begin() as connection:
+            await connection.run_sync(migrate)
     except (DatabaseError, OSError) as error:
         await engine.dispose()
         reason = str(getattr(error, "orig", error))
@@ -77,12 +77,12 @@ def _pragmas(connection: Any, _record: Any) -> None:
     cursor.close()
 
 
-@contextmanager
-def _alone(path: Path | None) -> Iterator[None]:
+@asynccontextmanager
+async def _alone(path: Path | None) -> AsyncIterator[None]:
     """One process at a time migrates a SQLite file: its DDL is not one transaction for Python's driver."""
     if path is None:
         yield
         return
     with path.with_name(path.name + ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        await asyncio.to_thread(fcntl.flock, lock, fcntl.LOCK_EX)
         yield

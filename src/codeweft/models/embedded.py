@@ -67,7 +67,7 @@ class EmbeddedModel:
         path: Path,
         *,
         options: EngineOptions | None = None,
-        family: str | None = None,
+        family: Family | str | None = None,
         skills: Skills | None = None,
         note: str = "",
         description: str = "",
@@ -131,6 +131,8 @@ class EmbeddedModel:
                     yield event
         except CodeweftError as error:
             yield Failed(error)
+        except UnicodeEncodeError as error:
+            yield Failed(skills.not_unicode(error))
 
     def _loaded(self) -> LoadedFile:
         if self._file is None:
@@ -222,7 +224,7 @@ class EmbeddedModel:
             if line == b"[DONE]":
                 break
             chunk = wire.decode_chunk(line)
-            if chunk.error is not None:
+            if chunk.failed:
                 raise refusal(500, line)
             if chunk.prompt_progress is not None:
                 yield PromptProgress(chunk.prompt_progress.processed, chunk.prompt_progress.total)
@@ -265,8 +267,10 @@ class EmbeddedModel:
             assert self._template is not None
             pieces = self._template.render(request.messages)
             ids = await self._ids(pieces)
-        budget = self._budget(len(ids), sampling)
-        body = native.completion_body(ids, sampling, budget, wanted)
+        body = native.completion_body(ids, sampling, self._budget(len(ids), sampling), wanted)
+        if request.infill is not None:
+            # Special tokens are written as nothing unless preserved, and would then pass the stop strings unseen.
+            body["preserved_tokens"] = list(self._family.stop)
         thinking = None
         if request.skill == "chat" and wanted is None and sampling.grammar is None:
             thinking = ThinkSplitter(
@@ -356,9 +360,9 @@ class EmbeddedModel:
         )
 
 
-def _family_of(name: str | None, label: str, header: GgufHeader) -> Family:
-    if name is not None:
-        return skills.named_family(name)
+def _family_of(given: Family | str | None, label: str, header: GgufHeader) -> Family:
+    if given is not None:
+        return skills.named_family(given) if isinstance(given, str) else given
     return skills.family(label, frozenset(header.tokenizer.tokens))
 
 

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import secrets
 import signal
 import sys
@@ -25,7 +26,7 @@ from typing import Any, Final, Literal
 import aiohttp
 import psutil
 
-from codeweft.errors import EngineFailed
+from codeweft.errors import CodeweftError, EngineFailed, NotReady
 
 Status = Literal["stopped", "starting", "ready", "failed", "restarting"]
 RETRY_AFTER: Final = 10.0
@@ -38,15 +39,17 @@ HEALTH_EVERY: Final = 15.0
 HEALTH_TIMEOUT: Final = 20.0
 HEALTH_MISSES: Final = 3
 TAIL_LINES: Final = 40
+_COMPLAINT: Final = re.compile(r"(?:[\d.]+ )?E [^:]*: *(.+)|.*?(\S*ASSERT.*)")
 _CHILD: Final = Path(__file__).with_name("engine_child.py")
 _ENVIRONMENT: Final = {
     # Waiting threads sleep; spinning ones cost a factor of ten on a busy machine.
     "OMP_WAIT_POLICY": "passive",
     # A failed assertion would fork a debugger that never ends.
     "GGML_NO_BACKTRACE": "1",
-    "PYTHONUNBUFFERED": "1",
+    # The child's own folder must not shadow what the engine imports.
+    "PYTHONSAFEPATH": "1",
 }
-_NOT_INHERITED: Final = ("PYTHONPATH", "PYTHONHOME", "LD_PRELOAD")
+_OURS: Final = ("PYTHONPATH", "PYTHONHOME")
 _SIGNALS: Final = {
     signal.SIGKILL: "it was killed, most likely because memory ran out",
     signal.SIGILL: "this CPU lacks AVX2, which the engine's wheel needs",
@@ -67,11 +70,14 @@ class ProcessState:
     memory_mb: int = 0
 
 
-def explain(returncode: int | None, tail: list[str]) -> str:
+def complaints(log: list[str]) -> list[str]:
+    """The errors in lines of the engine's log, without time and place."""
+    found = (_COMPLAINT.match(line) for line in log)
+    return [(match[1] or match[2]).strip()[:300].rstrip(".") for match in found if match is not None]
+
+
+def explain(returncode: int | None, log: list[str]) -> str:
     """Why the engine ended, from its return code and the last lines of its log."""
-    complaints = [
-        line.split(": ", 1)[-1] for line in tail if line.startswith("E ") or " error" in line.lower()
-    ]
     number = -returncode if returncode is not None and returncode < 0 else (returncode or 0) - 128
     try:
         cause = _SIGNALS.get(signal.Signals(number), "")
@@ -79,9 +85,18 @@ def explain(returncode: int | None, tail: list[str]) -> str:
         cause = ""
     if not cause:
         cause = f"it ended with code {returncode}" if returncode is not None else "it does not answer"
-    if returncode == -signal.SIGKILL or not complaints:
+    said = complaints(log)
+    if returncode == -signal.SIGKILL or not said:
         return cause
-    return f"{cause}; its log says: {complaints[-1].strip()[:300]}"
+    return f"{cause}; its log says: {said[-1]}"
+
+
+def load_failure(error: str, returncode: int, log: list[str]) -> str:
+    """Why a model was not loaded: the first error in the log is the cause, `error` only says that there was one."""
+    if returncode < 0:
+        return explain(returncode, log)
+    said = complaints(log)
+    return said[0] if said else error.rstrip(".") or explain(returncode, log)
 
 
 def back_off(crashes: int) -> float:
@@ -114,6 +129,7 @@ class Engine:
         self._up: asyncio.Future[None] | None = None
         self._down = asyncio.Event()
         self._child: asyncio.subprocess.Process | None = None
+        self._log: asyncio.Task[None] | None = None
         self._session: aiohttp.ClientSession | None = None
         self._url = ""
         self._key = ""
@@ -136,11 +152,26 @@ class Engine:
             self._up = None
             self._set("starting")
             self._life = asyncio.create_task(self._live())
+            self._life.add_done_callback(self._ended)
         await asyncio.shield(self._awaited())
 
     async def post(self, path: str, body: bytes) -> aiohttp.ClientResponse:
-        """POST JSON; the caller closes the response. Raises aiohttp's errors when the process is gone."""
-        assert self._session is not None, "ready() comes first"
+        """POST JSON; the caller closes the response. Raises aiohttp's errors when the process is gone.
+
+        When it dies before it answered anything, its restart is waited for and the request sent once more.
+        """
+        try:
+            return await self._post(path, body)
+        except (aiohttp.ClientError, ConnectionError):
+            failure = await self.loss()
+            if self._state.status == "stopped":
+                raise failure from None
+            await self.ready()
+            return await self._post(path, body)
+
+    async def _post(self, path: str, body: bytes) -> aiohttp.ClientResponse:
+        if self._session is None or self._session.closed:
+            raise self._failure()
         return await self._session.post(
             self._url + path,
             data=body,
@@ -160,7 +191,7 @@ class Engine:
 
     async def loss(self) -> EngineFailed:
         """The error for a request whose connection broke: waits a moment for the process to be known dead."""
-        if time.monotonic() - self._crashed_at > LOSS_KNOWN_FOR:
+        if time.monotonic() - self._crashed_at > LOSS_KNOWN_FOR and self._state.status != "stopped":
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._down.wait(), LOSS_KNOWN_FOR)
         return self._failure()
@@ -168,13 +199,14 @@ class Engine:
     async def close(self) -> None:
         """End the process. It can be started again by `ready()`."""
         life, self._life = self._life, None
+        self._set("stopped", "it was stopped")
+        self._down.set()
         if life is not None:
             life.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await life
         if self._up is not None and not self._up.done():
-            self._up.cancel()
-        self._set("stopped")
+            self._resign(NotReady(f"The engine of {self._subject} was stopped.", fix="Start Codeweft again."))
 
     # ── the life of the process ─────────────────────────────────────────────────────────────────────────────
 
@@ -208,7 +240,10 @@ class Engine:
         """Start the process and wait until the model is loaded. Returns what went wrong, if anything did."""
         self._tail.clear()
         self._key = secrets.token_urlsafe(24)
-        environment = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
+        inherited = dict(os.environ)
+        if self._python != sys.executable:
+            # These speak of this interpreter's packages, not of the other's.
+            inherited = {name: value for name, value in inherited.items() if name not in _OURS}
         try:
             child = await asyncio.create_subprocess_exec(
                 self._python,
@@ -216,14 +251,14 @@ class Engine:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
-                env=environment | _ENVIRONMENT,
+                env=inherited | _ENVIRONMENT,
             )
         except OSError as error:
             return f"{self._python} cannot be started: {error.strerror}"
         self._child = child
         self._state = replace(self._state, pid=child.pid)
         assert child.stdin is not None and child.stdout is not None and child.stderr is not None
-        log = asyncio.create_task(self._read_log(child.stderr))
+        self._log = asyncio.create_task(self._read_log(child.stderr))
         fixed = {
             "hostnames": ["127.0.0.1"],
             "port": 0,
@@ -245,8 +280,8 @@ class Engine:
         answer = json.loads(line) if line.strip() else {}
         if "url" not in answer:
             code = await child.wait()
-            await log
-            return answer.get("error", "") if code == 0 else _load_failure(answer, code, list(self._tail))
+            await self._log
+            return load_failure(answer.get("error", ""), code, list(self._tail))
         self._url = answer["url"]
         self._down.clear()
         self._state = ProcessState("ready", pid=child.pid, restarts=self._state.restarts)
@@ -295,18 +330,27 @@ class Engine:
     def _set(self, status: Status, reason: str = "") -> None:
         self._state = ProcessState(status, reason, restarts=self._state.restarts)
 
+    def _ended(self, life: asyncio.Task[None]) -> None:
+        """A bug here must not leave requests waiting for ever."""
+        if not life.cancelled() and (error := life.exception()) is not None:
+            self._fail(f"unexpectedly, {error!r}")
+
     def _fail(self, reason: str) -> None:
         self._set("failed", reason)
         self._failed_at = time.monotonic()
         self._down.set()
+        if not self._awaited().done():
+            self._resign(self._failure())
+
+    def _resign(self, error: CodeweftError) -> None:
         waiting = self._awaited()
-        waiting.set_exception(self._failure())
+        waiting.set_exception(error)
         # Nobody may be waiting, which is no reason to log a traceback.
         waiting.exception()
 
     def _failure(self) -> EngineFailed:
         reason = self._state.reason or self._crash or "the connection to it broke"
-        restarting = self._state.status in ("restarting", "starting", "ready")
+        restarting = self._state.status != "failed"
         return EngineFailed(
             f"The engine of {self._subject} failed: {reason}.",
             fix="It restarts by itself; try again."
@@ -322,14 +366,3 @@ async def _line(stream: asyncio.StreamReader) -> str:
     except ValueError:
         return "(overlong line)"
     return raw.decode("utf-8", "replace").rstrip("\n") or ("\0" if raw else "")
-
-
-def _load_failure(answer: Mapping[str, Any], code: int, tail: list[str]) -> str:
-    if code < 0:
-        return explain(code, tail)
-    complaints = [line.split(": ", 1)[-1].strip() for line in tail if line.startswith("E ")]
-    if complaints:
-        return "; ".join(dict.fromkeys(complaints[:3]))[:400]
-    if "error" in answer:
-        return str(answer["error"])
-    return explain(code, tail)

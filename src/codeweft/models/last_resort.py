@@ -48,7 +48,9 @@ class FenceStripper:
         if not self._fenced:
             ready, self._held = self._held, ""
             return ready
-        end = self._held.rfind("\n")
+        end = self._held.rfind("\n" + _FENCE)
+        if end < 0:
+            end = self._held.rfind("\n")
         if end < 0:
             return ""
         ready, self._held = self._held[:end], self._held[end:]

@@ -68,7 +68,7 @@ class OpenAICompatible:
         *,
         api_key: str | None = None,
         model: str,
-        family: str | None = None,
+        family: Family | str | None = None,
         skills: Skills | None = None,
         context: int | None = None,
         timeout: float = 120,
@@ -125,6 +125,8 @@ class OpenAICompatible:
                     yield event
         except CodeweftError as error:
             yield Failed(error)
+        except UnicodeEncodeError as error:
+            yield Failed(skills.not_unicode(error))
 
     # ── answering ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -161,6 +163,7 @@ class OpenAICompatible:
         first_token: float | None = None
         reason: FinishReason | None = None
         usage: Usage | None = None
+        chunks = 0
         written: list[str] = []
         fence = last_resort.FenceStripper() if call.strip_fence else None
         async with self._upstream.request("POST", call.path, call.body) as response:
@@ -171,10 +174,14 @@ class OpenAICompatible:
                         reason = reason or "stop"
                         break
                     chunk = self._decoded(line)
+                    chunks += 1
                     reason = chunk.finish_reason or reason
                     usage = chunk.usage.usage if chunk.usage is not None else usage
                     if chunk.prompt_progress is not None:
                         yield PromptProgress(chunk.prompt_progress.processed, chunk.prompt_progress.total)
+                    if chunk.note:
+                        # A Codeweft server tells at the end what a reader must know about its model.
+                        yield Started(self._info.name, chunk.note)
                     for event in chunk.events(_query(request)):
                         if first_token is None:
                             first_token = time.monotonic() - began
@@ -186,7 +193,7 @@ class OpenAICompatible:
                                     continue
                         yield event
         if reason is None:
-            raise self._upstream.broken()
+            raise self._upstream.broken() if chunks else self._no_stream()
         if fence is not None and (rest := fence.flush()):
             yield TextDelta(rest)
         text = "".join(written)
@@ -204,6 +211,12 @@ class OpenAICompatible:
                 f"The endpoint of {self._info.name} does not send a stream of events."
             ) from None
 
+    def _no_stream(self) -> UpstreamFailed:
+        return UpstreamFailed(
+            f"The endpoint of {self._info.name} did not answer with a stream of events.",
+            fix="Check that `base_url` is an OpenAI-compatible address; it usually ends in /v1.",
+        )
+
     def _decoded(self, line: bytes) -> wire.StreamChunk:
         try:
             chunk = wire.decode_chunk(line)
@@ -212,7 +225,7 @@ class OpenAICompatible:
                 f"The endpoint of {self._info.name} sent something that is not a chunk of an answer.",
                 fix="Try again.",
             ) from None
-        if chunk.error is not None and bytes(chunk.error) != b"null":
+        if chunk.failed:
             raise self._upstream.failure(500, line)
         return chunk
 
@@ -373,8 +386,10 @@ class _ModelList(msgspec.Struct, frozen=True):
 _STREAM: Final[dict[str, Any]] = {"stream": True, "stream_options": {"include_usage": True}}
 
 
-def _family(name: str | None, model: str) -> Family:
-    return skills.named_family(name) if name is not None else skills.family(model)
+def _family(given: Family | str | None, model: str) -> Family:
+    if given is None:
+        return skills.family(model)
+    return skills.named_family(given) if isinstance(given, str) else given
 
 
 def _skills(family: Family, model: str) -> Skills:

@@ -9,45 +9,58 @@ _CLOSE = "</think>"
 
 
 class ThinkSplitter:
-    """Feed it text as it comes; `started=True` when the prompt itself opened the thinking."""
+    """Feed it text as it comes; `started=True` when the prompt itself opened the thinking.
+
+    Line breaks behind a tag belong to the tag.
+    """
 
     def __init__(self, *, started: bool = False) -> None:
         self._held = ""
         self._state = "thinking" if started else "beginning"
+        self._after_tag = started
 
     def feed(self, text: str, logprobs: tuple[TokenLogprob, ...] = ()) -> list[TextDelta | ReasoningDelta]:
         """What can be told so far; a possible part of a tag is held back."""
         if self._state == "answering":
-            return [TextDelta(text, logprobs)] if text or logprobs else []
+            return self._answer(text, logprobs)
         self._held += text
         if self._state == "beginning":
             opening = self._held.lstrip()
-            if opening.startswith(_OPEN):
-                self._held = opening.removeprefix(_OPEN).lstrip("\n")
-                self._state = "thinking"
-            elif _OPEN.startswith(opening):
-                return []
-            else:
-                return self._answer(logprobs)
+            if not opening.startswith(_OPEN):
+                return [] if _OPEN.startswith(opening) else self._answer(self._take(), logprobs)
+            self._held = opening.removeprefix(_OPEN)
+            self._state, self._after_tag = "thinking", True
         before, tag, after = self._held.partition(_CLOSE)
         if tag:
-            self._held = after.lstrip("\n")
-            thought: list[TextDelta | ReasoningDelta] = [ReasoningDelta(before)] if before else []
-            return thought + self._answer(logprobs)
+            self._held = ""
+            thought = self._thought(before)
+            self._after_tag = True
+            return thought + self._answer(after, logprobs)
         kept = next((n for n in range(len(_CLOSE) - 1, 0, -1) if before.endswith(_CLOSE[:n])), 0)
-        ready, self._held = before[: len(before) - kept], before[len(before) - kept :]
-        return [ReasoningDelta(ready)] if ready else []
+        self._held = before[len(before) - kept :]
+        return self._thought(before[: len(before) - kept])
 
     def flush(self) -> list[TextDelta | ReasoningDelta]:
         """What was held back, when the answer ends."""
-        if not self._held:
-            return []
         if self._state == "thinking":
-            held, self._held = self._held, ""
-            return [ReasoningDelta(held)]
-        return self._answer(())
+            return self._thought(self._take())
+        return self._answer(self._take(), ())
 
-    def _answer(self, logprobs: tuple[TokenLogprob, ...]) -> list[TextDelta | ReasoningDelta]:
-        self._state = "answering"
+    def _take(self) -> str:
         held, self._held = self._held, ""
-        return [TextDelta(held, logprobs)] if held or logprobs else []
+        return held
+
+    def _trimmed(self, text: str) -> str:
+        if self._after_tag:
+            text = text.lstrip("\n")
+            self._after_tag = not text
+        return text
+
+    def _thought(self, text: str) -> list[TextDelta | ReasoningDelta]:
+        text = self._trimmed(text)
+        return [ReasoningDelta(text)] if text else []
+
+    def _answer(self, text: str, logprobs: tuple[TokenLogprob, ...]) -> list[TextDelta | ReasoningDelta]:
+        self._state = "answering"
+        text = self._trimmed(text)
+        return [TextDelta(text, logprobs)] if text or logprobs else []

@@ -416,6 +416,14 @@ def require(request_skill: Skill, skills: Skills, model: str) -> None:
     )
 
 
+def not_unicode(error: UnicodeEncodeError) -> InvalidRequest:
+    """The error for text that cannot be sent to any model."""
+    return InvalidRequest(
+        f"The text holds half of a character (a lone surrogate) at position {error.start}.",
+        fix="Send valid Unicode; the character was probably cut in two.",
+    )
+
+
 def text_of(pieces: list[Piece]) -> str:
     """The prompt as one string, for endpoints that take only text."""
     return "".join(piece.text for piece in pieces)

@@ -64,41 +64,39 @@ class PromptTokens:
         It is what the model was trained on (words may span a template's line break), but only safe if no plain text
         holds or completes a special token.
         """
-        if self._tokenizer.is_sentencepiece or any(
-            piece.special and piece.text in self._ids and piece.text not in self._special for piece in pieces
-        ):
+        if any(piece.special and piece.text not in self._special and self._names(piece) for piece in pieces):
             return False
         whole = sum(1 for _ in self._pattern.finditer("".join(piece.text for piece in pieces)))
         meant = sum(len(self._pattern.findall(piece.text)) for piece in pieces if piece.special)
         return whole == meant
 
+    def _names(self, piece: Piece) -> list[int]:
+        """The token that a special piece names, in its own spelling or SentencePiece's; empty when it is more than that."""
+        spellings = (piece.text, "▁" + piece.text.strip())
+        return [self._ids[name] for name in spellings if name in self._ids][:1]
+
     async def _part(self, piece: Piece, *, first: bool) -> list[int]:
         if not piece.special:
             return await self._plain(piece.text, first=first)
-        for name in (piece.text, "▁" + piece.text.strip()):
-            if name in self._ids:
-                return [self._ids[name]]
-        return await self._encode(piece.text, True)
+        return self._names(piece) or await self._exact(piece.text, True, first=first)
 
     async def _plain(self, text: str, *, first: bool) -> list[int]:
-        if self._tokenizer.is_sentencepiece and self._tokenizer.add_space_prefix and not first:
-            return await self._sentencepiece(text)
+        """`text` without special tokens: it is cut inside everything that looks like one."""
+        cuts = [match.start() + 1 for match in self._pattern.finditer(text)]
         ids: list[int] = []
-        for part in self._broken(text):
-            ids += await self._encode(part, False)
+        for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True):
+            ids += await self._exact(text[start:end], False, first=first and start == 0)
         return ids
 
-    def _broken(self, text: str) -> list[str]:
-        """`text` cut after the first character of every special token in it, so that none is recognised."""
-        cuts = [match.start() + 1 for match in self._pattern.finditer(text)]
-        return [text[start:end] for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True)]
-
-    async def _sentencepiece(self, text: str) -> list[int]:
-        """Text in the middle of a prompt: SentencePiece would put a space before it that is not there.
+    async def _exact(self, text: str, special: bool, *, first: bool) -> list[int]:
+        """`text` as it stands. SentencePiece puts a space before a text, which is right only at the first.
 
         Encoding it behind a character and dropping that character's tokens is how Code Llama's authors do it.
         """
+        tokenizer = self._tokenizer
+        if first or not (tokenizer.is_sentencepiece and tokenizer.add_space_prefix):
+            return await self._encode(text, special)
         anchor, anchored = await asyncio.gather(
-            self._encode(_ANCHOR, False), self._encode(_ANCHOR + text, False)
+            self._encode(_ANCHOR, False), self._encode(_ANCHOR + text, special)
         )
         return anchored[len(anchor) :]

@@ -33,6 +33,8 @@ _REASONS: dict[str, FinishReason] = {
     "content_filter": "content_filter",
 }
 
+_NO_ERROR = msgspec.Raw(b"null")
+
 
 class FunctionPart(msgspec.Struct, frozen=True):
     name: str | None = None
@@ -85,7 +87,7 @@ class CachedTokens(msgspec.Struct, frozen=True):
 
 
 class UsagePart(msgspec.Struct, frozen=True):
-    prompt_tokens: int = 0
+    prompt_tokens: int | None = None
     completion_tokens: int | None = None
     prompt_tokens_details: CachedTokens | None = None
 
@@ -93,7 +95,7 @@ class UsagePart(msgspec.Struct, frozen=True):
     def usage(self) -> Usage:
         details = self.prompt_tokens_details
         return Usage(
-            prompt_tokens=self.prompt_tokens,
+            prompt_tokens=self.prompt_tokens or 0,
             completion_tokens=self.completion_tokens or 0,
             cached_tokens=(details.cached_tokens or 0) if details else 0,
         )
@@ -138,21 +140,26 @@ class Progress(msgspec.Struct, frozen=True):
 
 
 class StreamChunk(msgspec.Struct, frozen=True):
-    """One `data:` of a stream. `error` is whatever shape the endpoint gives an error."""
+    """One `data:` of a stream. `error` may have any shape."""
 
     choices: list[Choice] | None = None
     usage: UsagePart | None = None
     references: list[Reference] | None = None
+    note: str | None = None
     prompt_progress: Progress | None = None
-    error: msgspec.Raw | None = None
+    error: msgspec.Raw = _NO_ERROR
 
     def events(self, query: str = "") -> Iterator[Event]:
         """What this chunk says, except usage and the end."""
-        if self.references:
+        if self.references is not None:
             ordered = sorted(self.references, key=lambda reference: reference.number)
             yield Retrieved(query, tuple(reference.result for reference in ordered))
         for choice in self.choices or ():
             yield from _choice_events(choice)
+
+    @property
+    def failed(self) -> bool:
+        return bytes(self.error) != bytes(_NO_ERROR)
 
     @property
     def finish_reason(self) -> FinishReason | None:

@@ -29,7 +29,8 @@ LONGEST_TEXT: Final = 16_000
 _HEADING: Final = re.compile(r"(?P<level>#{1,6})\s+(?P<name>.+?)\s*#*\s*$")
 _FENCE: Final = re.compile(r"\s{0,3}(```|~~~)")
 _UNDERLINE: Final = re.compile(r"([=\-~^\"'`#*+.])\1{2,}\s*$")
-_SIGNIFICANT: Final = re.compile(r"\w")
+_CLOSING: Final = re.compile(r"\W*(?:(?:end|endif|fi|done|esac|endfunction)\b\W*)?$")
+"""A line with nothing but brackets or the word that closes a block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,10 @@ def _cover(pieces: Sequence[Piece], lines: Sequence[str]) -> list[Piece]:
     for piece in pieces:
         start, end = at, piece.end_line
         at = end + 1
-        significant = any(_SIGNIFICANT.search(line) for line in lines[start - 1 : end])
+        while covered and start < end and not lines[start - 1].strip():
+            start += 1
+            covered[-1] = replace(covered[-1], end_line=start - 1)
+        significant = not all(_CLOSING.match(line) for line in lines[start - 1 : end])
         if not significant and covered:
             covered[-1] = replace(covered[-1], end_line=end)
         elif not significant and piece is not pieces[-1]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from hashlib import blake2b
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path, PurePosixPath
@@ -226,7 +227,7 @@ class Index:
     def _discard_other_format(self) -> None:
         """What another version or another encoder wrote cannot be compared with what this one would write."""
         settings = self._store.settings()
-        here = {"format": str(FORMAT), "encoder": f"{self._encoder.name}/{self._encoder.dimensions}"}
+        here = {"format": str(FORMAT), "encoder": _fingerprint(self._encoder)}
         if any(settings.get(key) != value for key, value in here.items()):
             self._store.clear()
             self._store.set(**here)
@@ -382,6 +383,15 @@ class Index:
         near = [file.path for file in self._store.files() if PurePosixPath(file.path).name == name][:3]
         fix = f"Did you mean {', '.join(near)}?" if near else "List its files to see what there is."
         return NotFound(f"The index {self.name} has no file {path!r}.", fix=fix, param="path")
+
+
+def _fingerprint(encoder: Encoder) -> str:
+    """Which encoder this is, by what it does: vectors of two trainings of one name must never be compared.
+
+    Coarse steps, so that another machine's arithmetic gives the same.
+    """
+    probe = np.rint(encoder.encode(["def parse_config(path): read settings from a file"]) * 8).astype(np.int8)
+    return f"{encoder.name}/{encoder.dimensions}/{blake2b(probe.tobytes(), digest_size=4).hexdigest()}"
 
 
 def _skipped(path: str, reason: str, dimensions: int) -> NewFile:

@@ -500,7 +500,7 @@ FILENAMES: Final = {
     "go.mod": "text",
 }
 _SHEBANG: Final = re.compile(
-    r"#!.*?\b(python|node|deno|bun|ruby|php|bash|zsh|sh|ksh|lua|elixir|perl|Rscript|tclsh)\b"
+    r"#!.*?\b(python|node|deno|bun|ruby|php|bash|zsh|sh|ksh|lua|elixir|perl|Rscript|tclsh)[\d.]*(?:\s|$)"
 )
 _INTERPRETERS: Final = {
     "node": "javascript",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
@@ -45,21 +45,21 @@ class Priorities:
     """Times the share of the name's words that the question holds."""
     coherence: float = 0.2
     """For the best chunk of the file that has the most and best candidates, others in proportion."""
-    coherence_depth: int = 100
-    """Candidates per file that count."""
-    depth: float = 0.2
-    """Times BM25 summed over the file's chunks."""
     terms: float = 0.8
     """Times the share of the question's terms that the file holds: one file often holds what no chunk does."""
     near: float = 0.3
     """Times the nearness of the file's nearest chunks."""
-    same_file: float = 0.5
+    same_file: float = 0.3
     """Factor per chunk of the same file already chosen: the tenth place is worth more to another file."""
     test: float = 0.3
     example: float = 0.3
     legacy: float = 0.3
     reexport: float = 0.5
     declaration: float = 0.7
+    older: float = 0.5
+    """A folder `v3` beside candidates in a `v4` of the same parent."""
+    platform: float = 0.8
+    """Code for one of the rarer systems, when the question names none."""
     prose: float = 0.7
     """Documentation and data when code is asked for."""
 
@@ -82,11 +82,29 @@ _EXAMPLE: Final = re.compile(
     r"(?:^|/)(?:_?examples?|samples?|demos?|docs?_src|tutorials?|benchmarks?|bench|playground)/"
 )
 _LEGACY: Final = re.compile(r"(?:^|/)(?:_?compat|legacy|deprecated|archive|old)/")
+_VERSION: Final = re.compile(r"(?<![^/])(v\d{1,3})(?=/)")
+_PLATFORM: Final = re.compile(
+    r"(?:^|[/_.-])(?:win|win32|windows|cygwin|mingw|darwin|macos|osx|sunos|solaris|aix|os390|zos|haiku|ibmi|qnx|hurd|freebsd|netbsd"
+    r"|openbsd|wasm|wasi|js_wasm|plan9)(?:[/_.-]|$)",
+    re.I,
+)
+_ASKS_FOR_PLATFORM: Final = re.compile(
+    r"\b(?:windows?|win32|mac ?os|osx|darwin|apple|solaris|sunos|aix|zos|haiku|bsd|\w+bsd|wasm|wasi|plan9|platform\w*)\b|윈도우",
+    re.I,
+)
 _REEXPORT: Final = re.compile(
     r"(?:^|/)(?:__init__\.pyi?|package-info\.java|mod\.rs|lib\.rs|index\.[cm]?[jt]sx?)$"
 )
 _FOLDER_FILES: Final = frozenset({"__init__", "index", "mod", "init", "main", "lib"})
 _DECLARATION: Final = re.compile(r"\.(?:d\.[mc]?ts|pyi)$")
+_ROLES: Final = {
+    "test": _TEST,
+    "example": _EXAMPLE,
+    "legacy": _LEGACY,
+    "declaration": _DECLARATION,
+    "platform": _PLATFORM,
+}
+"""Kinds of files by path; each is the name of its penalty."""
 _PROSE_LANGUAGES: Final = frozenset({"markdown", "rst", "text", "json", "yaml", "toml", "ini", "html", "css"})
 _ASKS_FOR_TESTS: Final = re.compile(
     r"\b(?:tests?|testing|specs?|fixtures?|mocks?|unittest|pytest|benchmarks?)\b|테스트", re.I
@@ -97,6 +115,13 @@ _ASKS_FOR_PROSE: Final = re.compile(
     r"|dockerfile|makefile|workflow|ci)\b|문서",
     re.I,
 )
+_ASKED: Final = {
+    "test": _ASKS_FOR_TESTS,
+    "example": _ASKS_FOR_EXAMPLES,
+    "platform": _ASKS_FOR_PLATFORM,
+    "prose": _ASKS_FOR_PROSE,
+}
+"""What a question has to say for a penalty not to apply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,22 +144,21 @@ class Question:
 class Candidate:
     """A chunk that may answer. `lexical` is BM25, `vector` a cosine; `score` and `why` are filled by `rank`.
 
-    The `file_` scores, 0..1, say what speaks for the chunk's file as a whole: BM25 summed over its chunks, the
-    question's terms it holds, and how near its nearest chunks are.
+    The `file_` scores, 0..1, say what speaks for the chunk's file as a whole: the question's terms it holds, and
+    how near its nearest chunks are.
     """
 
     row: Row
     lexical: float = 0.0
     vector: float = 0.0
-    file_depth: float = 0.0
     file_terms: float = 0.0
     file_near: float = 0.0
     score: float = 0.0
     why: dict[str, float] = field(default_factory=dict)
 
 
-def read_question(text: str) -> Question:
-    """Split a question into terms and symbols."""
+def read_question(text: str, repository: str = "") -> Question:
+    """Split a question into terms and symbols. In a sentence the name of the repository itself is no symbol."""
     stripped = text.strip()
     found = [next(filter(None, match.groups())) for match in _SYMBOL.finditer(stripped[:4000])]
     bare = stripped.strip("`").removesuffix("()")
@@ -144,6 +168,8 @@ def read_question(text: str) -> Question:
     is_symbol = len(found) == 1 and found[0] == bare and not (bare.isalpha() and bare.islower())
     # Of a qualified name the last part is what is defined; the others only say where.
     symbols = tuple(dict.fromkeys(last_segment(name) for name in found))
+    if not is_symbol:
+        symbols = tuple(symbol for symbol in symbols if fold(symbol) != fold(repository))
     terms = dict.fromkeys(query_terms(stripped[:20_000]), 1.0)
     keywords = tuple(term for term in terms if len(term) > 2)
     return Question(stripped, terms, keywords, symbols, is_symbol)
@@ -161,16 +187,15 @@ def rank(
     for c in pool:
         c.score /= best
     _add_coherence(pool, priorities)
+    reading = _Reading(question, {c.row.path for c in pool}, priorities)
     for c in pool:
-        whole = (
-            priorities.depth * c.file_depth + priorities.terms * c.file_terms + priorities.near * c.file_near
-        )
+        whole = priorities.terms * c.file_terms + priorities.near * c.file_near
         c.score += whole
         c.why["file"] = whole
-        for reason, value in _additions(question, c.row, priorities):
+        for reason, value in reading.additions(c.row):
             c.score += value
             c.why[reason] = value
-        factor = _penalty(question, c.row, priorities)
+        factor = reading.penalty(c.row)
         if factor != 1.0:
             c.why["penalty"] = c.score * (factor - 1)
             c.score *= factor
@@ -195,33 +220,77 @@ def _fuse(question: Question, pool: Sequence[Candidate], priorities: Priorities)
 
 
 def _add_coherence(pool: Sequence[Candidate], priorities: Priorities) -> None:
-    by_file: dict[tuple[str, int], list[Candidate]] = defaultdict(list)
+    by_file: dict[str, list[Candidate]] = defaultdict(list)
     for c in pool:
-        by_file[c.row.path, 0].append(c)
+        by_file[c.row.path].append(c)
     sums = {}
     for file, members in by_file.items():
-        members.sort(key=lambda c: -c.score)
-        sums[file] = sum(c.score for c in members[: priorities.coherence_depth])
+        sums[file] = sum(c.score for c in members)
     most = max(sums.values()) or 1.0
     for file, members in by_file.items():
-        value = priorities.coherence * sums[file] / most
-        members[0].score += value
-        members[0].why["coherence"] = value
+        first = max(members, key=lambda c: c.score)
+        first.why["coherence"] = priorities.coherence * sums[file] / most
+        first.score += first.why["coherence"]
 
 
-def _additions(question: Question, row: Row, priorities: Priorities) -> Iterable[tuple[str, float]]:
-    stem_words = _path_words(row.path)
-    if question.symbols and (value := _definition(question, row, priorities)):
-        yield "definition", value
-    if question.is_symbol:
-        return
-    if hits := _matches(question.keywords, stem_words):
-        yield "path", priorities.path * hits / len(question.keywords)
-    name_words = terms_of_run(row.name)
-    if name_words and row.kind != "section":
-        share = _matches(name_words[:6], frozenset(question.keywords)) / len(name_words[:6])
-        if share:
-            yield "name", priorities.name * share
+class _Reading:
+    """A question compared with names and paths; every word and path is looked at once."""
+
+    def __init__(self, question: Question, paths: Iterable[str], priorities: Priorities) -> None:
+        self._question = question
+        self._priorities = priorities
+        self._akin: dict[str, frozenset[str]] = {}
+        self._newest = _newest_versions(paths)
+        self._paths: dict[str, tuple[float, float]] = {}
+        text = question.text
+        self._excused = {role for role, asked in _ASKED.items() if asked.search(text)}
+
+    def additions(self, row: Row) -> Iterator[tuple[str, float]]:
+        """Reasons to prefer a chunk, with what each is worth."""
+        question, priorities = self._question, self._priorities
+        if question.symbols and (value := _definition(question, row, priorities)):
+            yield "definition", value
+        if question.is_symbol or not question.keywords:
+            return
+        if share := self._of_path(row.path)[0]:
+            yield "path", priorities.path * share
+        name = terms_of_run(row.name)[:6] if row.kind != "section" else ()
+        if hits := sum(1 for word in name if self._keywords(word)):
+            yield "name", priorities.name * hits / len(name)
+
+    def penalty(self, row: Row) -> float:
+        """The factor for what kind of file and chunk this is."""
+        factor = self._of_path(row.path)[1]
+        if row.kind in ("section", "module") and _REEXPORT.search(row.path):
+            factor *= self._priorities.reexport
+        if row.language in _PROSE_LANGUAGES and "prose" not in self._excused:
+            factor *= self._priorities.prose
+        return factor
+
+    def _keywords(self, word: str) -> frozenset[str]:
+        """The question's words of which `word` is a form."""
+        known = self._akin.get(word)
+        if known is None:
+            known = frozenset(one for one in self._question.keywords if akin(one, word))
+            self._akin[word] = known
+        return known
+
+    def _of_path(self, path: str) -> tuple[float, float]:
+        """The share of the question's words in the names of file and folder, and the penalty of the path."""
+        known = self._paths.get(path)
+        if known is None:
+            hits = frozenset[str]().union(*map(self._keywords, _path_words(path)))
+            share = len(hits) / max(1, len(self._question.keywords))
+            known = self._paths[path] = (share, self._path_penalty(path))
+        return known
+
+    def _path_penalty(self, path: str) -> float:
+        factor = 1.0
+        for role in _roles(path) - self._excused:
+            factor *= getattr(self._priorities, role)
+        if self._newest and _is_older(self._question, path, self._newest):
+            factor *= self._priorities.older
+        return factor
 
 
 def _definition(question: Question, row: Row, priorities: Priorities) -> float:
@@ -237,7 +306,7 @@ def _definition(question: Question, row: Row, priorities: Priorities) -> float:
             value = priorities.other_case
         elif symbol in row.defines:
             value = priorities.inner_definition
-        elif folded in map(fold, row.defines):
+        elif row.defined and folded in map(fold, row.defines):
             value = priorities.inner_definition * priorities.other_case
         else:
             continue
@@ -264,40 +333,27 @@ def _path_words(path: str) -> frozenset[str]:
     return frozenset(word for name in names for word in terms_of_run(name.replace("-", "_")))
 
 
-def _matches(keywords: Sequence[str], words: frozenset[str]) -> int:
-    """How many keywords are among the words in some form."""
-    return sum(1 for keyword in keywords if keyword in words or any(akin(keyword, word) for word in words))
-
-
 @lru_cache(maxsize=65_536)
 def _roles(path: str) -> frozenset[str]:
     """What kind of file a path names."""
-    checks = {
-        "test": _TEST,
-        "example": _EXAMPLE,
-        "legacy": _LEGACY,
-        "reexport": _REEXPORT,
-        "declaration": _DECLARATION,
-    }
-    return frozenset(role for role, pattern in checks.items() if pattern.search(path))
+    return frozenset(role for role, pattern in _ROLES.items() if pattern.search(path))
 
 
-def _penalty(question: Question, row: Row, priorities: Priorities) -> float:
-    factor = 1.0
-    roles = _roles(row.path)
-    if "test" in roles and not _ASKS_FOR_TESTS.search(question.text):
-        factor *= priorities.test
-    if "example" in roles and not _ASKS_FOR_EXAMPLES.search(question.text):
-        factor *= priorities.example
-    if "legacy" in roles:
-        factor *= priorities.legacy
-    if "reexport" in roles and row.kind in ("section", "module"):
-        factor *= priorities.reexport
-    if "declaration" in roles:
-        factor *= priorities.declaration
-    if row.language in _PROSE_LANGUAGES and not _ASKS_FOR_PROSE.search(question.text):
-        factor *= priorities.prose
-    return factor
+def _newest_versions(paths: Iterable[str]) -> dict[str, int]:
+    """The highest version folder seen below each parent."""
+    newest: dict[str, int] = {}
+    for path in set(paths):
+        for match in _VERSION.finditer(path):
+            parent = path[: match.start(1)]
+            newest[parent] = max(newest.get(parent, 0), int(match[1][1:]))
+    return newest
+
+
+def _is_older(question: Question, path: str, newest: Mapping[str, int]) -> bool:
+    return any(
+        int(match[1][1:]) < newest[path[: match.start(1)]] and match[1] not in question.terms
+        for match in _VERSION.finditer(path)
+    )
 
 
 def _choose(pool: Sequence[Candidate], k: int, priorities: Priorities) -> list[Candidate]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pathspec import GitIgnoreSpec
 
-from codeweft.errors import Conflict
+from codeweft.errors import Conflict, NotReady
 from codeweft.retrieval.forms import known_forms
 from codeweft.retrieval.lock import holder, updating
 from codeweft.retrieval.rank import FIELD_WEIGHTS, FILE_FIELDS, Candidate, Question
@@ -27,22 +28,22 @@ CANDIDATES: Final = 100
 SYMBOL_CANDIDATES: Final = 60
 """Chunks taken because they define a symbol of the question."""
 DEPTH: Final = 1000
-"""Best chunks by words and by vector that count as evidence for their file."""
+"""Chunks whose scores are known: a chunk taken by vector has its BM25 too, and all near ones speak for their file."""
 TERM_DEPTH: Final = 500
 """Chunks per term that count as evidence for their file."""
 FILE_TERMS: Final = 24
 """Rarest terms of a long question (an issue, a stack trace) looked up one by one."""
 FORM_WEIGHT: Final = 0.4
 """Weight of another form of a word (`routes` for `route`) beside the word itself."""
+_PATIENCE_SECONDS: Final = 5.0
 NEAR_CHUNKS: Final = 3
 """Nearest chunks of a file whose mean says how near the file is."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Evidence:
-    """What speaks for files, by file id, each 0..1: words by chunk, words by term, vectors."""
+    """What speaks for files, by file id, each 0..1: its words and its vectors."""
 
-    depth: Mapping[int, float]
     terms: Mapping[int, float]
     near: Mapping[int, float]
 
@@ -64,12 +65,7 @@ class Searcher:
 
     def _open(self) -> LexicalIndex:
         if self._lexical is None:
-            folder = self._folder / "lexical"
-            try:
-                self._lexical = LexicalIndex(folder)
-            except ValueError:
-                LexicalIndex.wipe(folder)
-                self._lexical = LexicalIndex(folder)
+            self._lexical = LexicalIndex(self._folder / "lexical")
         return self._lexical
 
     def write_lexical(self, documents: list[LexicalDocument], replaced: list[int], generation: int) -> None:
@@ -78,36 +74,54 @@ class Searcher:
 
     def sync_lexical(self) -> None:
         """Rebuild the lexical index when it is missing, damaged or behind. The caller holds the index's lock."""
-        lexical = self._open()
-        lexical.reload()
         generation = self._store.generation()
-        if lexical.generation() != generation:
-            self._lexical = None
+        try:
+            lexical = self._open()
+            lexical.reload()
+        except ValueError:
             LexicalIndex.wipe(self._folder / "lexical")
-            self._open().write(self._store.documents(), (), generation)
+            self._lexical = None
+            lexical = self._open()
+        if lexical.generation() != generation:
+            lexical.write(self._store.documents(), (), generation, anew=True)
 
     def refresh(self) -> tuple[VectorTable, LexicalIndex]:
         """Vectors and lexical index as of the last commit of any process."""
         generation = self._store.generation()
-        if generation == self._generation and not self._behind and self._lexical is not None:
-            return self._table, self._lexical
+        lexical = self._lexical
+        if generation == self._generation and not self._behind and lexical is not None:
+            return self._table, lexical
         with self._lock:
             if generation != self._generation:
                 self._generation, self._table = self._store.vector_changes(
                     self._generation, self._table, self._encoder.dimensions
                 )
-            lexical = self._open()
-            lexical.reload()
-            if lexical.generation() < self._generation and holder(self._folder / "lock") is None:
-                # An updater died between the two commits and nobody is there to repair it.
-                try:
-                    with updating(self._folder / "lock", self._folder.name):
-                        self.sync_lexical()
-                except Conflict:
-                    pass
-                lexical = self._open()
+            lexical = self._current_lexical()
             self._behind = lexical.generation() < self._generation
             return self._table, lexical
+
+    def _current_lexical(self) -> LexicalIndex:
+        """The lexical index as last committed; repaired when the updater that should have done so died.
+
+        Raises `NotReady` when it is damaged and an updater that is about to repair it takes too long.
+        """
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while True:
+            try:
+                lexical = self._open()
+                lexical.reload()
+                if lexical.generation() >= self._generation or holder(self._folder / "lock") is not None:
+                    return lexical
+            except ValueError:
+                self._lexical = None
+            try:
+                with updating(self._folder / "lock", self._folder.name):
+                    self.sync_lexical()
+            except Conflict as conflict:
+                if time.monotonic() > deadline:
+                    raise NotReady(
+                        f"The index {self._folder.name} is being repaired.", fix="Try again."
+                    ) from conflict
 
     # ── candidates ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -130,7 +144,6 @@ class Searcher:
         if allowed is not None:
             defining = defining[allowed[defining]]
         evidence = _Evidence(
-            _depth(table, ids, scores),
             _terms(table, lexical, forms, self._store.count_files()),
             _nearness(table, near, similarities),
         )
@@ -143,7 +156,6 @@ class Searcher:
                 row,
                 bm25.get(row.id, 0.0),
                 by_id[row.id],
-                evidence.depth.get(row.file, 0.0),
                 evidence.terms.get(row.file, 0.0),
                 evidence.near.get(row.file, 0.0),
             )
@@ -203,12 +215,6 @@ def _by_file(files: Ids, values: NDArray[np.floating]) -> dict[int, float]:
     unique, inverse = np.unique(files, return_inverse=True)
     sums = np.bincount(inverse, values)
     return dict(zip(unique.tolist(), (sums / (sums.max() or 1.0)).tolist(), strict=True))
-
-
-def _depth(table: VectorTable, ids: Ids, scores: Vectors) -> dict[int, float]:
-    """Files by the sum of their chunks' BM25 (the square root: the tenth good chunk says less than the first)."""
-    sums = _by_file(table.files[table.rows_of(ids)], scores)
-    return {file: math.sqrt(value) for file, value in sums.items()}
 
 
 def _terms(

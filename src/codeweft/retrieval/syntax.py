@@ -316,7 +316,7 @@ class _Reader:
 
 
 def _is_name(node: Node) -> bool:
-    return node.type.endswith(("identifier", "_name")) or node.type in _NAME_TYPES
+    return node.type.endswith(("identifier", "_name", "index_expression")) or node.type in _NAME_TYPES
 
 
 def _is_leading(node: Node) -> bool:

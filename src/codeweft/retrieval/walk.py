@@ -116,7 +116,7 @@ def walk(root: Path, *, max_bytes: int = 1_000_000, exclude: Sequence[str] = (),
     for path in paths:
         if folder := _excluded_part(path, excluded) or _build_folder(root, path, beside):
             skipped.setdefault(
-                folder, "left out by pattern" if folder == path else "folder left out by pattern"
+                folder, "folder left out by pattern" if folder.endswith("/") else "left out by pattern"
             )
             continue
         outcome = _inspect(root, path, max_bytes)
@@ -159,7 +159,7 @@ def _list_by_walking(root: Path, excluded: GitIgnoreSpec) -> Iterator[str]:
             is_folder = entry.is_dir(follow_symlinks=False)
             if is_folder:
                 path += "/"
-            if _ignored(path, ignores):
+            if entry.name == ".git" or _ignored(path, ignores):
                 continue
             if not is_folder or excluded.match_file(path):
                 yield path

@@ -30,15 +30,19 @@ _MB = 1_000_000
 
 
 def ready(runtime: Runtime) -> str | None:
-    """Why no answer can be given yet; None when one can."""
-    if not any({"chat", "completion"} & info.skills for info in runtime.infos()):
-        return "no model that writes is configured"
-    for engine in runtime.engines():
-        if engine.status not in ("ready", "stopped"):
-            return f"the engine of {engine.name} is {engine.status}" + (
-                f": {engine.reason}" if engine.reason else ""
-            )
-    return None
+    """Why no answer can be given yet; None when one can. An engine that is stopped starts when it is asked."""
+    engines = runtime.engines()
+    for engine in engines:
+        if engine.status in ("starting", "restarting"):
+            return f"the engine of {engine.name} is {engine.status}"
+    elsewhere = any(
+        info.kind in ("upstream", "scripted") and "chat" in info.skills for info in runtime.infos()
+    )
+    if elsewhere or any(engine.status != "failed" for engine in engines):
+        return None
+    if engines:
+        return "; ".join(f"the engine of {engine.name} failed: {engine.reason}" for engine in engines)
+    return "there is no model that writes"
 
 
 def admin_routes(runtime: Runtime) -> APIRouter:

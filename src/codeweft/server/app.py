@@ -80,15 +80,13 @@ class Application:
             told = failures.translate(error)
             if not status:
                 await failures.response(told, path)(scope, receive, noting)
-        route = (
-            path
-            if path in self._routes
-            else "/" + path.split("/", 2)[1]
-            if path[:4] in ("/v1/", "/api")
-            else "/"
-        )
-        self._service.metrics.requests.labels(route, status).inc()
-        self._service.metrics.seconds.labels(route).observe(time.monotonic() - started)
+        self._service.metrics.answered(self._route(path), status, time.monotonic() - started)
+
+    def _route(self, path: str) -> str:
+        """A label for `path` of which there are few."""
+        if path in self._routes:
+            return path
+        return "/v1" if path.startswith("/v1/") else "/api" if path.startswith("/api/") else "/"
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Literal
@@ -20,10 +20,12 @@ from codeweft.accounts.conversations import title_from
 from codeweft.errors import CodeweftError, Conflict, InvalidRequest, NotFound, NotReady
 from codeweft.server.emit import dumps
 from codeweft.server.failures import translate
+from codeweft.server.knowledge import index_names
 from codeweft.server.ports import Runtime
 from codeweft.server.service import Service
 from codeweft.server.streams import close
 from codeweft.server.views import AskBody, Problem, ReferenceView, TurnView, UsageView
+from codeweft.server.wire import check_max_tokens
 from codeweft.types import (
     Caller,
     Done,
@@ -96,18 +98,18 @@ class Answer:
                 except TimeoutError:
                     yield b": still here\n\n"
 
+    async def refer(self, found: Retrieved, indexes: Sequence[str]) -> None:
+        """Take in what was looked up; `indexes` names the index of each result."""
+        shown = [view.model_dump() for view in ReferenceView.all(found.results, indexes)]
+        self.turn = replace(self.turn, references=shown)
+        await self.publish("retrieved", {"query": found.query, "index": found.index, "results": shown})
+
     async def take(self, event: Event) -> None:
-        """Grow by one event of the model. `Done` and `Failed` are `finish`'s."""
+        """Grow by one other event of the model, except its end."""
         match event:
             case Started():
                 self.turn = replace(self.turn, model=self.turn.model or event.model, note=event.note)
                 await self.publish("started", {"model": event.model, "note": event.note})
-            case Retrieved():
-                shown = [view.model_dump() for view in ReferenceView.all(event.results, event.index)]
-                self.turn = replace(self.turn, references=shown)
-                await self.publish(
-                    "retrieved", {"query": event.query, "index": event.index, "results": shown}
-                )
             case PromptProgress():
                 await self.publish("progress", {"done": event.done, "total": event.total})
             case TextDelta() if event.text:
@@ -198,6 +200,7 @@ class Answers:
             raise Conflict(
                 "An answer is still being written in this conversation.", fix="Stop it, or wait for it."
             )
+        check_max_tokens(body.sampling.max_tokens, self._runtime.settings.limits.max_tokens)
         model = self._service.model(body.model)
         self._busy.add(conversation_id)
         try:
@@ -259,6 +262,8 @@ class Answers:
                     done, reason = event, event.reason
                 elif isinstance(event, Failed):
                     error = event.error
+                elif isinstance(event, Retrieved):
+                    await answer.refer(event, await asyncio.to_thread(self._names, event))
                 else:
                     await answer.take(event)
                 if time.monotonic() - saved > SAVE_SECONDS:
@@ -285,6 +290,9 @@ class Answers:
         await answer.farewell()
         self._busy.discard(answer.turn.conversation_id)
         asyncio.get_running_loop().call_later(KEPT_SECONDS, self._answers.pop, answer.turn.id, None)
+
+    def _names(self, found: Retrieved) -> list[str]:
+        return index_names(self._runtime, found.index, found.results)
 
     async def events(self, user: str, answer_id: str, after: int) -> AsyncIterator[bytes]:
         """The events of an answer after number `after`. Raises `NotFound`."""

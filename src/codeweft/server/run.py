@@ -10,8 +10,10 @@ import socket
 import threading
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from typing import TypeVar
 
 import uvicorn
+import uvloop
 
 from codeweft.config import ServerSettings, Settings
 from codeweft.errors import CodeweftError, Conflict, InvalidRequest, NotAllowed
@@ -25,8 +27,7 @@ GRACE_SECONDS = 2
 """How long open answers get to say their last word when the server stops."""
 BACKLOG = 512
 
-RuntimeFactory = Callable[[Settings], AbstractAsyncContextManager[Runtime]]
-OnReady = Callable[[str, Runtime], object]
+R = TypeVar("R", bound=Runtime)
 
 
 class _Server(uvicorn.Server):
@@ -41,7 +42,21 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-async def serve(runtime_factory: RuntimeFactory, settings: Settings, on_ready: OnReady) -> None:
+def run(
+    runtime_factory: Callable[[Settings], AbstractAsyncContextManager[R]],
+    settings: Settings,
+    on_ready: Callable[[str, R], object],
+) -> None:
+    """`serve` in an event loop of its own, the fast one."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(runtime_factory, settings, on_ready))
+
+
+async def serve(
+    runtime_factory: Callable[[Settings], AbstractAsyncContextManager[R]],
+    settings: Settings,
+    on_ready: Callable[[str, R], object],
+) -> None:
     """Serve until SIGINT, SIGTERM or cancellation.
 
     `on_ready(address, runtime)` is called once requests are answered. Raises `Conflict` when the port is in use,
@@ -53,7 +68,6 @@ async def serve(runtime_factory: RuntimeFactory, settings: Settings, on_ready: O
             application = create_app(runtime)
             config = uvicorn.Config(
                 application,
-                loop="uvloop",
                 http="httptools",
                 lifespan="on",
                 log_config=None,
@@ -77,7 +91,9 @@ async def serve(runtime_factory: RuntimeFactory, settings: Settings, on_ready: O
         listening.close()
 
 
-def _started(listening: socket.socket, settings: Settings, runtime: Runtime, on_ready: OnReady) -> None:
+def _started(
+    listening: socket.socket, settings: Settings, runtime: R, on_ready: Callable[[str, R], object]
+) -> None:
     # Looking through the indexes reads files; the first requests need not wait for it.
     threading.Thread(target=_resume, args=(runtime,), name="resume", daemon=True).start()
     if not is_loopback(settings.server.host):

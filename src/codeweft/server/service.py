@@ -45,21 +45,21 @@ class Service:
 
     async def measured(self, model: Model, request: Request) -> AsyncIterator[Event]:
         """The events of `model`, counted."""
-        name = model.info.name
+        metrics = self.metrics.of_model(model.info.name)
         started = time.monotonic()
         waiting = True
         events = model.stream(request)
-        self.metrics.running.labels(name).inc()
+        metrics.running.inc()
         try:
             async for event in events:
                 if waiting and isinstance(event, _FIRST):
                     waiting = False
-                    self.metrics.first_token.labels(name).observe(time.monotonic() - started)
+                    metrics.first_token.observe(time.monotonic() - started)
                 if isinstance(event, Done):
-                    self.metrics.tokens(name, event.usage)
+                    metrics.count(event.usage)
                 yield event
         finally:
-            self.metrics.running.labels(name).dec()
+            metrics.running.dec()
             await close(events)
 
     def choices(self, model: Model, requests: Sequence[Request]) -> Choices:

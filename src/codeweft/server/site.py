@@ -69,7 +69,9 @@ def create_site(service: Service, static: Path = STATIC) -> Sequence[BaseRoute]:
         if file is not None:
             cache = _FOREVER if path.startswith("assets/") else "no-cache"
             return FileResponse(file, headers={**_HEADERS, "Cache-Control": cache})
-        if path.startswith("assets/") or path.rpartition("/")[2].count("."):
+        # A page of the UI may have a dot in its address (names of indexes have); a browser that goes there wants HTML.
+        page = "text/html" in request.headers.get("accept", "") or "." not in path.rpartition("/")[2]
+        if path.startswith("assets/") or not page:
             raise NotFound(f"There is no file {path}.")
         index = static / "index.html"
         if not index.is_file():

@@ -314,11 +314,12 @@ class ReferenceView(View):
     why: dict[str, float] = Field(default_factory=dict)
 
     @classmethod
-    def all(cls, results: Sequence[SearchResult], index: str | None) -> list[ReferenceView]:
+    def all(cls, results: Sequence[SearchResult], indexes: Sequence[str]) -> list[ReferenceView]:
+        """Numbered references; `indexes` names the index of each."""
         return [
             cls(
                 number=number,
-                index=index or "",
+                index=index,
                 repository=clean(result.chunk.repository),
                 path=clean(result.chunk.path),
                 start_line=result.chunk.start_line,
@@ -332,7 +333,7 @@ class ReferenceView(View):
                 text=clean(result.chunk.text),
                 why={reason: round(part, 6) for reason, part in result.why.items()},
             )
-            for number, result in enumerate(results, 1)
+            for number, (result, index) in enumerate(zip(results, indexes, strict=True), 1)
         ]
 
 

@@ -251,15 +251,20 @@ def check_ranges(body: Any) -> None:
             raise InvalidRequest(f"`{name}` is {value}; it must be between {low} and {high}.", param=name)
 
 
-def sampling(body: SamplingBody, max_tokens: int | None, logprobs: int | None, limit: int) -> Sampling:
-    """Checked sampling parameters. `limit` is the largest max_tokens that this server allows."""
-    check_ranges(body)
+def check_max_tokens(max_tokens: int | None, limit: int) -> None:
+    """Raises `InvalidRequest` above what this server allows."""
     if max_tokens is not None and max_tokens > limit:
         raise InvalidRequest(
             f"`max_tokens` is {max_tokens}; this server allows at most {limit}.",
             fix=f"Ask for at most {limit}, or raise limits.max_tokens in the settings.",
             param="max_tokens",
         )
+
+
+def sampling(body: SamplingBody, max_tokens: int | None, logprobs: int | None, limit: int) -> Sampling:
+    """Checked sampling parameters. `limit` is the largest max_tokens that this server allows."""
+    check_ranges(body)
+    check_max_tokens(max_tokens, limit)
     stop = (body.stop,) if isinstance(body.stop, str) else tuple(body.stop or ())
     if len(stop) > MAX_STOPS:
         raise InvalidRequest(f"`stop` has {len(stop)} entries; at most {MAX_STOPS} are used.", param="stop")

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -111,8 +111,7 @@ class NewFile:
     vectors: Int8Rows
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """A stored chunk with its file's path and language. `text` is empty where it was not asked for."""
 
     id: int
@@ -476,4 +475,4 @@ def _select(text: bool) -> str:
 
 
 def _row(values: tuple[Any, ...]) -> Row:
-    return Row(*values)
+    return Row._make(values)

@@ -79,11 +79,18 @@ class LexicalIndex:
         return int(generation or 0)
 
     def write(
-        self, documents: Iterable[LexicalDocument], removed_files: Iterable[int], generation: int
+        self,
+        documents: Iterable[LexicalDocument],
+        removed_files: Iterable[int],
+        generation: int,
+        *,
+        anew: bool = False,
     ) -> None:
-        """Replace the documents of files and commit together with the generation number."""
+        """Replace the documents of files, or with `anew` of everything; the generation is committed with them."""
         writer = self._index.writer(heap_size=_HEAP_BYTES, num_threads=1)
         try:
+            if anew:
+                writer.delete_all_documents()
             for file in removed_files:
                 writer.delete_documents_by_query(tantivy.Query.term_query(self._schema, "file", file))
             writer.delete_documents_by_query(tantivy.Query.term_query(self._schema, "marker", _MARKER))

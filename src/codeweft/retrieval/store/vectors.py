@@ -124,8 +124,10 @@ class VectorTable:
             keep = self._alive
             buffers, count = self._compacted(keep, new)
             alive = np.ones(count, bool)
-        else:
+        elif added:
             buffers, count = self._appended(new)
+        else:
+            count = self._count
         table = VectorTable(buffers, count, alive)
         for first, size in removed:
             low, high = np.searchsorted(table.ids, (first, first + size))
@@ -150,6 +152,9 @@ class VectorTable:
     def _appended(self, new: _Buffers) -> tuple[_Buffers, int]:
         buffers, start = self._buffers, self._count
         count = start + len(new.ids)
+        if count == start:
+            # What was read from the store in one piece is read-only, and stays so until something is added.
+            return buffers, count
         if buffers.used != start or count > len(buffers.ids):
             buffers = self._grown(count)
         buffers.ids[start:count] = new.ids

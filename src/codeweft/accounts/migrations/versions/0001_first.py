@@ -19,15 +19,15 @@ def upgrade() -> None:
         sa.Column("id", sa.String(32), primary_key=True),
         sa.Column("name", sa.String(200), nullable=False, unique=True),
         sa.Column("role", sa.String(20), nullable=False),
-        sa.Column("created_at", sa.Float, nullable=False),
+        sa.Column("created_at", sa.Double, nullable=False),
     )
     for table in ("sessions", "signin_links"):
         op.create_table(
             table,
             sa.Column("digest", sa.String(64), primary_key=True),
             _user(),
-            sa.Column("created_at", sa.Float, nullable=False),
-            sa.Column("expires_at", sa.Float, nullable=False),
+            sa.Column("created_at", sa.Double, nullable=False),
+            sa.Column("expires_at", sa.Double, nullable=False),
         )
     op.create_table(
         "api_keys",
@@ -36,8 +36,8 @@ def upgrade() -> None:
         sa.Column("name", sa.String(200), nullable=False),
         sa.Column("prefix", sa.String(16), nullable=False),
         sa.Column("digest", sa.String(64), nullable=False, unique=True),
-        sa.Column("created_at", sa.Float, nullable=False),
-        sa.Column("last_used_at", sa.Float),
+        sa.Column("created_at", sa.Double, nullable=False),
+        sa.Column("last_used_at", sa.Double),
     )
     op.create_table(
         "conversations",
@@ -46,8 +46,8 @@ def upgrade() -> None:
         sa.Column("title", sa.String(200), nullable=False),
         sa.Column("model", sa.String(200)),
         sa.Column("index_name", sa.String(200)),
-        sa.Column("created_at", sa.Float, nullable=False),
-        sa.Column("updated_at", sa.Float, nullable=False),
+        sa.Column("created_at", sa.Double, nullable=False),
+        sa.Column("updated_at", sa.Double, nullable=False),
     )
     op.create_index("conversations_of_user", "conversations", ["user_id", "updated_at"])
     op.create_table(
@@ -62,7 +62,7 @@ def upgrade() -> None:
         sa.Column("position", sa.Integer, nullable=False),
         sa.Column("role", sa.String(20), nullable=False),
         sa.Column("content", sa.Text, nullable=False),
-        sa.Column("created_at", sa.Float, nullable=False),
+        sa.Column("created_at", sa.Double, nullable=False),
         sa.Column("model", sa.String(200)),
         sa.Column("note", sa.Text, nullable=False),
         sa.Column("reason", sa.String(20)),

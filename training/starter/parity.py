@@ -1,0 +1,72 @@
+"""Says how far llama.cpp and PyTorch agree on one model: tokens of texts, greedy tokens, first log-probabilities."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from tokenizers import Tokenizer
+
+from training.starter import layout
+from training.starter.engine import Engine
+from training.starter.model import Llama, Shape
+from training.starter.prepare import read_texts
+
+COUNT = 48
+PROMPTS = (
+    "import os\nimport sys\n\n\ndef main():\n",
+    "class Point:\n    def __init__(self, x, y):\n        self.",
+    "def add(a, b):\n    return ",
+    f"{layout.PREFIX}{layout.SUFFIX}\n\n\nprint(area(2)){layout.MIDDLE}def area(r):\n    return ",
+    layout.chat_text([layout.Turn("user", "Write a function that returns the sum of a list.")])
+    + f"{layout.TURN}assistant\n",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """Equal files of those tokenised, equal greedy tokens of those compared, worst first log-probability difference."""
+
+    files: str
+    greedy: str
+    worst: float
+
+
+def load(weights: Path) -> Llama:
+    """The PyTorch model of a weights file."""
+    with safe_open(weights, "pt") as stored:
+        model = Llama(Shape(**json.loads(stored.metadata()["shape"])))
+        model.load_state_dict({name: stored.get_tensor(name) for name in stored.keys()})  # noqa: SIM118, not a dictionary
+    return model.eval()
+
+
+@torch.no_grad()
+def greedy(model: Llama, ids: list[int], count: int) -> list[int]:
+    """``count`` greedy tokens."""
+    ids = list(ids)
+    for _ in range(count):
+        ids.append(int(model(torch.tensor([ids]))[0, -1].argmax()))
+    return ids[-count:]
+
+
+def compare(weights: Path, work: Path, gguf: Path) -> Parity:
+    """Compares a GGUF file with the weights that it was made of."""
+    torch.set_num_threads(1)
+    model, tokenizer, engine = load(weights), Tokenizer.from_file(str(work / "tokenizer.json")), Engine(gguf)
+    texts = [text.text[:20_000] for text in read_texts(work / "heldout.jsonl")[:40]]
+    same = sum(tokenizer.encode(text).ids == engine.tokens(text) for text in texts)
+    equal, worst = 0, 0.0
+    for prompt in PROMPTS:
+        ids = tokenizer.encode(prompt).ids
+        answer = engine.complete(ids, COUNT, endless=True, n_probs=1)
+        got, wanted = answer["tokens"], greedy(model, ids, COUNT)
+        equal += next(
+            (at for at, pair in enumerate(zip(got, wanted, strict=False)) if pair[0] != pair[1]), len(got)
+        )
+        with torch.no_grad():
+            best = float(torch.log_softmax(model(torch.tensor([ids]))[0, -1], -1).max())
+        worst = max(worst, abs(best - answer["completion_probabilities"][0]["logprob"]))
+    return Parity(f"{same}/{len(texts)}", f"{equal}/{len(PROMPTS) * COUNT}", round(worst, 4))
