@@ -23,7 +23,7 @@ POLL_SECONDS = 0.1
 def run(settings: Settings, sources: tuple[str, ...]) -> None:
     """Serve until Ctrl-C. `sources` are indexed first."""
     from codeweft.runtime.compose import open_runtime
-    from codeweft.server.run import serve
+    from codeweft.server.run import run as serve
 
     logging.basicConfig(
         level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr
@@ -38,7 +38,7 @@ def run(settings: Settings, sources: tuple[str, ...]) -> None:
     note("Starting Codeweft… (Ctrl-C stops it)")
     # uvicorn has stopped everything when it hands the interrupt on.
     with suppress(KeyboardInterrupt):
-        asyncio.run(serve(open_runtime, settings, listening))
+        serve(open_runtime, settings, listening)
     note("Stopped.")
 
 

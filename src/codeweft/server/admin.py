@@ -11,9 +11,9 @@ from starlette.responses import Response
 
 from codeweft import __version__, config
 from codeweft.errors import NotFound
+from codeweft.runtime.compose import Runtime
 from codeweft.server.auth import COOKIE
 from codeweft.server.deps import MaybeIdentity, UserId
-from codeweft.server.ports import Runtime
 from codeweft.server.views import (
     EngineView,
     KeyView,

@@ -12,12 +12,12 @@ from starlette.responses import Response
 
 from codeweft import __version__
 from codeweft.errors import CodeweftError, InvalidRequest
+from codeweft.runtime.compose import Runtime
 from codeweft.server import failures
 from codeweft.server.admin import admin_routes
 from codeweft.server.chat import Answers
 from codeweft.server.conversations import conversation_routes
 from codeweft.server.knowledge import knowledge_routes
-from codeweft.server.ports import Runtime
 from codeweft.server.service import Service
 from codeweft.server.views import ErrorView
 

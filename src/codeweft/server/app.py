@@ -10,12 +10,12 @@ from starlette.routing import Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from codeweft.errors import CodeweftError, InvalidRequest, NotFound, TooLarge
+from codeweft.runtime.compose import Runtime
 from codeweft.server import auth, failures
 from codeweft.server.api import create_api
 from codeweft.server.chat import Answers
 from codeweft.server.opea import Opea
 from codeweft.server.openai import OpenAI
-from codeweft.server.ports import Runtime
 from codeweft.server.service import Service
 from codeweft.server.site import create_site
 from codeweft.server.streams import ClientGone

@@ -18,10 +18,10 @@ from typing import Any, Literal
 from codeweft.accounts import Turn
 from codeweft.accounts.conversations import title_from
 from codeweft.errors import CodeweftError, Conflict, InvalidRequest, NotFound, NotReady
+from codeweft.runtime.compose import Runtime
 from codeweft.server.emit import dumps
 from codeweft.server.failures import translate
 from codeweft.server.knowledge import index_names
-from codeweft.server.ports import Runtime
 from codeweft.server.service import Service
 from codeweft.server.streams import close
 from codeweft.server.views import AskBody, Problem, ReferenceView, TurnView, UsageView
@@ -108,7 +108,7 @@ class Answer:
         """Grow by one other event of the model, except its end."""
         match event:
             case Started():
-                self.turn = replace(self.turn, model=self.turn.model or event.model, note=event.note)
+                self.turn = replace(self.turn, model=event.model, note=event.note)
                 await self.publish("started", {"model": event.model, "note": event.note})
             case PromptProgress():
                 await self.publish("progress", {"done": event.done, "total": event.total})

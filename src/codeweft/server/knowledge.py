@@ -13,8 +13,9 @@ from fastapi import APIRouter, File, Query, UploadFile
 
 from codeweft.errors import InvalidRequest, NotFound
 from codeweft.jobs import Job, Progress, Report
+from codeweft.retrieval.index import Index
+from codeweft.runtime.compose import Runtime
 from codeweft.server.emit import clean
-from codeweft.server.ports import Index, Runtime
 from codeweft.server.views import (
     FilesView,
     FileView,

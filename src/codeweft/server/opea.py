@@ -16,11 +16,11 @@ from starlette.routing import Route
 
 from codeweft import __version__
 from codeweft.errors import InvalidRequest, NotFound
+from codeweft.retrieval.index import Index
 from codeweft.server import fields, links, wire
 from codeweft.server.emit import dumps
 from codeweft.server.knowledge import delete_index, every, read_uploads, start_update, upload_path
 from codeweft.server.openai import answer_chat, json
-from codeweft.server.ports import Index
 from codeweft.server.service import Service, check_best_of
 from codeweft.types import Query
 

@@ -10,24 +10,21 @@ import socket
 import threading
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import TypeVar
 
 import uvicorn
 import uvloop
 
 from codeweft.config import ServerSettings, Settings
 from codeweft.errors import CodeweftError, Conflict, InvalidRequest, NotAllowed
+from codeweft.runtime.compose import Runtime
 from codeweft.server.app import Application, create_app
 from codeweft.server.knowledge import resume_updates
-from codeweft.server.ports import Runtime
 
 log = logging.getLogger("codeweft.server")
 
 GRACE_SECONDS = 2
 """How long open answers get to say their last word when the server stops."""
 BACKLOG = 512
-
-R = TypeVar("R", bound=Runtime)
 
 
 class _Server(uvicorn.Server):
@@ -43,9 +40,9 @@ class _Server(uvicorn.Server):
 
 
 def run(
-    runtime_factory: Callable[[Settings], AbstractAsyncContextManager[R]],
+    runtime_factory: Callable[[Settings], AbstractAsyncContextManager[Runtime]],
     settings: Settings,
-    on_ready: Callable[[str, R], object],
+    on_ready: Callable[[str, Runtime], object],
 ) -> None:
     """`serve` in an event loop of its own, the fast one."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -53,9 +50,9 @@ def run(
 
 
 async def serve(
-    runtime_factory: Callable[[Settings], AbstractAsyncContextManager[R]],
+    runtime_factory: Callable[[Settings], AbstractAsyncContextManager[Runtime]],
     settings: Settings,
-    on_ready: Callable[[str, R], object],
+    on_ready: Callable[[str, Runtime], object],
 ) -> None:
     """Serve until SIGINT, SIGTERM or cancellation.
 
@@ -92,7 +89,7 @@ async def serve(
 
 
 def _started(
-    listening: socket.socket, settings: Settings, runtime: R, on_ready: Callable[[str, R], object]
+    listening: socket.socket, settings: Settings, runtime: Runtime, on_ready: Callable[[str, Runtime], object]
 ) -> None:
     # Looking through the indexes reads files; the first requests need not wait for it.
     threading.Thread(target=_resume, args=(runtime,), name="resume", daemon=True).start()

@@ -10,10 +10,10 @@ from dataclasses import replace
 from starlette.requests import Request as HTTPRequest
 
 from codeweft.errors import InvalidRequest
+from codeweft.runtime.compose import Runtime
 from codeweft.server.emit import dumps
 from codeweft.server.failures import openai_shape, translate
 from codeweft.server.metrics import Metrics
-from codeweft.server.ports import Runtime
 from codeweft.server.streams import EventStream, Streams, accepted, close, merge
 from codeweft.types import (
     Caller,

@@ -11,8 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from codeweft.accounts import Conversation, Key, Turn
 from codeweft.errors import CodeweftError
 from codeweft.jobs import Job
+from codeweft.models.loaded import EngineState
+from codeweft.retrieval.index import Index
+from codeweft.retrieval.store.embedded import StoredFile
 from codeweft.server.emit import clean
-from codeweft.server.ports import EngineState, Index, IndexedFile
 from codeweft.types import ModelInfo, SearchResult, Usage
 
 SHOWN_FILES = 200
@@ -262,7 +264,7 @@ class FileView(View):
     reason: str
 
     @classmethod
-    def of(cls, file: IndexedFile) -> FileView:
+    def of(cls, file: StoredFile) -> FileView:
         return cls(
             path=clean(file.path),
             language=file.language,

@@ -152,9 +152,6 @@ class VectorTable:
     def _appended(self, new: _Buffers) -> tuple[_Buffers, int]:
         buffers, start = self._buffers, self._count
         count = start + len(new.ids)
-        if count == start:
-            # What was read from the store in one piece is read-only, and stays so until something is added.
-            return buffers, count
         if buffers.used != start or count > len(buffers.ids):
             buffers = self._grown(count)
         buffers.ids[start:count] = new.ids
