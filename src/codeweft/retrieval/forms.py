@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Final
 
@@ -73,10 +74,30 @@ def known_forms(word: str, frequency: Callable[[str], int]) -> tuple[str, ...]:
     return tuple(form for _, form in sorted(occurring, reverse=True)[:_MOST_FORMS])
 
 
-def akin(one: str, other: str) -> bool:
-    """Whether two words are forms of one."""
-    if one == other:
-        return True
-    if min(len(one), len(other)) < 3:
-        return False
-    return bool(stems(one) & stems(other)) or one.startswith(other) or other.startswith(one)
+class Forms:
+    """Which of some words another word is a form of: they share a stem, or one begins with the other."""
+
+    def __init__(self, words: Iterable[str]) -> None:
+        self._whole = {word: frozenset((word,)) for word in words}
+        self._by_stem: dict[str, set[str]] = defaultdict(set)
+        self._by_start: dict[str, set[str]] = defaultdict(set)
+        self._known: dict[str, frozenset[str]] = {}
+        for word in self._whole:
+            for stem in stems(word):
+                self._by_stem[stem].add(word)
+            for size in range(_SHORTEST_STEM, len(word)):
+                self._by_start[word[:size]].add(word)
+
+    def of(self, word: str) -> frozenset[str]:
+        """The words of which `word` is a form."""
+        known = self._known.get(word)
+        if known is None:
+            found = set(self._whole.get(word, ()))
+            if len(word) >= _SHORTEST_STEM:
+                found.update(self._by_start.get(word, ()))
+                for stem in stems(word):
+                    found.update(self._by_stem.get(stem, ()))
+                for size in range(_SHORTEST_STEM, len(word)):
+                    found.update(self._whole.get(word[:size], ()))
+            known = self._known[word] = frozenset(found)
+        return known

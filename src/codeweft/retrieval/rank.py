@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
-from codeweft.retrieval.forms import akin
+from codeweft.retrieval.forms import Forms
 from codeweft.retrieval.store.embedded import Row, fold, last_segment
 from codeweft.retrieval.tokens import query_terms, terms_of_run
 
@@ -239,7 +239,7 @@ class _Reading:
     def __init__(self, question: Question, paths: Iterable[str], priorities: Priorities) -> None:
         self._question = question
         self._priorities = priorities
-        self._akin: dict[str, frozenset[str]] = {}
+        self._forms = Forms(question.keywords)
         self._newest = _newest_versions(paths)
         self._paths: dict[str, tuple[float, float]] = {}
         text = question.text
@@ -255,7 +255,7 @@ class _Reading:
         if share := self._of_path(row.path)[0]:
             yield "path", priorities.path * share
         name = terms_of_run(row.name)[:6] if row.kind != "section" else ()
-        if hits := sum(1 for word in name if self._keywords(word)):
+        if hits := sum(1 for word in name if self._forms.of(word)):
             yield "name", priorities.name * hits / len(name)
 
     def penalty(self, row: Row) -> float:
@@ -267,19 +267,11 @@ class _Reading:
             factor *= self._priorities.prose
         return factor
 
-    def _keywords(self, word: str) -> frozenset[str]:
-        """The question's words of which `word` is a form."""
-        known = self._akin.get(word)
-        if known is None:
-            known = frozenset(one for one in self._question.keywords if akin(one, word))
-            self._akin[word] = known
-        return known
-
     def _of_path(self, path: str) -> tuple[float, float]:
         """The share of the question's words in the names of file and folder, and the penalty of the path."""
         known = self._paths.get(path)
         if known is None:
-            hits = frozenset[str]().union(*map(self._keywords, _path_words(path)))
+            hits = frozenset[str]().union(*map(self._forms.of, _path_words(path)))
             share = len(hits) / max(1, len(self._question.keywords))
             known = self._paths[path] = (share, self._path_penalty(path))
         return known

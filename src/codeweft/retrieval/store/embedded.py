@@ -112,7 +112,10 @@ class NewFile:
 
 
 class Row(NamedTuple):
-    """A stored chunk with its file's path and language. `text` is empty where it was not asked for."""
+    """A stored chunk with its file's path and language.
+
+    Signature, docstring and text are empty where the text was not asked for; ranking does without.
+    """
 
     id: int
     file: int
@@ -468,9 +471,10 @@ def lexical_document(number: int, file: int, path: str, chunk: NewChunk) -> Lexi
 
 
 def _select(text: bool) -> str:
+    long = "c.signature, c.docstring" if text else "'', ''"
     return (
-        "SELECT c.id, c.file, f.path, f.language, c.start_line, c.end_line, c.kind, c.name, c.scope, c.signature,"
-        f" c.docstring, c.digest, c.defines, {'c.text' if text else repr('')} FROM chunks c JOIN files f ON f.id = c.file"
+        "SELECT c.id, c.file, f.path, f.language, c.start_line, c.end_line, c.kind, c.name, c.scope,"
+        f" {long}, c.digest, c.defines, {'c.text' if text else repr('')} FROM chunks c JOIN files f ON f.id = c.file"
     )
 
 

@@ -1,0 +1,132 @@
+"""Searchers side by side: each indexes a folder and answers questions with ranked places."""
+
+from __future__ import annotations
+
+import math
+import re
+import shutil
+import subprocess
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from codeweft.retrieval.index import Index
+from codeweft.retrieval.sources import Source
+from codeweft.retrieval.tokens import words
+from codeweft.retrieval.walk import walk
+from codeweft.types import Encoder, Query
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A place in a file, path relative to the indexed folder."""
+
+    path: str
+    start: int
+    end: int
+
+
+class Searcher(Protocol):
+    def search(self, question: str) -> Sequence[Hit]:
+        """The ten best places."""
+        ...
+
+
+class Codeweft:
+    """This project's own index."""
+
+    def __init__(self, root: Path, encoder: Encoder) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="codeweft-bench-")
+        self._index = Index.create(Path(self._folder.name) / "index", Source("folder", str(root)), encoder)
+        self._index.update(workers=0)
+
+    def search(self, question: str) -> list[Hit]:
+        results = self._index.search(Query(question, k=10))
+        return [Hit(r.chunk.path, r.chunk.start_line, r.chunk.end_line) for r in results]
+
+
+class PlainBM25:
+    """BM25 (k1 1.5, b 0.75) over windows of 40 lines, identifiers split; no ranking of our own."""
+
+    WINDOW = 40
+
+    def __init__(self, root: Path) -> None:
+        self._hits: list[Hit] = []
+        self._counts: list[Counter[str]] = []
+        for file in walk(root).files:
+            lines = (root / file.path).read_text("utf-8", "replace").split("\n")
+            for start in range(0, len(lines), self.WINDOW):
+                part = lines[start : start + self.WINDOW]
+                self._hits.append(Hit(file.path, start + 1, start + len(part)))
+                self._counts.append(Counter(words("\n".join([file.path, *part]))))
+        self._frequency = Counter(term for counts in self._counts for term in counts)
+        self._lengths = [sum(counts.values()) for counts in self._counts]
+        self._mean = sum(self._lengths) / max(1, len(self._lengths))
+
+    def search(self, question: str) -> list[Hit]:
+        scores: dict[int, float] = defaultdict(float)
+        total = len(self._counts)
+        for term in set(words(question)) & self._frequency.keys():
+            rarity = math.log(1 + (total - self._frequency[term] + 0.5) / (self._frequency[term] + 0.5))
+            for number, counts in enumerate(self._counts):
+                if count := counts[term]:
+                    norm = 1.5 * (0.25 + 0.75 * self._lengths[number] / self._mean)
+                    scores[number] += rarity * count * 2.5 / (count + norm)
+        return [self._hits[number] for number in sorted(scores, key=lambda n: -scores[n])[:10]]
+
+
+class Ripgrep:
+    """Files by how many lines match any word of the question, as a person would grep."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def search(self, question: str) -> list[Hit]:
+        pattern = "|".join(re.escape(word) for word in re.findall(r"\w{3,}", question)) or re.escape(question)
+        done = subprocess.run(
+            ["rg", "--count", "--ignore-case", "--no-messages", "-e", pattern, "."],
+            cwd=self._root, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        counted = [line.rpartition(":") for line in done.stdout.splitlines()]
+        ranked = sorted(counted, key=lambda row: -int(row[2]))
+        return [Hit(path.removeprefix("./"), 1, 1 << 30) for path, _, _ in ranked[:10]]
+
+
+class Semble:
+    """MinishLab's semble, its BM25 and ranking, or the whole of it with a local model2vec model."""
+
+    def __init__(self, root: Path, model: Path | None) -> None:
+        from semble import SembleIndex
+
+        options = {"model_path": str(model)} if model else {}
+        self._index = SembleIndex.from_path(str(root), **options)
+        self._alpha = None if model else 0.0
+
+    def search(self, question: str) -> list[Hit]:
+        results = self._index.search(question, top_k=10, alpha=self._alpha)
+        return [Hit(r.chunk.file_path, r.chunk.start_line, r.chunk.end_line) for r in results]
+
+
+def available(name: str, encoder: Encoder, semble_model: Path | None) -> Callable[[Path], Searcher] | None:
+    """How to make a searcher for a folder; None, and a line that says so, when it is not installed."""
+    match name:
+        case "codeweft":
+            return lambda root: Codeweft(root, encoder)
+        case "bm25":
+            return PlainBM25
+        case "ripgrep" if shutil.which("rg"):
+            return Ripgrep
+        case "semble":
+            try:
+                import semble  # noqa: F401
+            except ImportError:
+                pass
+            else:
+                return lambda root: Semble(root, semble_model)
+        case _ if name not in ("ripgrep", "semble"):
+            raise SystemExit(f"There is no searcher {name!r}; there are codeweft, bm25, ripgrep and semble.")
+    print(f"{name}: not installed, left out")
+    return None
