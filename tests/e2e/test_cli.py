@@ -55,7 +55,19 @@ def test_help_has_examples(tmp_path: Path, command: str) -> None:
 def test_indexing_tells_what_was_read(home: Path) -> None:
     status = json.loads(codeweft(home, "index", "status", "--name", "shop", "--json").stdout)
     assert status["state"] == "ready" and status["files"] == status["indexed"] == 5
-    assert status["chunks"] >= 10 and status["failed"] == [] and status["skipped"] == []
+    assert status["chunks"] >= 10 and status["failed"] == status["skipped"] == 0
+
+
+def test_what_was_skipped_is_counted_and_listed_with_its_reason(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "good.py").write_text("def good():\n    return 1\n")
+    (tmp_path / "code" / "image.py").write_bytes(b"\x89PNG\0\0\0" * 50)
+    added = codeweft(home, "index", "add", str(tmp_path / "code"), "--name", "mixed", "--json")
+    status = json.loads(added.stdout)
+    assert (status["files"], status["indexed"], status["skipped"]) == (2, 1, 1)
+    assert (
+        status["skipped_files"][0]["path"] == "image.py" and "binary" in status["skipped_files"][0]["reason"]
+    )
 
 
 def test_searching_prints_the_stable_fields(home: Path) -> None:

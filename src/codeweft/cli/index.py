@@ -93,10 +93,12 @@ def rm(
 
 
 def record(status: IndexStatus) -> dict[str, Any]:
-    """An index as programs read it; the field names are stable. `failed` and `skipped` are lists of path and reason."""
+    """An index as programs read it; the field names are stable. Counts, with the paths and reasons beside them."""
     fields = asdict(status)
     for key in ("failed", "skipped"):
-        fields[key] = [{"path": path, "reason": reason} for path, reason in fields[key]]
+        places = fields[key]
+        fields[key] = len(places)
+        fields[f"{key}_files"] = [{"path": path, "reason": reason} for path, reason in places]
     return fields
 
 
