@@ -18,9 +18,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from training.encoder.evaluate import Bm25, Scores, normalised
 
 from codeweft.retrieval.encode import StaticEncoder
+from training.encoder.evaluate import Bm25, Scores, normalised
 
 WINDOW, STEP = 40, 25  # lines
 SUFFIXES = frozenset(

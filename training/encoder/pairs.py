@@ -19,10 +19,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from training.corpus import SourceFile, files
 from tree_sitter_language_pack import get_parser
 
 from codeweft.retrieval.tokens import words
+from training.corpus import SourceFile, files
 
 Node = Any  # tree_sitter.Node; the binding is used through attributes only
 

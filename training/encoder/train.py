@@ -1,6 +1,6 @@
 """Trains the static code encoder on pairs of text and code, and writes the file that the product reads.
 
-    python -m training.encoder.train --pairs DIR --out encoder.npz [--minutes 25]
+    python -m training.encoder.train --pairs DIR --out encoder.npz [--minutes 16]
 
 Batch-contrastive: in a batch every text must find its own code among all others, and every code its text. Blocks of
 a batch come from one file, so that the hardest negatives, siblings, are always there. One CPU thread is enough.
@@ -36,9 +36,8 @@ FEWEST_PACKAGES = (
 BATCH = 2048
 BLOCK = 8  # neighbours in one file that go into a batch together
 MOST_ROWS = 160  # different terms of one code that are kept, at random when there are more
-DROPPED = 0.3  # share of terms left out at random in each step, on both sides
+DROPPED = 0.15  # share of terms left out at random in each step, on both sides
 NAME_KEPT = 0.6  # how often the code may show its own name
-DOCUMENTATION_SHOWN = 0.8  # how often code that is asked for by its name alone shows its documentation
 PATH_SHOWN = 0.3  # how often the path's words are added to the code
 INVERSE_TEMPERATURE = 20.0
 LEARNING_RATE = 6e-3
@@ -66,7 +65,6 @@ class Examples:
     code: Bags
     name: Bags
     path: Bags
-    documentation: Bags
     identity: NDArray[np.int64]
 
 
@@ -127,12 +125,8 @@ def bags(row_lists: Iterable[list[int]], random: np.random.Generator, most: int)
 def examples(pairs: Iterable[dict[str, str]], vocabulary: Vocabulary) -> Examples:
     """Pairs as bags; what gives the name away stands apart, so that training can show it or not."""
     random = np.random.default_rng(1)
-    text, code, name, path, documentation, identity = [], [], [], [], [], []
-    documented, documented_as = 0, ""
+    text, code, name, path, identity = [], [], [], [], []
     for pair in pairs:
-        definition = zlib.crc32(f"{pair['package']}:{pair['path']}:{pair['name']}".encode())
-        if pair["kind"] == "doc":
-            documented, documented_as = definition, pair["text"]
         bare = (
             re.sub(rf"\b{re.escape(pair['name'])}\b", " ", pair["code"])
             if pair["kind"] == "doc"
@@ -145,13 +139,10 @@ def examples(pairs: Iterable[dict[str, str]], vocabulary: Vocabulary) -> Example
         code.append(shown)
         name.append(vocabulary.rows(pair["name"]) if pair["kind"] == "doc" else [])
         path.append(vocabulary.rows("/".join(Path(pair["path"]).with_suffix("").parts[-3:])))
-        # pairs.py writes a definition's documentation first, then its name.
-        known = pair["kind"] == "name" and definition == documented
-        documentation.append(vocabulary.rows(documented_as) if known else [])
-        identity.append(definition)
+        identity.append(zlib.crc32(f"{pair['package']}:{pair['path']}:{pair['name']}".encode()))
     return Examples(
         bags(text, random, 48), bags(code, random, MOST_ROWS), bags(name, random, 12), bags(path, random, 12),
-        bags(documentation, random, 48), np.array(identity),
+        np.array(identity),
     )  # fmt: skip
 
 
@@ -216,12 +207,11 @@ def batches(count: int) -> Iterator[NDArray[np.int64]]:
 
 def loss_of(model: Table, data: Examples, items: NDArray[np.int64]) -> torch.Tensor:
     everything = np.ones(len(items), dtype=bool)
-    named, placed, told = (
-        np.random.random(len(items)) < p for p in (NAME_KEPT, PATH_SHOWN, DOCUMENTATION_SHOWN)
-    )
+    named, placed = (np.random.random(len(items)) < share for share in (NAME_KEPT, PATH_SHOWN))
     query = model.query(*gather([data.text], items, [everything], 1 - DROPPED))
-    parts, shown = [data.code, data.name, data.path, data.documentation], [everything, named, placed, told]
-    code = model.code(*gather(parts, items, shown, 1 - DROPPED))
+    code = model.code(
+        *gather([data.code, data.name, data.path], items, [everything, named, placed], 1 - DROPPED)
+    )
     same = torch.from_numpy(data.identity[items])
     twins = (same[:, None] == same[None, :]) & ~torch.eye(len(items), dtype=torch.bool)
     scores = (query @ code.T * INVERSE_TEMPERATURE).masked_fill(twins, -1e4)
@@ -315,7 +305,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=Path, required=True, help="the folder that pairs.py wrote")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--name", default="codeweft-static-1")
-    parser.add_argument("--minutes", type=float, default=25)
+    parser.add_argument("--minutes", type=float, default=16)
     parser.add_argument("--start", type=Path, help="go on from this encoder file, made from the same pairs")
     parser.add_argument(
         "--learning-rate", type=float, default=LEARNING_RATE, help="at the start; falls to a fiftieth"

@@ -1,0 +1,1 @@
+"""How the bundled static code encoder is made: pairs, training, evaluation."""
