@@ -82,6 +82,9 @@ async def test_a_query_without_index_goes_to_the_default_or_to_all(
     indexes.add(str(other)).update()
     assert (await retriever.search(Query("transfer_money")))[0].chunk.repository == "bank"
     assert (await retriever.search(Query("Router")))[0].chunk.repository == "shop"
+    scores = [r.score for r in await retriever.search(Query("sign out and close the session"))]
+    assert scores == sorted(scores, reverse=True)
+    assert (await retriever.search(Query("transfer money or open a session", k=1)))[0].score <= 1
     with_default = Indexes(indexes.root, encoder, default="bank")
     assert {r.chunk.repository for r in with_default.search(Query("Router session money"))} == {"bank"}
 

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Final
 
 from codeweft.errors import Conflict, InvalidRequest, NotFound, StorageFailed
-from codeweft.retrieval.index import Index, IndexLimits, IndexStatus
+from codeweft.retrieval.index import Index, IndexLimits, IndexStatus, check
 from codeweft.retrieval.lock import updating
+from codeweft.retrieval.rank import Candidate, rank, read_question
 from codeweft.retrieval.sources import Source, parse_source
 from codeweft.retrieval.store.embedded import storage_errors
 from codeweft.types import Encoder, Query, SearchResult
@@ -133,8 +134,7 @@ class Indexes:
             )
         if len(indexes) == 1:
             return self._search(indexes[0], query)
-        results = [result for index in indexes for result in self._search(index, query)]
-        return sorted(results, key=lambda result: -result.score)[: query.k]
+        return _search_all(indexes, query)
 
     def _search(self, index: Index, query: Query) -> list[SearchResult]:
         try:
@@ -166,6 +166,23 @@ class Indexes:
                 known = (identity, Index(folder, self._encoder, limits=self._limits))
                 self._open[folder.name] = known
             return known[1]
+
+
+def _search_all(indexes: Sequence[Index], query: Query) -> list[SearchResult]:
+    """Candidates of all indexes ranked against each other."""
+    check(query)
+    question = read_question(query.text)
+    pool: list[Candidate] = []
+    for index in indexes:
+        for candidate in index.candidates(question, query.k, query.filters):
+            candidate.home = index.name
+            pool.append(candidate)
+    ranked = rank(question, pool, query.k)
+    found: dict[str, Iterator[SearchResult]] = {}
+    for index in indexes:
+        found[index.name] = iter(index.results([one for one in ranked if one.home == index.name]))
+    results = (next(found[one.home], None) for one in ranked)
+    return [result for result in results if result is not None]
 
 
 class IndexRetriever:

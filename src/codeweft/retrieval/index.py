@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
@@ -17,10 +19,10 @@ from typing import Final, Literal
 
 import numpy as np
 
-from codeweft.errors import CodeweftError, InvalidRequest, NotFound
+from codeweft.errors import CodeweftError, InvalidRequest, NotFound, NotReady
 from codeweft.retrieval.lock import holder, updating
 from codeweft.retrieval.rank import Candidate, Question, rank, read_question
-from codeweft.retrieval.read import ReadFile, encoded_text, read_file
+from codeweft.retrieval.read import ReadFile, encoded_text, follow, read_file
 from codeweft.retrieval.search import Searcher
 from codeweft.retrieval.sources import Prepared, Source, upload_path
 from codeweft.retrieval.store.embedded import (
@@ -182,9 +184,16 @@ class Index:
         paths = [file.path for file in changed]
         if len(changed) >= MANY_FILES and workers != 0:
             # A fresh interpreter per worker: forking a process with threads deadlocks.
-            with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            spawn = get_context("spawn")
+            with ProcessPoolExecutor(workers, spawn, initializer=follow, initargs=(os.getpid(),)) as pool:
                 reads = pool.map(partial(read_file, ready.root), paths, digests, chunksize=16)
-                yield from _batches(changed, reads)
+                try:
+                    yield from _batches(changed, reads)
+                except BrokenProcessPool as error:
+                    raise NotReady(
+                        "A process that reads files was killed, perhaps for want of memory; what it had read is kept.",
+                        fix="Run the update again, with `index.workers: 0` if it happens again.",
+                    ) from error
         else:
             yield from _batches(changed, map(partial(read_file, ready.root), paths, digests))
 
@@ -236,16 +245,10 @@ class Index:
 
     def search(self, query: Query) -> list[SearchResult]:
         """The best `query.k` chunks, best first; empty when nothing matches. Raises `InvalidRequest` for no text."""
-        if not query.text.strip():
-            raise InvalidRequest("The query is empty.", fix="Say what to look for.", param="query")
-        if query.k < 1:
-            raise InvalidRequest(
-                f"k is {query.k}, it must be at least 1.", fix="Ask for 1 or more.", param="k"
-            )
+        check(query)
         with storage_errors(self.folder):
-            question = read_question(query.text)
-            ranked = rank(question, self.candidates(question, query.k, query.filters), query.k)
-            return self._results(ranked)
+            question = read_question(query.text, self.source.repository)
+            return self.results(rank(question, self.candidates(question, query.k, query.filters), query.k))
 
     def candidates(self, question: Question, k: int, filters: Filters = Filters()) -> list[Candidate]:
         """Chunks that may answer, with their scores, before ranking."""
@@ -254,7 +257,8 @@ class Index:
             return []
         return self._searcher.candidates(question, k, filters)
 
-    def _results(self, ranked: Sequence[Candidate]) -> list[SearchResult]:
+    def results(self, ranked: Sequence[Candidate]) -> list[SearchResult]:
+        """Ranked candidates of this index with their text; what was removed meanwhile is missing."""
         settings = self._store.settings()
         full = {row.id: row for row in self._store.rows((c.row.id for c in ranked), text=True)}
         return [
@@ -383,6 +387,14 @@ class Index:
         near = [file.path for file in self._store.files() if PurePosixPath(file.path).name == name][:3]
         fix = f"Did you mean {', '.join(near)}?" if near else "List its files to see what there is."
         return NotFound(f"The index {self.name} has no file {path!r}.", fix=fix, param="path")
+
+
+def check(query: Query) -> None:
+    """Raises `InvalidRequest` for a query that asks nothing."""
+    if not query.text.strip():
+        raise InvalidRequest("The query is empty.", fix="Say what to look for.", param="query")
+    if query.k < 1:
+        raise InvalidRequest(f"k is {query.k}, it must be at least 1.", fix="Ask for 1 or more.", param="k")
 
 
 def _fingerprint(encoder: Encoder) -> str:

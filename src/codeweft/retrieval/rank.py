@@ -39,15 +39,15 @@ class Priorities:
     """Factor when the symbol is one of several things the chunk defines."""
     type_definition: float = 1.2
     """Factor on both for classes, interfaces and enums, against methods and constructors of the same name."""
-    path: float = 1.0
+    path: float = 1.25
     """Times the share of the question's words that the file's name and folder hold."""
     name: float = 0.3
     """Times the share of the name's words that the question holds."""
     coherence: float = 0.2
     """For the best chunk of the file that has the most and best candidates, others in proportion."""
-    terms: float = 0.8
+    terms: float = 1.0
     """Times the share of the question's terms that the file holds: one file often holds what no chunk does."""
-    near: float = 0.3
+    near: float = 0.6
     """Times the nearness of the file's nearest chunks."""
     same_file: float = 0.3
     """Factor per chunk of the same file already chosen: the tenth place is worth more to another file."""
@@ -56,9 +56,9 @@ class Priorities:
     legacy: float = 0.3
     reexport: float = 0.5
     declaration: float = 0.7
-    older: float = 0.5
+    older: float = 0.4
     """A folder `v3` beside candidates in a `v4` of the same parent."""
-    platform: float = 0.8
+    platform: float = 0.75
     """Code for one of the rarer systems, when the question names none."""
     prose: float = 0.7
     """Documentation and data when code is asked for."""
@@ -144,8 +144,8 @@ class Question:
 class Candidate:
     """A chunk that may answer. `lexical` is BM25, `vector` a cosine; `score` and `why` are filled by `rank`.
 
-    The `file_` scores, 0..1, say what speaks for the chunk's file as a whole: the question's terms it holds, and
-    how near its nearest chunks are.
+    The `file_` scores say what speaks for the chunk's file as a whole: the question's terms it holds, and how near
+    its nearest chunks are. `home` is the index it comes from.
     """
 
     row: Row
@@ -153,6 +153,7 @@ class Candidate:
     vector: float = 0.0
     file_terms: float = 0.0
     file_near: float = 0.0
+    home: str = ""
     score: float = 0.0
     why: dict[str, float] = field(default_factory=dict)
 
@@ -188,8 +189,10 @@ def rank(
         c.score /= best
     _add_coherence(pool, priorities)
     reading = _Reading(question, {c.row.path for c in pool}, priorities)
+    most_terms = max(c.file_terms for c in pool) or 1.0
+    most_near = max(c.file_near for c in pool) or 1.0
     for c in pool:
-        whole = priorities.terms * c.file_terms + priorities.near * c.file_near
+        whole = priorities.terms * c.file_terms / most_terms + priorities.near * c.file_near / most_near
         c.score += whole
         c.why["file"] = whole
         for reason, value in reading.additions(c.row):
@@ -220,9 +223,9 @@ def _fuse(question: Question, pool: Sequence[Candidate], priorities: Priorities)
 
 
 def _add_coherence(pool: Sequence[Candidate], priorities: Priorities) -> None:
-    by_file: dict[str, list[Candidate]] = defaultdict(list)
+    by_file: dict[tuple[str, str], list[Candidate]] = defaultdict(list)
     for c in pool:
-        by_file[c.row.path].append(c)
+        by_file[c.home, c.row.path].append(c)
     sums = {}
     for file, members in by_file.items():
         sums[file] = sum(c.score for c in members)
@@ -352,14 +355,14 @@ def _choose(pool: Sequence[Candidate], k: int, priorities: Priorities) -> list[C
     """Greedy choice: copies folded, further chunks of a file worth less each."""
     ordered = sorted(pool, key=lambda c: (-c.score, c.row.path, c.row.start_line))
     seen: set[int] = set()
-    per_file: dict[str, int] = defaultdict(int)
+    per_file: dict[tuple[str, str], int] = defaultdict(int)
     for c in ordered:
         if c.row.digest in seen:
             c.score = 0.0
             continue
         seen.add(c.row.digest)
-        if earlier := per_file[c.row.path]:
+        if earlier := per_file[c.home, c.row.path]:
             c.score *= priorities.same_file**earlier
-        per_file[c.row.path] += 1
+        per_file[c.home, c.row.path] += 1
     ordered.sort(key=lambda c: -c.score)
     return [c for c in ordered[:k] if c.score > 0]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import threading
+import time
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -54,6 +57,17 @@ def read_file(root: Path, path: str, known_digest: bytes = b"") -> ReadFile:
     return ReadFile(
         path, len(data), digest, language=language.name, lines=text.count("\n") + 1, chunks=chunks
     )
+
+
+def follow(parent: int) -> None:
+    """In a worker process: leave when the process that started it is gone, even if that was killed."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def text_digest(text: str) -> int:

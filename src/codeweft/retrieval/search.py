@@ -42,7 +42,7 @@ NEAR_CHUNKS: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class _Evidence:
-    """What speaks for files, by file id, each 0..1: its words and its vectors."""
+    """What speaks for files, by file id: its words and its vectors."""
 
     terms: Mapping[int, float]
     near: Mapping[int, float]
@@ -209,12 +209,12 @@ def _lexical_hits(
 
 
 def _by_file(files: Ids, values: NDArray[np.floating]) -> dict[int, float]:
-    """Sums per file, the largest scaled to 1."""
+    """Sums per file."""
     if not len(files):
         return {}
     unique, inverse = np.unique(files, return_inverse=True)
     sums = np.bincount(inverse, values)
-    return dict(zip(unique.tolist(), (sums / (sums.max() or 1.0)).tolist(), strict=True))
+    return dict(zip(unique.tolist(), sums.tolist(), strict=True))
 
 
 def _terms(
@@ -242,14 +242,13 @@ def _terms(
 
 
 def _nearness(table: VectorTable, rows: NDArray[np.intp], similarities: Vectors) -> dict[int, float]:
-    """Files by the mean similarity of their nearest chunks, from 0 for the last one looked at to 1 for the best."""
+    """Files by the similarities of their nearest chunks, summed; a chunk that was not looked at counts nothing."""
     if not len(rows):
         return {}
-    floor = float(similarities[-1])
     files = table.files[rows]
     # Best first within each file: `rows` come sorted by similarity and the sort is stable.
     order = np.argsort(files, kind="stable")
     starts = np.flatnonzero(np.diff(files[order], prepend=-1))
     rank = np.arange(len(order)) - np.repeat(starts, np.diff(np.append(starts, len(order))))
     first = order[rank < NEAR_CHUNKS]
-    return _by_file(files[first], (similarities[first] - floor).astype(np.float64))
+    return _by_file(files[first], np.maximum(similarities[first], 0.0).astype(np.float64))
