@@ -41,8 +41,13 @@ export function Palette({ onClose, onShortcuts }: { onClose: () => void; onShort
     { id: 'models', group: palette.pages, icon: <Boxes />, title: app.models, run: go('/models') },
     { id: 'connect', group: palette.pages, icon: <Plug />, title: app.connect, run: go('/connect') },
   ]
-  const matching = fixed.filter((command) => command.title.toLowerCase().includes(query.trim().toLowerCase()))
-  const chats = (conversations.data ?? []).map(({ id, title }) => ({
+  const mentions = (title: string) => title.toLowerCase().includes(query.trim().toLowerCase())
+  const matching = fixed.filter((command) => mentions(command.title))
+  // Until the server has answered the new words, the last answer is shown; Enter must not open what does not match.
+  const current = (conversations.data ?? []).filter(
+    ({ title }) => !conversations.isPlaceholderData || mentions(title),
+  )
+  const chats = current.map(({ id, title }) => ({
     id,
     group: app.chats,
     icon: <MessageSquare />,
