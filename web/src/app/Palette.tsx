@@ -18,7 +18,9 @@ export function Palette({ onClose, onShortcuts }: { onClose: () => void; onShort
   const ref = useRef<HTMLDialogElement>(null)
   const [query, setQuery] = useState('')
   const [at, setAt] = useState(0)
-  const conversations = useConversations(useDeferredValue(query.trim()), 20)
+  const asked = useDeferredValue(query.trim())
+  const conversations = useConversations(asked, 20)
+  const answered = asked === query.trim() && !conversations.isPlaceholderData
   useEffect(() => {
     if (!ref.current?.open) ref.current?.showModal()
   }, [])
@@ -41,8 +43,11 @@ export function Palette({ onClose, onShortcuts }: { onClose: () => void; onShort
     { id: 'models', group: palette.pages, icon: <Boxes />, title: app.models, run: go('/models') },
     { id: 'connect', group: palette.pages, icon: <Plug />, title: app.connect, run: go('/connect') },
   ]
-  const matching = fixed.filter((command) => command.title.toLowerCase().includes(query.trim().toLowerCase()))
-  const chats = (conversations.data ?? []).map(({ id, title }) => ({
+  const mentions = (title: string) => title.toLowerCase().includes(query.trim().toLowerCase())
+  const matching = fixed.filter((command) => mentions(command.title))
+  // Until the server has answered the new words, the last answer is shown; Enter must not open what does not match.
+  const current = (conversations.data ?? []).filter(({ title }) => answered || mentions(title))
+  const chats = current.map(({ id, title }) => ({
     id,
     group: app.chats,
     icon: <MessageSquare />,
