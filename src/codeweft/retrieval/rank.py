@@ -33,12 +33,10 @@ class Priorities:
     """The chunk defines a symbol named in the question; it may be incidental."""
     definition_stem: float = 1.5
     """Factor on both when the file is named after the symbol: there is where it lives."""
-    other_case: float = 0.4
+    other_case: float = 0.7
     """Factor when only case or underscores differ: `into_response` for `IntoResponse`."""
     inner_definition: float = 0.8
     """Factor when the symbol is one of several things the chunk defines."""
-    type_definition: float = 1.2
-    """Factor on both for classes, interfaces and enums, against methods and constructors of the same name."""
     path: float = 1.25
     """Times the share of the question's words that the file's name and folder hold."""
     name: float = 0.3
@@ -54,7 +52,6 @@ class Priorities:
     test: float = 0.3
     example: float = 0.3
     legacy: float = 0.3
-    reexport: float = 0.5
     declaration: float = 0.7
     older: float = 0.4
     """A folder `v3` beside candidates in a `v4` of the same parent."""
@@ -91,9 +88,6 @@ _PLATFORM: Final = re.compile(
 _ASKS_FOR_PLATFORM: Final = re.compile(
     r"\b(?:windows?|win32|mac ?os|osx|darwin|apple|solaris|sunos|aix|zos|haiku|bsd|\w+bsd|wasm|wasi|plan9|platform\w*)\b|윈도우",
     re.I,
-)
-_REEXPORT: Final = re.compile(
-    r"(?:^|/)(?:__init__\.pyi?|package-info\.java|mod\.rs|lib\.rs|index\.[cm]?[jt]sx?)$"
 )
 _FOLDER_FILES: Final = frozenset({"__init__", "index", "mod", "init", "main", "lib"})
 _DECLARATION: Final = re.compile(r"\.(?:d\.[mc]?ts|pyi)$")
@@ -264,8 +258,6 @@ class _Reading:
     def penalty(self, row: Row) -> float:
         """The factor for what kind of file and chunk this is."""
         factor = self._of_path(row.path)[1]
-        if row.kind in ("section", "module") and _REEXPORT.search(row.path):
-            factor *= self._priorities.reexport
         if row.language in _PROSE_LANGUAGES and "prose" not in self._excused:
             factor *= self._priorities.prose
         return factor
@@ -305,8 +297,6 @@ def _definition(question: Question, row: Row, priorities: Priorities) -> float:
             value = priorities.inner_definition * priorities.other_case
         else:
             continue
-        if row.kind in ("class", "interface", "enum", "module"):
-            value *= priorities.type_definition
         if stem in (folded, folded + "s") or stem + "s" == folded:
             value *= priorities.definition_stem
         best = max(best, value)
