@@ -12,9 +12,11 @@ from platformdirs import user_data_dir
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from codeweft.errors import InvalidRequest, StorageFailed
+from codeweft.types import Skill
 
 HOME_VARIABLE = "CODEWEFT_HOME"
 KEY_VARIABLE = "CODEWEFT_API_KEY"
+SHORTEST_KEY = 8
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 Name = Annotated[str, Field(pattern=NAME)]
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
@@ -38,12 +40,18 @@ class ModelSettings(_Section):
 
     path: Path | None = Field(None, description="GGUF file for the embedded engine.")
     base_url: str | None = Field(None, description="Endpoint, such as https://api.example.com/v1.")
-    api_key: str | None = Field(None, description="Key of the endpoint; ${NAME} reads an environment variable.")
+    api_key: str | None = Field(
+        None, description="Key of the endpoint; ${NAME} reads an environment variable."
+    )
     model: str | None = Field(None, description="The model's name at the endpoint.")
-    family: str | None = Field(None, description="Model family for FIM tokens and skills; guessed from the name.")
-    skills: list[str] | None = Field(None, description="Overrides the skills that the family implies.")
+    family: str | None = Field(
+        None, description="Model family for FIM tokens and skills; guessed from the name."
+    )
+    skills: list[Skill] | None = Field(None, description="Overrides the skills that the family implies.")
     context: int | None = Field(None, gt=0, description="Context length in tokens of one request.")
-    parallel: int | None = Field(None, gt=0, le=256, description="Requests served at once; more wait in a queue.")
+    parallel: int | None = Field(
+        None, gt=0, le=256, description="Requests served at once; more wait in a queue."
+    )
     threads: int | None = Field(None, gt=0, description="Engine threads (default: cores minus one).")
     gpu_layers: int | None = Field(None, description="Layers on the GPU; -1 lets the engine choose.")
     embeddings: bool = Field(False, description="This model makes embeddings instead of text.")
@@ -61,13 +69,19 @@ class ModelSettings(_Section):
 class EngineSettings(_Section):
     """Defaults of the embedded engine."""
 
-    python: str | None = Field(None, description="Interpreter that has xllamacpp (for a GPU build of the engine).")
+    python: str | None = Field(
+        None, description="Interpreter that has xllamacpp (for a GPU build of the engine)."
+    )
     threads: int | None = Field(None, gt=0, description="Threads for generation (default: cores minus one).")
     parallel: int = Field(4, gt=0, le=256, description="Requests generated at once.")
     queue: int = Field(64, ge=0, description="Requests that may wait; more are refused with 429.")
-    context: int = Field(8192, gt=0, description="Context in tokens of one request, bounded by the model's own.")
+    context: int = Field(
+        8192, gt=0, description="Context in tokens of one request, bounded by the model's own."
+    )
     cache_mb: int = Field(512, ge=0, description="Memory for cached prompts in megabytes.")
-    idle_seconds: int = Field(0, ge=0, description="Free the model's memory after so long without work; 0 never.")
+    idle_seconds: int = Field(
+        0, ge=0, description="Free the model's memory after so long without work; 0 never."
+    )
 
 
 class IndexSettings(_Section):
@@ -94,7 +108,9 @@ class Settings(_Section):
 
     base_url: str | None = Field(None, description="OpenAI-compatible endpoint that writes the answers.")
     api_key: str | None = Field(None, description="Its key; ${NAME} reads an environment variable.")
-    model: str | None = Field(None, description="The model at that endpoint; without base_url, the default model.")
+    model: str | None = Field(
+        None, description="The model at that endpoint; without base_url, the default model."
+    )
     server: ServerSettings = ServerSettings()
     models: dict[Name, ModelSettings] = Field(default_factory=dict, description="Further models by name.")
     engine: EngineSettings = EngineSettings()
@@ -132,7 +148,8 @@ def home() -> Path:
         ) from None
     if not os.access(path, os.W_OK | os.X_OK):
         raise StorageFailed(
-            f"The state folder {path} cannot be written.", fix=f"Set {HOME_VARIABLE} to a folder you may write to."
+            f"The state folder {path} cannot be written.",
+            fix=f"Set {HOME_VARIABLE} to a folder you may write to.",
         )
     return path.absolute()
 
@@ -164,8 +181,17 @@ def load(path: Path | None, overrides: dict[str, Any] | None = None) -> Settings
 
 
 def environment_key() -> str | None:
-    """The API key that command-line clients send."""
-    return os.environ.get(KEY_VARIABLE) or None
+    """The API key in `CODEWEFT_API_KEY`: what command-line clients send, and what a server started with it accepts.
+
+    Raises `InvalidRequest` for one that is too short to be a secret.
+    """
+    key = os.environ.get(KEY_VARIABLE) or None
+    if key is not None and len(key) < SHORTEST_KEY:
+        raise InvalidRequest(
+            f"The key in {KEY_VARIABLE} has {len(key)} characters; a key needs at least {SHORTEST_KEY}.",
+            fix="`codeweft keys create --name NAME` makes one.",
+        )
+    return key
 
 
 def _read(path: Path) -> Any:

@@ -38,17 +38,17 @@ def test_the_mixer_keeps_to_its_limit_and_its_shares(trained, module: str) -> No
         Text("tools", f"tools/{number}.py", module.replace("values", f"values{number}"))
         for number in range(5)
     ]
-    mixer = Mixer(texts, lambda text: trained.encode(text).ids, limit=300)
+    mixer = Mixer(texts, lambda text: trained.encode(text).ids, length=256)
     samples = list(islice(mixer, 300))
-    assert max(map(len, samples)) <= 300
+    assert max(map(len, samples)) <= 257
     total = sum(mixer.counts.values())
-    for kind, share in prepare.SHARES.items():
+    for kind, share in prepare.SHARES[256].items():
         assert mixer.counts[kind] / total == pytest.approx(share, abs=0.02)
 
 
 def test_infill_samples_have_something_to_fill_in(trained, module: str) -> None:
     texts = [Text("tools", "tools/core.py", module)]
-    mixer = Mixer(texts, lambda text: trained.encode(text).ids, limit=300)
+    mixer = Mixer(texts, lambda text: trained.encode(text).ids, length=256)
     prefix, end = trained.token_to_id(layout.PREFIX), trained.token_to_id(layout.END)
     samples = [each for each in islice(mixer, 300) if each[0] == prefix]
     assert len(samples) > 50

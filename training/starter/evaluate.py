@@ -83,10 +83,17 @@ def infill(engine: Engine, encode: Encode, task: str, cases: Sequence[Case], cou
     ]
     return [
         _mean(task, "exact match", [answer.strip() == case.hole.middle.strip() for case, answer in pairs]),
+        _mean(
+            task, "first line exact", [_first(answer) == _first(case.hole.middle) for case, answer in pairs]
+        ),
         _mean(task, "edit similarity", [similarity(answer, case.hole.middle) for case, answer in pairs]),
         _mean(task, "file parses", [parses(text) for text in whole]),
         _mean(task, "empty answer", [not answer.strip() for answer in answers]),
     ]
+
+
+def _first(text: str) -> str:
+    return text.strip().split("\n")[0].strip()
 
 
 def humaneval_infilling(folder: Path, cases: int) -> list[Case]:

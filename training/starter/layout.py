@@ -102,10 +102,10 @@ def _span(lines: Sequence[str], rng: random.Random) -> Hole | None:
 
 
 _HOLES: dict[Callable[[Sequence[str], random.Random], Hole | None], float] = {
-    _rest_of_line: 0.28,
-    _line_behind_indent: 0.27,
-    _whole_line: 0.13,
-    _block: 0.22,
+    _rest_of_line: 0.30,
+    _line_behind_indent: 0.32,
+    _whole_line: 0.15,
+    _block: 0.13,
     _span: 0.10,
 }
 

@@ -30,7 +30,13 @@ from training.starter.decontaminate import Benchmarks, problems
 
 PIECE_BYTES = 55_000_000
 HELD_OUT_ONE_IN = 32
-SHARES = {"plain": 0.35, "infill": 0.35, "chat": 0.30}
+# Shares of the kinds of samples, by row length: the long rows come last and are to teach the tasks. A hole still has
+# text around it to learn the language from.
+SHARES = {
+    256: {"plain": 0.35, "infill": 0.35, "chat": 0.30},
+    512: {"plain": 0.10, "infill": 0.55, "chat": 0.35},
+    1024: {"plain": 0.10, "infill": 0.45, "chat": 0.45},
+}
 CHARACTERS_PER_TOKEN = 3.0  # on the safe side: the tokenizer averages about 3.4 on Python
 
 Sample = list[int]
@@ -82,19 +88,20 @@ def _unfit(text: str, benchmarks: Benchmarks | None) -> str | None:
 
 
 class Mixer:
-    """An endless stream of samples, each at most ``limit`` ids long, in the shares of ``SHARES``."""
+    """An endless stream of samples for rows of one length, in the shares of that length."""
 
     def __init__(
-        self, texts: Sequence[Text], encode: Callable[[str], list[int]], limit: int, seed: int = 0
+        self, texts: Sequence[Text], encode: Callable[[str], list[int]], length: int, seed: int = 0
     ) -> None:
-        self.limit = limit
-        self.counts = dict.fromkeys(SHARES, 0)
+        self.limit = length + 1
+        self.shares = SHARES[length]
+        self.counts = dict.fromkeys(self.shares, 0)
         self._texts, self._encode, self._rng = texts, encode, random.Random(seed)
         self._streams = {"plain": self._plain(), "infill": self._infill(), "chat": self._chat()}
 
     def __iter__(self) -> Iterator[Sample]:
         while True:
-            kind = min(SHARES, key=lambda each: self.counts[each] / SHARES[each])
+            kind = min(self.shares, key=lambda each: self.counts[each] / self.shares[each])
             sample = next(self._streams[kind])
             if 16 <= len(sample) <= self.limit:
                 self.counts[kind] += len(sample)
@@ -258,10 +265,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"tokenizer of {trained.get_vocab_size()}, {_since(started)}", flush=True)
     if options.only == "tokenizer":
         return
-    mixer = Mixer(texts, lambda text: trained.encode(text).ids, limit=0)
     for wanted in options.rows:
         length, total = int(wanted.split(":")[0]), int(float(wanted.split(":")[1]))
-        mixer.limit = length + 1
+        mixer = Mixer(texts, lambda text: trained.encode(text).ids, length, seed=length)
         packed = pack(iter(mixer), length, total, trained.token_to_id(layout.PAD))
         np.random.default_rng(length).shuffle(packed)
         write_rows(packed, work, length)

@@ -1,0 +1,88 @@
+"""Opening the database of accounts: SQLite in the state folder, or any URL that SQLAlchemy's asyncio side knows."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, event, inspect, text
+from sqlalchemy.exc import DatabaseError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from codeweft.accounts.tables import SCHEMA
+from codeweft.errors import StorageFailed
+
+BUSY_SECONDS = 10
+"""How long a writer waits for another process's transaction; ours take milliseconds."""
+
+
+async def connect(url_or_path: str | Path) -> AsyncEngine:
+    """Open and migrate. A plain path means SQLite. Raises `StorageFailed` when it cannot be opened or written."""
+    url = str(url_or_path)
+    path = None if "://" in url else Path(url)
+    if path is not None:
+        url = f"sqlite+aiosqlite:///{path}"
+    engine = create_async_engine(url, connect_args={"timeout": BUSY_SECONDS} if path else {})
+    if path is not None:
+        event.listen(engine.sync_engine, "connect", _pragmas)
+    try:
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch(mode=0o600)
+        async with _alone(path), engine.begin() as connection:
+            await connection.run_sync(migrate)
+    except (DatabaseError, OSError) as error:
+        await engine.dispose()
+        reason = str(getattr(error, "orig", error))
+        raise StorageFailed(
+            f"The accounts database {path or url.split('@')[-1]} cannot be opened: {reason}.",
+            fix="Check that the disk has space and that the file is yours to write.",
+        ) from None
+    return engine
+
+
+def migrate(connection: Connection) -> None:
+    """Bring the tables to `SCHEMA`. Raises `StorageFailed` for a database that a newer Codeweft wrote."""
+    current = None
+    if inspect(connection).has_table("alembic_version"):
+        current = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    if current == SCHEMA:
+        return
+    # Alembic takes 150 ms to import; an up-to-date database does without.
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util import CommandError
+
+    config = Config()
+    config.set_main_option("script_location", "codeweft.accounts:migrations")
+    config.attributes["connection"] = connection
+    try:
+        command.upgrade(config, "head")
+    except CommandError:
+        raise StorageFailed(
+            f"The accounts database is at version {current}, which this Codeweft ({SCHEMA}) does not know.",
+            fix="Run the newer Codeweft that wrote it, or set CODEWEFT_HOME to another folder.",
+        ) from None
+
+
+def _pragmas(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+@asynccontextmanager
+async def _alone(path: Path | None) -> AsyncIterator[None]:
+    """One process at a time migrates a SQLite file: its DDL is not one transaction for Python's driver."""
+    if path is None:
+        yield
+        return
+    with path.with_name(path.name + ".lock").open("w") as lock:
+        await asyncio.to_thread(fcntl.flock, lock, fcntl.LOCK_EX)
+        yield

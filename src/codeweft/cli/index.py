@@ -1,0 +1,157 @@
+"""`codeweft index`: the code that Codeweft knows."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from codeweft.cli.options import ConfigOption, JsonOption, indexes
+from codeweft.cli.render import note, out, print_json, progress
+from codeweft.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from codeweft.retrieval.index import Index, IndexStatus
+
+app = typer.Typer(help="Index code, see what is indexed, remove it.", no_args_is_help=True)
+
+NameOption = Annotated[str | None, typer.Option("--name", "-n", metavar="NAME", help="Name of the index.")]
+WaitOption = Annotated[
+    bool, typer.Option("--wait/--no-wait", help="Return when it is searchable, or at once.")
+]
+
+
+@app.command(
+    epilog="Examples: `codeweft index add .` · `codeweft index add https://github.com/pallets/flask#main --name flask` · "
+    "`codeweft index add ~/src/api --name api --wait --json`"
+)
+def add(
+    source: Annotated[str, typer.Argument(help="A folder, or a git URL (#branch or #tag behind it).")],
+    name: NameOption = None,
+    wait: WaitOption = True,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Index a folder or a git repository. Doing it again reads only what changed."""
+    index = indexes(config).add(source, name)
+    _update(index, wait, as_json, config)
+
+
+@app.command(epilog="Example: `codeweft index update api`")
+def update(
+    name: Annotated[str, typer.Argument(help="Name of the index.")],
+    wait: WaitOption = True,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Read again what changed in the source of an index."""
+    _update(indexes(config).get(name), wait, as_json, config)
+
+
+@app.command(epilog="Examples: `codeweft index status` · `codeweft index status --name api --json`")
+def status(
+    name: NameOption = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Show what is indexed, what failed and what was skipped, with reasons."""
+    opened = indexes(config)
+    if name is None:
+        _table(opened.statuses(), as_json)
+        return
+    found = opened.get(name).status()
+    if as_json:
+        print_json(record(found))
+        return
+    _summary(found)
+    for title, places in (("Failed", found.failed), ("Skipped", found.skipped)):
+        for path, reason in places[:50]:
+            out.print(f"  {title.lower()}: {path}  ({reason})", markup=False)
+        if len(places) > 50:
+            out.print(f"  … and {len(places) - 50} more (--json lists them all)", markup=False)
+
+
+@app.command("list")
+def list_(as_json: JsonOption = False, config: ConfigOption = None) -> None:
+    """List the indexes."""
+    _table(indexes(config).statuses(), as_json)
+
+
+@app.command(epilog="Example: `codeweft index rm api`")
+def rm(
+    name: Annotated[str, typer.Argument(help="Name of the index.")],
+    config: ConfigOption = None,
+) -> None:
+    """Delete an index. The source itself is not touched."""
+    indexes(config).delete(name)
+    note(f"The index {name} is deleted.")
+
+
+def record(status: IndexStatus) -> dict[str, Any]:
+    """An index as programs read it; the field names are stable. Counts, with the paths and reasons beside them."""
+    fields = asdict(status)
+    for key in ("failed", "skipped"):
+        places = fields[key]
+        fields[key] = len(places)
+        fields[f"{key}_files"] = [{"path": path, "reason": reason} for path, reason in places]
+    return fields
+
+
+def _update(index: Index, wait: bool, as_json: bool, config: Path | None) -> None:
+    if not wait:
+        options = ["--config", str(config)] if config else []
+        subprocess.Popen(
+            [sys.executable, "-m", "codeweft", "index", "update", index.name, *options],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        if as_json:
+            print_json(record(index.status()))
+        else:
+            note(
+                f"Indexing goes on in the background; `codeweft index status --name {index.name}` shows how far it is."
+            )
+        return
+    with progress(as_json) as report:
+        found = index.update(lambda step: report(step.stage, step.done, step.total or None))
+    if as_json:
+        print_json(record(found))
+    else:
+        _summary(found)
+    if found.state in ("empty", "failed"):
+        raise InvalidRequest(
+            f"Nothing in {found.source} could be indexed.",
+            fix=f"`codeweft index status --name {found.name}` lists what was skipped and why.",
+        )
+
+
+def _summary(status: IndexStatus) -> None:
+    skipped = f", {len(status.skipped)} skipped" if status.skipped else ""
+    failed = f", [red]{len(status.failed)} failed[/]" if status.failed else ""
+    out.print(
+        f"[bold]{status.name}[/]  {status.state}: {status.indexed} of {status.files} files, {status.chunks} chunks"
+        f"{skipped}{failed}  [dim]{status.source}[/]"
+    )
+
+
+def _table(statuses: list[IndexStatus], as_json: bool) -> None:
+    if as_json:
+        print_json([record(found) for found in statuses])
+        return
+    if not statuses:
+        note("No index yet. Make one: codeweft index add PATH")
+        return
+    table = Table(
+        "Name", "State", "Files", "Chunks", "Skipped", "Failed", "Source", box=None, header_style="bold"
+    )
+    for found in statuses:
+        counts = (found.indexed, found.chunks, len(found.skipped), len(found.failed))
+        table.add_row(found.name, found.state, *map(str, counts), found.source)
+    out.print(table)

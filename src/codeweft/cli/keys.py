@@ -1,0 +1,77 @@
+"""`codeweft keys`: API keys for editors, agents and scripts."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from codeweft.cli.options import JsonOption
+from codeweft.cli.render import note, out, print_json
+from codeweft.errors import NotFound
+
+app = typer.Typer(help="Make and remove API keys.", no_args_is_help=True)
+
+
+@app.command(epilog="Example: `export CODEWEFT_API_KEY=$(codeweft keys create --name laptop)`")
+def create(
+    name: Annotated[str, typer.Option("--name", "-n", help="What the key is for.")],
+) -> None:
+    """Make a key and print it, and nothing else. It is shown this once."""
+    from codeweft.runtime.state import open_accounts
+
+    async def work() -> str:
+        async with open_accounts() as accounts:
+            return await accounts.create_key(name)
+
+    typer.echo(asyncio.run(work()))
+
+
+@app.command("list")
+def list_(as_json: JsonOption = False) -> None:
+    """List the keys (never the secrets)."""
+    from codeweft.runtime.state import open_accounts
+
+    async def work() -> list[dict[str, object]]:
+        async with open_accounts() as accounts:
+            return [
+                {"id": key.id, "name": key.name, "prefix": key.prefix, "created_at": _moment(key.created_at)}
+                for key in await accounts.keys()
+            ]
+
+    keys = asyncio.run(work())
+    if as_json:
+        print_json(keys)
+    elif not keys:
+        note("No key yet. Make one: codeweft keys create --name NAME")
+    else:
+        table = Table("Name", "Key", "Created", box=None, header_style="bold")
+        for key in keys:
+            table.add_row(str(key["name"]), f"{key['prefix']}…", str(key["created_at"])[:16])
+        out.print(table)
+
+
+@app.command(epilog="Example: `codeweft keys rm laptop`")
+def rm(
+    name: Annotated[str, typer.Argument(help="Name of the key (or its first characters).")],
+) -> None:
+    """Remove a key; it stops working at once, also in a running server."""
+    from codeweft.runtime.state import open_accounts
+
+    async def work() -> None:
+        async with open_accounts() as accounts:
+            meant = [key for key in await accounts.keys() if key.name == name or key.prefix == name]
+            if not meant:
+                raise NotFound(f"There is no key called {name}.", fix="`codeweft keys list` shows them.")
+            for key in meant:
+                await accounts.delete_key(key.id)
+
+    asyncio.run(work())
+    note(f"The key {name} no longer works.")
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

@@ -1,0 +1,53 @@
+"""Options that several commands share, and opening what they work on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from codeweft.config import Settings
+    from codeweft.retrieval.catalogue import Indexes
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", "-c", metavar="FILE", help="Settings file (default: codeweft.yaml in the state folder)."
+    ),
+]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print JSON for programs instead of text for people.")
+]
+IndexOption = Annotated[
+    str | None,
+    typer.Option("--index", "-i", metavar="NAME", help="Index to search (default: the default one, or all)."),
+]
+ModelOption = Annotated[
+    str | None,
+    typer.Option("--model", "-m", metavar="NAME", help="Model or app that answers (default: codegen)."),
+]
+
+ServerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--server",
+        metavar="URL",
+        envvar="CODEWEFT_SERVER",
+        help="Ask that server, with the key in CODEWEFT_API_KEY (default: the one running here, or none).",
+    ),
+]
+
+
+def settings(config: Path | None) -> Settings:
+    from codeweft.config import load
+
+    return load(config)
+
+
+def indexes(config: Path | None) -> Indexes:
+    """The indexes of the state folder, without starting anything else."""
+    from codeweft.runtime.state import open_indexes
+
+    return open_indexes(settings(config))

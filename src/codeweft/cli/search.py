@@ -1,0 +1,115 @@
+"""`codeweft search`: find code, for people and for programs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from codeweft.cli.options import ConfigOption, IndexOption, JsonOption, indexes
+from codeweft.cli.render import note, print_json, print_results
+from codeweft.errors import InvalidRequest
+from codeweft.types import Filters, Query, SearchResult
+
+EXAMPLES = """Examples:
+
+- `codeweft search "where are passwords hashed"`
+
+- `codeweft search parse_config -k 5 --explain`
+
+- `codeweft search "retry with backoff" --index api --language python --json`
+
+- `codeweft search --queries questions.jsonl --index api > answers.jsonl`"""
+
+
+def search(
+    query: Annotated[
+        str | None, typer.Argument(help="What to look for: words, a question, or a name.")
+    ] = None,
+    index: IndexOption = None,
+    k: Annotated[int, typer.Option("-k", min=1, max=1000, help="How many results.")] = 10,
+    language: Annotated[
+        list[str] | None, typer.Option("--language", "-l", help="Only this language (repeatable).")
+    ] = None,
+    path: Annotated[
+        list[str] | None, typer.Option("--path", "-p", help="Only paths matching this glob (repeatable).")
+    ] = None,
+    kind: Annotated[
+        list[str] | None, typer.Option("--kind", help="Only function, method, class, … (repeatable).")
+    ] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Show what each score is made of.")] = False,
+    code: Annotated[
+        bool, typer.Option("--code/--no-code", help="Show the first lines of each result.")
+    ] = True,
+    queries: Annotated[
+        Path | None,
+        typer.Option(
+            "--queries",
+            metavar="FILE.jsonl",
+            help='Many queries, one {"id", "query"} a line ("-": standard input).',
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Find the functions that matter for a question. Needs no model."""
+    if (query is None) == (queries is None):
+        raise InvalidRequest(
+            "Say what to look for.", fix='codeweft search "…", or --queries FILE.jsonl for many.'
+        )
+    filters = Filters(tuple(path or ()), tuple(language or ()), tuple(kind or ()))
+    opened = indexes(config)
+    if queries is not None:
+        for identity, text in _read(queries):
+            found = opened.search(Query(text, index, k, filters))
+            print_json({"id": identity, "results": [record(result) for result in found]})
+        return
+    assert query is not None
+    found = opened.search(Query(query, index, k, filters))
+    if as_json:
+        print_json([record(result, explain) for result in found])
+    elif found:
+        print_results(found, code=code, explain=explain)
+    else:
+        note("Nothing was found. Try other words, or `codeweft index status` to see what is indexed.")
+
+
+def record(result: SearchResult, explain: bool = False) -> dict[str, Any]:
+    """A result as programs read it; the field names are stable."""
+    chunk = result.chunk
+    fields: dict[str, Any] = {
+        "path": chunk.path,
+        "start_line": chunk.start_line,
+        "end_line": chunk.end_line,
+        "name": chunk.qualified_name,
+        "kind": chunk.kind,
+        "language": chunk.language,
+        "score": round(result.score, 6),
+        "repository": chunk.repository,
+    }
+    if explain:
+        fields["why"] = dict(result.why)
+    return fields
+
+
+def _read(path: Path) -> list[tuple[Any, str]]:
+    import json
+
+    try:
+        lines = (sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")).splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidRequest(f"{path} cannot be read: {error}") from None
+    questions = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            entry = json.loads(line)
+            questions.append((entry["id"], str(entry["query"])))
+        except (ValueError, KeyError, TypeError):
+            raise InvalidRequest(
+                f'{path}, line {number}: expected one JSON object with "id" and "query".'
+            ) from None
+    return questions

@@ -1,0 +1,6 @@
+"""Flows: one YAML document per app; a running flow is a `Model`."""
+
+from codeweft.flows.run import Flow, Services
+from codeweft.flows.spec import FlowSpec, library, load, parse
+
+__all__ = ["Flow", "FlowSpec", "Services", "library", "load", "parse"]

@@ -1,0 +1,16 @@
+"""The palette: one file per node type, each a row of the union below."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from codeweft.flows.nodes.judge import Judge
+from codeweft.flows.nodes.model import WriteWithModel
+from codeweft.flows.nodes.prompt import Prompt
+from codeweft.flows.nodes.retriever import Retrieve
+
+NodeSpec = Annotated[Retrieve | Judge | Prompt | WriteWithModel, Field(discriminator="type")]
+
+__all__ = ["Judge", "NodeSpec", "Prompt", "Retrieve", "WriteWithModel"]

@@ -1,0 +1,77 @@
+"""Let a model write the answer."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
+
+from codeweft.errors import ContextOverflow
+from codeweft.flows.nodes.base import Node
+from codeweft.stream import reading
+from codeweft.types import Done, Event, Failed, Neighbour, Request, Started
+
+if TYPE_CHECKING:
+    from codeweft.flows.run import Services, State
+
+INFILL_NEIGHBOURS = 4
+"""Chunks shown to an infilling model; more delays the first token more than it helps."""
+
+
+class WriteWithModel(Node):
+    """Stream the answer of a model. Its text is the flow's text."""
+
+    answers: ClassVar[bool] = True
+
+    type: Literal["model"]
+    model: str | None = Field(
+        None, description="Model that writes; left out, the default model or the caller's choice."
+    )
+    temperature: float | None = Field(None, ge=0, le=2, description="Used when the request gives none.")
+    max_tokens: int | None = Field(None, ge=1, description="Used when the request gives none.")
+
+    @property
+    def writes_with(self) -> str | None:
+        return self.model
+
+    async def run(self, state: State, services: Services) -> AsyncIterator[Event]:
+        while True:
+            overflow = False
+            async with reading(state.writer.stream(self._request(state))) as events:
+                async for event in events:
+                    match event:
+                        case Started():
+                            pass
+                        case Done():
+                            state.spend(event.usage)
+                            state.reason = event.reason
+                            state.timings = dict(event.timings)
+                        case Failed(error=ContextOverflow()) if state.shown and state.lay_out is not None:
+                            overflow = True
+                        case _:
+                            yield event
+            if not overflow:
+                return
+            # The estimate of what fits was wrong for this tokenizer: the weaker half of the references goes.
+            for event in state.show(state.shown[: len(state.shown) // 2]):
+                yield event
+
+    def _request(self, state: State) -> Request:
+        sampling = state.request.sampling
+        sampling = replace(
+            sampling,
+            temperature=self.temperature if sampling.temperature is None else sampling.temperature,
+            max_tokens=self.max_tokens if sampling.max_tokens is None else sampling.max_tokens,
+        )
+        infill = state.request.infill
+        if infill is not None:
+            found = (
+                Neighbour(result.chunk.path, result.chunk.text)
+                for result in state.results[:INFILL_NEIGHBOURS]
+            )
+            infill = replace(infill, neighbours=(*infill.neighbours, *found))
+        return replace(
+            state.request, model=state.writer.info.name, sampling=sampling, infill=infill, context=state.shown
+        )

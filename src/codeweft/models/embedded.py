@@ -1,0 +1,405 @@
+"""A GGUF model run by the embedded engine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+import jinja2
+
+from codeweft.errors import CodeweftError, ContextOverflow, EngineFailed, InvalidRequest
+from codeweft.models import native, schema, skills, wire
+from codeweft.models.chat_template import ChatTemplate
+from codeweft.models.gguf import GgufHeader
+from codeweft.models.loaded import EngineState, LoadedFile, refusal
+from codeweft.models.plan import EngineOptions, generation_parameters
+from codeweft.models.reasoning import ThinkSplitter
+from codeweft.models.skills import Family, Piece
+from codeweft.models.sse import data_lines
+from codeweft.models.tokens import PromptTokens
+from codeweft.types import (
+    Done,
+    Event,
+    Failed,
+    FinishReason,
+    Infill,
+    ModelInfo,
+    PromptProgress,
+    Request,
+    Sampling,
+    Skills,
+    Started,
+    TextDelta,
+    Usage,
+)
+
+ANSWER_ROOM: Final = 16
+"""Tokens of the context that a prompt must leave for the answer, unless less is asked for."""
+_CHAT_ROUTE: Final = "/v1/chat/completions"
+
+
+@dataclass(frozen=True, slots=True)
+class _Prompt:
+    """A request ready for the engine: where to post it, and what its answer must obey."""
+
+    path: str
+    body: dict[str, Any]
+    tokens: int
+    note: str = ""
+    schema: dict[str, Any] | None = None
+    thinking: ThinkSplitter | None = None
+
+
+class EmbeddedModel:
+    """A model file served by an engine process of its own. Satisfies `Model`.
+
+    A file that is not a model does not fail the constructor: it shows in `state`, and every answer is that error.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        path: Path,
+        *,
+        options: EngineOptions | None = None,
+        family: Family | str | None = None,
+        skills: Skills | None = None,
+        note: str = "",
+        description: str = "",
+    ) -> None:
+        self._path = path
+        self._options = options or EngineOptions()
+        self._defect: EngineFailed | None = None
+        self._file: LoadedFile | None = None
+        try:
+            self._file = LoadedFile(name, path, self._options, generation_parameters)
+        except EngineFailed as error:
+            self._defect = error
+            self._info = ModelInfo(name, "embedded", frozenset(), description, note)
+            return
+        header = self._file.header
+        label = f"{header.name} {path.stem}"
+        self._family = _family_of(family, label, header)
+        self._tokens = PromptTokens(header.tokenizer, self._family, self._file.encode)
+        self._template = _template(header, self._family)
+        self._info = ModelInfo(
+            name,
+            "embedded",
+            skills if skills is not None else _skills_of(self._family, label, header),
+            description or header.name,
+            note,
+            context=self._file.plan.context,
+            family=self._family.name,
+            created=int(path.stat().st_mtime),
+        )
+
+    @property
+    def info(self) -> ModelInfo:
+        return self._info
+
+    @property
+    def state(self) -> EngineState:
+        if self._file is None:
+            reason = self._defect.message if self._defect else ""
+            return EngineState(self._info.name, "failed", reason, self._path)
+        return self._file.state
+
+    async def start(self) -> None:
+        """Load the model now instead of at the first request. Raises `EngineFailed`."""
+        await self._loaded().engine.ready()
+
+    async def close(self) -> None:
+        """End the engine's process; running answers fail."""
+        if self._file is not None:
+            await self._file.engine.close()
+
+    async def count(self, text: str) -> int:
+        """Tokens of plain text. Raises `EngineFailed`."""
+        await self.start()
+        return len(await self._tokens.of_text(text))
+
+    async def stream(self, request: Request) -> AsyncGenerator[Event]:
+        """Answer `request`; see `Model.stream`."""
+        try:
+            async with aclosing(self._answer(request)) as events:
+                async for event in events:
+                    yield event
+        except CodeweftError as error:
+            yield Failed(error)
+        except UnicodeEncodeError as error:
+            yield Failed(skills.not_unicode(error))
+
+    def _loaded(self) -> LoadedFile:
+        if self._file is None:
+            assert self._defect is not None
+            raise self._defect
+        return self._file
+
+    # ── answering ───────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _answer(self, request: Request) -> AsyncGenerator[Event]:
+        began = time.monotonic()
+        file = self._loaded()
+        skills.require(request.skill, self._info.skills, self._info.name)
+        if request.tools:
+            skills.require("tools", self._info.skills, self._info.name)
+        sampling = skills.with_defaults(request.sampling, request.skill)
+        if sampling.max_tokens is not None and sampling.max_tokens < 1:
+            raise InvalidRequest("max_tokens must be at least 1.", param="max_tokens")
+        await file.engine.ready()
+        prompt = await self._prompt(request, sampling)
+        async with file.turns.take(request.caller.user):
+            yield Started(self._info.name, " ".join(filter(None, (self._info.note, prompt.note))))
+            # The engine may have crashed while this request waited.
+            await file.engine.ready()
+            decode = self._chat_events if prompt.path == _CHAT_ROUTE else self._completion_events
+            async with (
+                aclosing(self._lines(file, prompt)) as lines,
+                aclosing(decode(lines, prompt, sampling, began)) as events,
+            ):
+                async for event in events:
+                    yield event
+
+    async def _lines(self, file: LoadedFile, prompt: _Prompt) -> AsyncGenerator[bytes]:
+        """The answer's raw events. Leaving early closes the socket, which frees the slot."""
+        try:
+            response = await file.engine.post(prompt.path, native.encode(prompt.body))
+            try:
+                if response.status != 200:
+                    raise refusal(response.status, await response.read())
+                async for line in data_lines(response.content.iter_any()):
+                    yield line
+            finally:
+                response.close()
+        except (aiohttp.ClientError, ConnectionError, TimeoutError, ValueError):
+            raise await file.engine.loss() from None
+
+    async def _completion_events(
+        self, lines: AsyncGenerator[bytes], prompt: _Prompt, sampling: Sampling, began: float
+    ) -> AsyncGenerator[Event]:
+        written: list[str] = []
+        first_token: float | None = None
+        alternatives = sampling.logprobs
+        thinking = prompt.thinking
+        async for line in lines:
+            event = native.decode_event(line)
+            if event.error is not None:
+                raise refusal(500, line)
+            if event.prompt_progress is not None:
+                yield PromptProgress(event.prompt_progress.processed, event.prompt_progress.total)
+                continue
+            logprobs = event.logprobs(alternatives) if alternatives is not None else ()
+            if event.content or logprobs:
+                if first_token is None:
+                    first_token = time.monotonic() - began
+                if prompt.schema is not None:
+                    written.append(event.content)
+                if thinking is None:
+                    yield TextDelta(event.content, logprobs)
+                else:
+                    for delta in thinking.feed(event.content, logprobs):
+                        yield delta
+            if event.stop:
+                for delta in thinking.flush() if thinking else ():
+                    yield delta
+                if prompt.schema is not None and event.reason == "stop":
+                    self._obey("".join(written), prompt.schema)
+                yield Done(event.usage, event.reason, _timings(event.timings, first_token))
+                return
+        raise await self._loaded().engine.loss()
+
+    async def _chat_events(
+        self, lines: AsyncGenerator[bytes], prompt: _Prompt, sampling: Sampling, began: float
+    ) -> AsyncGenerator[Event]:
+        """Answers with tools, which the engine takes apart by the model's own syntax."""
+        first_token: float | None = None
+        reason: FinishReason | None = None
+        usage = Usage(prompt_tokens=prompt.tokens, estimated=True)
+        async for line in lines:
+            if line == b"[DONE]":
+                break
+            chunk = wire.decode_chunk(line)
+            if chunk.failed:
+                raise refusal(500, line)
+            if chunk.prompt_progress is not None:
+                yield PromptProgress(chunk.prompt_progress.processed, chunk.prompt_progress.total)
+                continue
+            for event in chunk.events():
+                if first_token is None:
+                    first_token = time.monotonic() - began
+                yield event
+            reason = chunk.finish_reason or reason
+            if chunk.usage is not None:
+                usage = chunk.usage.usage
+        if reason is None:
+            raise await self._loaded().engine.loss()
+        yield Done(usage, reason, {} if first_token is None else {"first_token_s": first_token})
+
+    def _obey(self, text: str, wanted: dict[str, Any]) -> None:
+        broken = schema.violation(text, wanted)
+        if broken:
+            raise EngineFailed(
+                f"The answer does not follow the JSON Schema: {broken}.",
+                fix="Try again, or simplify the schema.",
+            )
+
+    # ── prompts ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _prompt(self, request: Request, sampling: Sampling) -> _Prompt:
+        wanted = schema.checked(sampling.json_schema) if sampling.json_schema is not None else None
+        if wanted is not None and sampling.grammar is not None:
+            raise InvalidRequest("Give either a JSON Schema or a grammar, not both.", param="grammar")
+        with_tools = request.tools or any(turn.tool_calls or turn.role == "tool" for turn in request.messages)
+        if request.skill == "chat" and (with_tools or self._template is None):
+            return await self._chat_prompt(request, sampling, wanted)
+        note = ""
+        if request.infill is not None:
+            sampling = replace(sampling, stop=(*sampling.stop, *self._family.stop))
+            ids, note = await self._infill_ids(request.infill, sampling)
+        elif request.prompt is not None:
+            ids = await self._ids([Piece(request.prompt)])
+        else:
+            assert self._template is not None
+            pieces = self._template.render(request.messages)
+            ids = await self._ids(pieces)
+        body = native.completion_body(ids, sampling, self._budget(len(ids), sampling), wanted)
+        if request.infill is not None:
+            # Special tokens are written as nothing unless preserved, and would then pass the stop strings unseen.
+            body["preserved_tokens"] = list(self._family.stop)
+        thinking = None
+        if request.skill == "chat" and wanted is None and sampling.grammar is None:
+            thinking = ThinkSplitter(
+                started=pieces[-1].special and pieces[-1].text.rstrip().endswith("<think>")
+            )
+        return _Prompt("/completion", body, len(ids), note, wanted, thinking)
+
+    async def _chat_prompt(
+        self, request: Request, sampling: Sampling, wanted: dict[str, Any] | None
+    ) -> _Prompt:
+        """Through the engine's own templates, with special tokens in the turns broken up beforehand."""
+        turns = [replace(turn, content=self._tokens.defused(turn.content)) for turn in request.messages]
+        self._check_length(sum(len(turn.content) for turn in turns), sampling)
+        body: dict[str, Any] = {"messages": wire.messages_json(turns)}
+        if request.tools:
+            body["tools"] = list(request.tools)
+            if request.tool_choice is not None:
+                body["tool_choice"] = request.tool_choice
+        data = await self._loaded().ask(_CHAT_ROUTE + "/input_tokens", body)
+        tokens = native.decode_count(data).input_tokens
+        body |= native.sampling_fields(sampling) | {
+            "max_tokens": self._budget(tokens, sampling),
+            "stream": True,
+            "return_progress": True,
+            "cache_prompt": True,
+            "stream_options": {"include_usage": True},
+        }
+        if sampling.logit_bias:
+            body["logit_bias"] = {str(token): bias for token, bias in sampling.logit_bias.items()}
+        if sampling.logprobs is not None:
+            body |= {"logprobs": True, "top_logprobs": sampling.logprobs}
+        if wanted is not None:
+            body["response_format"] = {
+                "type": "json_schema",
+                "json_schema": {"schema": native.guided(wanted)},
+            }
+        return _Prompt(_CHAT_ROUTE, body, tokens, schema=wanted)
+
+    async def _ids(self, pieces: list[Piece]) -> list[int]:
+        self._check_length(sum(len(piece.text) for piece in pieces), None)
+        return await self._tokens.of(pieces)
+
+    async def _infill_ids(self, infill: Infill, sampling: Sampling) -> tuple[list[int], str]:
+        """The prompt with as many neighbours as fit, nearest first, and a note about those left out."""
+        room = self._room(sampling)
+        neighbours = infill.neighbours
+        while True:
+            pieces = self._family.fim_prompt(replace(infill, neighbours=neighbours))
+            too_long = sum(len(piece.text) for piece in pieces) > room * self._tokens.longest
+            ids = [] if too_long and neighbours else await self._ids(pieces)
+            if not neighbours or (not too_long and len(ids) <= room):
+                break
+            neighbours = neighbours[:-1]
+        left_out = len(infill.neighbours) - len(neighbours)
+        return (
+            ids,
+            f"{left_out} of {len(infill.neighbours)} neighbouring files did not fit." if left_out else "",
+        )
+
+    def _room(self, sampling: Sampling | None) -> int:
+        """Tokens that a prompt may take."""
+        context = self._loaded().plan.context
+        answer = sampling.max_tokens if sampling is not None and sampling.max_tokens else ANSWER_ROOM
+        return context - min(ANSWER_ROOM, answer)
+
+    def _budget(self, tokens: int, sampling: Sampling) -> int:
+        """Tokens the answer may take. Raises `ContextOverflow` when the prompt leaves it no room."""
+        context, room = self._loaded().plan.context, self._room(sampling)
+        if tokens > room:
+            raise self._overflow(f"{tokens}", tokens, room)
+        return min(sampling.max_tokens or self._options.default_max_tokens, context - tokens)
+
+    def _check_length(self, characters: int, sampling: Sampling | None) -> None:
+        """Refuse what cannot possibly fit before it is tokenised."""
+        at_least, room = characters // self._tokens.longest, self._room(sampling)
+        if at_least > room:
+            raise self._overflow(f"at least {at_least}", at_least, room)
+
+    def _overflow(self, length: str, tokens: int, room: int) -> ContextOverflow:
+        context = self._loaded().plan.context
+        return ContextOverflow(
+            f"The prompt is {length} tokens long; {room} fit (context {context}, minus {context - room} "
+            f"kept for the answer).",
+            fix="Shorten the prompt, or use a model with a longer context.",
+            param="messages",
+            details={"prompt_tokens": tokens, "context": context},
+        )
+
+
+def _family_of(given: Family | str | None, label: str, header: GgufHeader) -> Family:
+    if given is not None:
+        return skills.named_family(given) if isinstance(given, str) else given
+    return skills.family(label, frozenset(header.tokenizer.tokens))
+
+
+def _skills_of(family: Family, label: str, header: GgufHeader) -> Skills:
+    found = family.skills_of(label)
+    template = header.chat_template or ""
+    if "chat" in found and "tools" in template:
+        return found | {"tools"}
+    return found - {"tools"}
+
+
+def _template(header: GgufHeader, family: Family) -> ChatTemplate | None:
+    """The model's chat template; None leaves chat to the engine's own templating."""
+    source = header.chat_template or family.chat_template
+    if not source:
+        return None
+    tokens = header.tokenizer
+    try:
+        return ChatTemplate(
+            source, bos=_token(tokens.tokens, tokens.bos), eos=_token(tokens.tokens, tokens.eos)
+        )
+    except jinja2.TemplateSyntaxError:
+        return None
+
+
+def _token(tokens: tuple[str, ...], number: int | None) -> str:
+    return tokens[number] if number is not None and 0 <= number < len(tokens) else ""
+
+
+def _timings(timings: native.Timings | None, first_token: float | None) -> dict[str, float]:
+    found: dict[str, float] = {}
+    if first_token is not None:
+        found["first_token_s"] = first_token
+    if timings is not None:
+        found |= {"prompt_s": timings.prompt_ms / 1e3, "answer_s": timings.predicted_ms / 1e3}
+        if timings.predicted_per_second:
+            found["tokens_per_s"] = timings.predicted_per_second
+        if timings.prompt_per_second:
+            found["prompt_tokens_per_s"] = timings.prompt_per_second
+    return found

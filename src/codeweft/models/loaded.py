@@ -1,0 +1,108 @@
+"""A model file with its engine: what text models and embedders that run on this machine have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from codeweft.errors import CodeweftError, ContextOverflow, EngineFailed, InvalidRequest, NotReady
+from codeweft.models import native
+from codeweft.models.engine import Engine, Status
+from codeweft.models.gguf import GgufHeader, read_header
+from codeweft.models.plan import EngineOptions, EnginePlan, plan, this_machine
+from codeweft.models.turns import Turns
+
+Parameters = Callable[[GgufHeader, EngineOptions, EnginePlan], dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineState:
+    """How a model on this machine is doing. `context` is tokens of one request; `file` what is loaded."""
+
+    name: str
+    status: Status
+    reason: str
+    file: Path
+    context: int | None = None
+    slots: int = 0
+    busy: int = 0
+    waiting: int = 0
+    memory_mb: int = 0
+    restarts: int = 0
+
+
+class LoadedFile:
+    """A model file with its engine: read, sized, started on first use."""
+
+    def __init__(
+        self,
+        name: str,
+        path: Path,
+        options: EngineOptions,
+        parameters: Parameters,
+    ) -> None:
+        """Raises `EngineFailed` when the file is not a usable model."""
+        self._name = name
+        self.header = read_header(path)
+        self.plan = plan(self.header, options, this_machine(options))
+        self.engine = Engine(
+            f"{name} ({path.name})",
+            parameters(self.header, options, self.plan),
+            python=options.python,
+            start_timeout=options.start_timeout,
+        )
+        self.turns = Turns(self.plan.slots, options.queue)
+
+    @property
+    def state(self) -> EngineState:
+        process, turns = self.engine.state, self.turns
+        return EngineState(
+            name=self._name,
+            status=process.status,
+            reason=process.reason,
+            file=self.header.path,
+            context=self.plan.context,
+            slots=turns.slots,
+            busy=turns.busy,
+            waiting=turns.waiting,
+            memory_mb=process.memory_mb,
+            restarts=process.restarts,
+        )
+
+    async def ask(self, path: str, body: dict[str, Any]) -> bytes:
+        """POST and return the whole answer. Raises `EngineFailed` or what the engine says about the request."""
+        try:
+            async with await self.engine.post(path, native.encode(body)) as response:
+                data = await response.read()
+        except (aiohttp.ClientError, ConnectionError, TimeoutError):
+            raise await self.engine.loss() from None
+        if response.status != 200:
+            raise refusal(response.status, data)
+        return data
+
+    async def encode(self, text: str, special: bool) -> list[int]:
+        """Token ids of `text`; special tokens in it count only if `special`."""
+        if not text:
+            return []
+        body = {"content": text, "add_special": False, "parse_special": special}
+        return native.decode_tokens(await self.ask("/tokenize", body)).tokens
+
+
+def refusal(status: int, data: bytes) -> CodeweftError:
+    """The engine's error answer as one of ours."""
+    try:
+        error = native.decode_error(data).error
+    except msgspec.MsgspecError:
+        return EngineFailed(f"The engine answered with status {status} and no explanation.")
+    if error.type == "exceed_context_size_error":
+        return ContextOverflow(f"The prompt does not fit: {error.message}.", fix="Shorten it.")
+    if status == 400:
+        return InvalidRequest(f"The engine refused the request: {error.message[:300]}.")
+    if status == 503:
+        return NotReady("The model is still loading.", fix="Try again in a moment.")
+    return EngineFailed(f"The engine failed: {error.message[:300]}.", fix="Try again.")

@@ -1,0 +1,428 @@
+"""Any OpenAI-compatible endpoint as a model: vLLM, LMDeploy, Ollama, a provider, or another Codeweft server."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+import numpy as np
+
+from codeweft.errors import CodeweftError, InvalidRequest, UpstreamFailed
+from codeweft.models import last_resort, schema, skills, wire
+from codeweft.models.skills import Family
+from codeweft.models.sse import data_lines
+from codeweft.models.upstream import Refused, Upstream
+from codeweft.types import (
+    Done,
+    Embeddings,
+    Event,
+    Failed,
+    FinishReason,
+    Infill,
+    ModelInfo,
+    PromptProgress,
+    Request,
+    Retrieval,
+    Sampling,
+    Skills,
+    Started,
+    TextDelta,
+    Usage,
+)
+
+InfillRoute = Literal["suffix", "tokens", "chat"]
+CHAT: Final = "/chat/completions"
+COMPLETIONS: Final = "/completions"
+NO_SUCH_ROUTE: Final = frozenset((404, 405, 501))
+CHARACTERS_PER_TOKEN: Final = 3.5
+"""For estimates only: source code has 3 to 4 characters a token in the usual vocabularies."""
+_SUFFIX_HOSTS: Final = {"api.mistral.ai": "/fim/completions", "api.deepseek.com": COMPLETIONS}
+"""Providers that document `suffix`, and where. Others accept the field and ignore it, which is worse than refusing."""
+_NEW_LIMIT_HOSTS: Final = frozenset(("api.openai.com",))
+"""Where chat takes `max_completion_tokens` only."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One HTTP request that answers a `Request`, and what its answer must obey."""
+
+    path: str
+    body: dict[str, Any]
+    note: str = ""
+    schema: dict[str, Any] | None = None
+    strip_fence: bool = False
+
+
+class OpenAICompatible:
+    """A model behind an endpoint. Satisfies `Model`."""
+
+    def __init__(
+        self,
+        name: str,
+        base_url: str,
+        *,
+        api_key: str | None = None,
+        model: str,
+        family: Family | str | None = None,
+        skills: Skills | None = None,
+        context: int | None = None,
+        timeout: float = 120,
+        note: str = "",
+        description: str = "",
+        codeweft: bool = False,
+    ) -> None:
+        """`model` is its name there; `codeweft` says that the endpoint is a Codeweft server, which takes more fields."""
+        self._upstream = Upstream(name, base_url, api_key, timeout=timeout, ours=codeweft)
+        self._model = model
+        self._codeweft = codeweft
+        self._family = _family(family, model)
+        self._host = urlsplit(base_url).hostname or ""
+        self._routes: tuple[InfillRoute, ...] = self._infill_routes()
+        self._info = ModelInfo(
+            name,
+            "upstream",
+            skills if skills is not None else _skills(self._family, model),
+            description or f"{model} at {self._host}",
+            note,
+            context,
+            self._family.name,
+        )
+
+    @property
+    def info(self) -> ModelInfo:
+        return self._info
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._upstream.close()
+
+    @staticmethod
+    async def list_models(base_url: str, api_key: str | None = None) -> list[ModelInfo]:
+        """What the endpoint offers. A Codeweft server tells kinds and skills. Raises `UpstreamFailed`."""
+        upstream = Upstream(base_url, base_url, api_key, ours=True)
+        try:
+            data = await upstream.json("GET", "/models")
+            listed = msgspec.json.decode(data, type=_ModelList).data
+        except msgspec.MsgspecError:
+            raise UpstreamFailed(
+                f"{base_url}/models does not answer as an OpenAI-compatible endpoint does.",
+                fix="Check `base_url`.",
+            ) from None
+        finally:
+            await upstream.close()
+        return [item.info for item in listed]
+
+    async def stream(self, request: Request) -> AsyncGenerator[Event]:
+        """Answer `request`; see `Model.stream`."""
+        try:
+            async with aclosing(self._answer(request)) as events:
+                async for event in events:
+                    yield event
+        except CodeweftError as error:
+            yield Failed(error)
+        except UnicodeEncodeError as error:
+            yield Failed(skills.not_unicode(error))
+
+    # ── answering ───────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _answer(self, request: Request) -> AsyncGenerator[Event]:
+        skills.require(request.skill, self._info.skills, self._info.name)
+        if request.tools:
+            skills.require("tools", self._info.skills, self._info.name)
+        if request.sampling.grammar is not None:
+            raise InvalidRequest(
+                f"The endpoint of {self._info.name} takes no grammar.",
+                fix="Use a JSON Schema, or a model of the embedded engine.",
+                param="grammar",
+            )
+        if request.infill is None:
+            async with aclosing(self._events(self._call(request), request)) as events:
+                async for event in events:
+                    yield event
+            return
+        while True:
+            call = self._infill_call(request, request.infill, self._routes[0])
+            try:
+                async with aclosing(self._events(call, request)) as events:
+                    async for event in events:
+                        yield event
+                return
+            except Refused as refused:
+                # Refused before the first byte: the next way is tried, and kept for later requests.
+                if len(self._routes) == 1 or not _no_such_way(refused, self._routes[0]):
+                    raise
+                self._routes = self._routes[1:]
+
+    async def _events(self, call: _Call, request: Request) -> AsyncGenerator[Event]:
+        began = time.monotonic()
+        first_token: float | None = None
+        reason: FinishReason | None = None
+        usage: Usage | None = None
+        chunks = 0
+        written: list[str] = []
+        fence = last_resort.FenceStripper() if call.strip_fence else None
+        async with self._upstream.request("POST", call.path, call.body) as response:
+            yield Started(self._info.name, " ".join(filter(None, (self._info.note, call.note))))
+            async with aclosing(data_lines(response.content.iter_any())) as lines:
+                async for line in self._checked(lines):
+                    if line == b"[DONE]":
+                        reason = reason or "stop"
+                        break
+                    chunk = self._decoded(line)
+                    chunks += 1
+                    reason = chunk.finish_reason or reason
+                    usage = chunk.usage.usage if chunk.usage is not None else usage
+                    if chunk.prompt_progress is not None:
+                        yield PromptProgress(chunk.prompt_progress.processed, chunk.prompt_progress.total)
+                    if chunk.note:
+                        # A Codeweft server tells at the end what a reader must know about its model.
+                        yield Started(self._info.name, chunk.note)
+                    for event in chunk.events(_query(request)):
+                        if first_token is None:
+                            first_token = time.monotonic() - began
+                        if isinstance(event, TextDelta):
+                            written.append(event.text)
+                            if fence is not None:
+                                event = TextDelta(fence.feed(event.text))
+                                if not event.text:
+                                    continue
+                        yield event
+        if reason is None:
+            raise self._upstream.broken() if chunks else self._no_stream()
+        if fence is not None and (rest := fence.flush()):
+            yield TextDelta(rest)
+        text = "".join(written)
+        if call.schema is not None and reason == "stop" and (broken := schema.violation(text, call.schema)):
+            raise UpstreamFailed(f"The answer does not follow the JSON Schema: {broken}.", fix="Try again.")
+        timings = {} if first_token is None else {"first_token_s": first_token}
+        yield Done(usage or _estimate(call.body, text), reason, timings)
+
+    async def _checked(self, lines: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+        try:
+            async for line in lines:
+                yield line
+        except ValueError:
+            raise UpstreamFailed(
+                f"The endpoint of {self._info.name} does not send a stream of events."
+            ) from None
+
+    def _no_stream(self) -> UpstreamFailed:
+        return UpstreamFailed(
+            f"The endpoint of {self._info.name} did not answer with a stream of events.",
+            fix="Check that `base_url` is an OpenAI-compatible address; it usually ends in /v1.",
+        )
+
+    def _decoded(self, line: bytes) -> wire.StreamChunk:
+        try:
+            chunk = wire.decode_chunk(line)
+        except msgspec.MsgspecError:
+            raise UpstreamFailed(
+                f"The endpoint of {self._info.name} sent something that is not a chunk of an answer.",
+                fix="Try again.",
+            ) from None
+        if chunk.failed:
+            raise self._upstream.failure(500, line)
+        return chunk
+
+    # ── requests ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _call(self, request: Request) -> _Call:
+        sampling = request.sampling
+        wanted = schema.checked(sampling.json_schema) if sampling.json_schema is not None else None
+        if request.prompt is not None:
+            sampling = skills.with_defaults(sampling, "completion")
+            body = self._completion_body(request.prompt, sampling) | self._retrieval(request.retrieval)
+            return _Call(COMPLETIONS, body | _response_format(wanted), schema=wanted)
+        body = self._chat_body(wire.messages_json(request.messages), sampling)
+        body |= _response_format(wanted) | self._retrieval(request.retrieval)
+        if request.tools:
+            body["tools"] = list(request.tools)
+            if request.tool_choice is not None:
+                body["tool_choice"] = request.tool_choice
+        return _Call(CHAT, body, schema=wanted)
+
+    def _infill_routes(self) -> tuple[InfillRoute, ...]:
+        if self._codeweft:
+            return ("suffix",)
+        known: list[InfillRoute] = []
+        if self._host in _SUFFIX_HOSTS:
+            known.append("suffix")
+        if self._family.can_infill:
+            known.append("tokens")
+        return (*known, "chat")
+
+    def _infill_call(self, request: Request, infill: Infill, route: InfillRoute) -> _Call:
+        sampling = skills.with_defaults(request.sampling, "infilling")
+        if route == "suffix":
+            body = self._completion_body(infill.prefix, sampling) | {"suffix": infill.suffix}
+            return _Call(_SUFFIX_HOSTS.get(self._host, COMPLETIONS), body)
+        if route == "tokens":
+            safe = replace(
+                infill, prefix=self._family.defused(infill.prefix), suffix=self._family.defused(infill.suffix)
+            )
+            stops = (*sampling.stop, *self._family.stop)
+            prompt = skills.text_of(self._family.fim_prompt(safe))
+            return _Call(COMPLETIONS, self._completion_body(prompt, replace(sampling, stop=stops)))
+        body = self._chat_body(wire.messages_json(last_resort.ask(infill)), request.sampling)
+        return _Call(CHAT, body, note=last_resort.NOTE, strip_fence=True)
+
+    def _completion_body(self, prompt: str, sampling: Sampling) -> dict[str, Any]:
+        body = {"model": self._model, "prompt": prompt} | wire.sampling_json(sampling) | _STREAM
+        if sampling.logprobs is not None:
+            body["logprobs"] = sampling.logprobs
+        return body
+
+    def _chat_body(self, messages: list[dict[str, Any]], sampling: Sampling) -> dict[str, Any]:
+        body = {"model": self._model, "messages": messages} | wire.sampling_json(sampling) | _STREAM
+        if sampling.logprobs is not None:
+            body |= {"logprobs": True, "top_logprobs": sampling.logprobs}
+        if self._host in _NEW_LIMIT_HOSTS and "max_tokens" in body:
+            body["max_completion_tokens"] = body.pop("max_tokens")
+        return body
+
+    def _retrieval(self, wanted: Retrieval) -> dict[str, Any]:
+        """A Codeweft server's own fields for what to look up; other endpoints get none."""
+        if not self._codeweft:
+            return {}
+        fields: dict[str, Any] = {}
+        if not wanted.enabled:
+            fields["index"] = ""
+        elif wanted.index is not None:
+            fields["index"] = wanted.index
+        if wanted.k is not None:
+            fields["k"] = wanted.k
+        if wanted.agent:
+            fields["agents_flag"] = True
+        return fields
+
+
+class OpenAIEmbedder:
+    """An endpoint's `/embeddings`. Satisfies `Embedder`."""
+
+    def __init__(
+        self, name: str, base_url: str, *, api_key: str | None = None, model: str, timeout: float = 120
+    ) -> None:
+        self._upstream = Upstream(name, base_url, api_key, timeout=timeout)
+        self._model = model
+        host = urlsplit(base_url).hostname
+        self._info = ModelInfo(name, "upstream", frozenset({"embeddings"}), f"{model} at {host}")
+
+    @property
+    def info(self) -> ModelInfo:
+        return self._info
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._upstream.close()
+
+    async def embed(self, texts: Sequence[str]) -> Embeddings:
+        """(n, d) float32 rows in the order of `texts`; see `Embedder.embed`."""
+        if not texts:
+            return Embeddings(np.zeros((0, 0), np.float32), Usage())
+        body = {"model": self._model, "input": list(texts), "encoding_format": "float"}
+        data = await self._upstream.json("POST", "/embeddings", body)
+        try:
+            answer = msgspec.json.decode(data, type=_EmbeddingAnswer)
+            rows = sorted(answer.data, key=lambda row: row.index)
+            vectors = np.array([row.embedding for row in rows], dtype=np.float32)
+        except (msgspec.MsgspecError, ValueError):
+            vectors = np.zeros((0, 0), np.float32)
+        if vectors.ndim != 2 or len(vectors) != len(texts):
+            raise UpstreamFailed(
+                f"The endpoint of {self._info.name} did not answer with one vector for each text.",
+                fix="Check that `model` is an embedding model.",
+            )
+        if answer.usage is None:
+            return Embeddings(vectors, Usage(prompt_tokens=sum(map(_tokens, texts)), estimated=True))
+        return Embeddings(vectors, answer.usage.usage)
+
+
+class _EmbeddingRow(msgspec.Struct, frozen=True):
+    embedding: list[float]
+    index: int = 0
+
+
+class _EmbeddingAnswer(msgspec.Struct, frozen=True):
+    data: list[_EmbeddingRow]
+    usage: wire.UsagePart | None = None
+
+
+class _ListedModel(msgspec.Struct, frozen=True):
+    """An entry of `/models`; the fields after `created` are a Codeweft server's."""
+
+    id: str
+    created: int = 0
+    kind: Literal["embedded", "upstream", "app", "scripted"] = "upstream"
+    skills: list[str] = []
+    description: str = ""
+    note: str = ""
+    context: int | None = None
+    family: str = ""
+
+    @property
+    def info(self) -> ModelInfo:
+        able = frozenset(self.skills)
+        return ModelInfo(
+            self.id,
+            self.kind,
+            able,  # type: ignore[arg-type]  # a newer server may know skills that we do not
+            self.description,
+            self.note,
+            self.context,
+            self.family,
+            self.created,
+        )
+
+
+class _ModelList(msgspec.Struct, frozen=True):
+    data: list[_ListedModel]
+
+
+_STREAM: Final[dict[str, Any]] = {"stream": True, "stream_options": {"include_usage": True}}
+
+
+def _family(given: Family | str | None, model: str) -> Family:
+    if given is None:
+        return skills.family(model)
+    return skills.named_family(given) if isinstance(given, str) else given
+
+
+def _skills(family: Family, model: str) -> Skills:
+    """What a served model can do: nearly every endpoint chats with tools, and infilling finds some way."""
+    served: Skills = frozenset({"completion", "chat", "tools", "infilling"})
+    return served | family.skills_of(model)
+
+
+def _no_such_way(refused: Refused, route: InfillRoute) -> bool:
+    if refused.answered in NO_SUCH_ROUTE:
+        return True
+    return route == "suffix" and refused.answered in (400, 422) and "suffix" in refused.words.lower()
+
+
+def _response_format(wanted: dict[str, Any] | None) -> dict[str, Any]:
+    if wanted is None:
+        return {}
+    if wanted == {"type": "object"}:
+        return {"response_format": {"type": "json_object"}}
+    form = {"type": "json_schema", "json_schema": {"name": "answer", "schema": wanted, "strict": True}}
+    return {"response_format": form}
+
+
+def _query(request: Request) -> str:
+    return next(
+        (turn.content for turn in reversed(request.messages) if turn.role == "user"), request.prompt or ""
+    )
+
+
+def _estimate(body: dict[str, Any], text: str) -> Usage:
+    asked = body.get("prompt") or "".join(turn["content"] or "" for turn in body["messages"])
+    return Usage(_tokens(asked), _tokens(text), estimated=True)
+
+
+def _tokens(text: str) -> int:
+    return round(len(text) / CHARACTERS_PER_TOKEN)

@@ -1,0 +1,145 @@
+"""How the engine is sized for a model on a machine: context, slots, batches, speculation. Pure arithmetic."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import Any, Final
+
+import psutil
+
+from codeweft.models.gguf import GgufHeader
+
+CONTEXT_STEP: Final = 256
+"""llama.cpp rounds a slot's context up to a multiple of this."""
+CONTEXT_FLOOR: Final = 2048
+"""Slots are given up before a slot's context falls below this."""
+MEMORY_SHARE: Final = 0.8
+"""Part of the available memory that the engine may plan for; the rest is for the machine."""
+WEIGHTS_FACTOR: Final = 1.2
+"""Memory per byte of weights (compute buffers and repacking included; 0.35 GB of Q4_0 took 0.7 GB at worst)."""
+CPU_BATCH: Final = 128
+"""Prompt tokens read in one go. On a CPU, a larger batch stalls running answers (512: 4.0 s, 128: 1.05 s) and gains nothing."""
+GPU_BATCH: Final = 2048
+GPU_MICRO_BATCH: Final = 512
+SPECULATION_MATCH: Final = 8
+"""Tokens that must repeat before their old continuation is proposed (6 to 12 measured alike on code)."""
+SPECULATION_LENGTH: Final = 32
+SPECULATION_SHORTEST: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """How to run a GGUF file. `context` is tokens of one request, `parallel` requests served at once.
+
+    `python` is an interpreter that has xllamacpp (None: this one); `gpu_layers=None` lets the engine choose.
+    """
+
+    python: str | None = None
+    threads: int | None = None
+    parallel: int = 4
+    queue: int = 64
+    context: int = 8192
+    cache_mb: int = 512
+    idle_seconds: int = 0
+    gpu_layers: int | None = None
+    default_max_tokens: int = 1024
+    start_timeout: float = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """`cores` are physical; `memory` is what is available now, in bytes."""
+
+    cores: int
+    memory: int
+    gpu: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EnginePlan:
+    """What the engine is started with. `context` is per slot."""
+
+    context: int
+    slots: int
+    threads: int
+    batch: int
+    micro_batch: int
+    speculation: int
+    """Longest draft proposed from repeated text; 0 switches speculation off."""
+
+
+def this_machine(options: EngineOptions) -> Machine:
+    """Cores and memory here. A GPU is assumed where the engine's build can have one (own interpreter, macOS)."""
+    other_build = options.python is not None and options.python != sys.executable
+    gpu = options.gpu_layers != 0 and (other_build or sys.platform == "darwin")
+    cores = psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
+    return Machine(cores=cores, memory=psutil.virtual_memory().available, gpu=gpu)
+
+
+def speculation_length(slots: int, batch: int) -> int:
+    """The longest draft for which every slot's token and draft fit one batch; the engine aborts on more."""
+    longest = min(SPECULATION_LENGTH, batch // slots - 1)
+    return longest if longest >= SPECULATION_SHORTEST else 0
+
+
+def plan(header: GgufHeader, options: EngineOptions, machine: Machine) -> EnginePlan:
+    """Bound what was asked by the model's training context and the machine's memory."""
+    wanted = max(CONTEXT_STEP, min(options.context, header.context))
+    floor = min(CONTEXT_FLOOR, wanted)
+    budget = machine.memory * MEMORY_SHARE - header.size * WEIGHTS_FACTOR
+    tokens = max(0, int(budget // max(1, header.kv_bytes_per_token)))
+    slots = max(1, min(options.parallel, tokens // floor))
+    # Rounded down, because llama.cpp rounds up.
+    context = min(wanted, max(floor, tokens // slots)) // CONTEXT_STEP * CONTEXT_STEP
+    batch = max(GPU_BATCH if machine.gpu else CPU_BATCH, slots)
+    return EnginePlan(
+        context=context,
+        slots=slots,
+        threads=options.threads or max(1, machine.cores - 1),
+        batch=batch,
+        micro_batch=min(batch, GPU_MICRO_BATCH),
+        speculation=speculation_length(slots, batch),
+    )
+
+
+def generation_parameters(header: GgufHeader, options: EngineOptions, sized: EnginePlan) -> dict[str, Any]:
+    """llama.cpp's parameters for writing text, as dotted attribute names."""
+    parameters = _common(header, options, sized) | {
+        "n_ctx": sized.context * sized.slots,
+        "n_batch": sized.batch,
+        "n_ubatch": sized.micro_batch,
+        "cache_ram_mib": options.cache_mb,
+    }
+    if sized.speculation:
+        parameters |= {
+            "speculative.types": ["NGRAM_SIMPLE"],
+            "speculative.ngram_simple.size_n": SPECULATION_MATCH,
+            "speculative.ngram_simple.size_m": sized.speculation,
+        }
+    return parameters
+
+
+def embedding_parameters(header: GgufHeader, options: EngineOptions, sized: EnginePlan) -> dict[str, Any]:
+    """llama.cpp's parameters for embeddings: a text must fit one batch, so the batch is the context."""
+    parameters = _common(header, options, sized) | {
+        "embedding": True,
+        "n_ctx": sized.context * sized.slots,
+        "n_batch": sized.context,
+        "n_ubatch": sized.context,
+    }
+    if header.pooling is None:
+        parameters["pooling_type"] = "MEAN"
+    return parameters
+
+
+def _common(header: GgufHeader, options: EngineOptions, sized: EnginePlan) -> dict[str, Any]:
+    return {
+        "model.path": str(header.path),
+        "n_parallel": sized.slots,
+        "kv_unified": False,
+        "cpuparams.n_threads": sized.threads,
+        "cpuparams_batch.n_threads": sized.threads,
+        "n_gpu_layers": -1 if options.gpu_layers is None else options.gpu_layers,
+        "sleep_idle_seconds": options.idle_seconds or -1,
+    }

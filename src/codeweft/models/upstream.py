@@ -1,0 +1,223 @@
+"""HTTP with an endpoint: connecting, retrying before the first byte, and its errors in our words."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import aiohttp
+import msgspec
+
+from codeweft import errors
+from codeweft.errors import CodeweftError, UpstreamFailed
+
+RETRIED: Final = frozenset((429, 502, 503, 504))
+ATTEMPTS: Final = 4
+FIRST_PAUSE: Final = 0.5
+LONGEST_PAUSE: Final = 8.0
+CONNECT_TIMEOUT: Final = 10.0
+_LONGEST_WORDS: Final = 300
+_LONGEST_ERROR_BODY: Final = 64 << 10
+_FIXES: Final = {
+    401: "Check `api_key` of this endpoint in the settings.",
+    403: "Check that the key of this endpoint may use this model.",
+    404: "Check `base_url` (it usually ends in /v1) and `model` in the settings.",
+    429: "The endpoint limits requests; try again later.",
+}
+_OURS: Final = {
+    item.code: item
+    for item in vars(errors).values()
+    if isinstance(item, type) and issubclass(item, CodeweftError) and item is not CodeweftError
+}
+
+
+class Refused(UpstreamFailed):
+    """The endpoint answered with an error status."""
+
+    def __init__(self, answered: int, words: str, message: str, *, fix: str) -> None:
+        super().__init__(message, fix=fix, details={"upstream_status": answered})
+        self.answered = answered
+        self.words = words
+
+
+class Upstream:
+    """One endpoint. `ours` says that it is a Codeweft server, whose errors are taken over as they are."""
+
+    def __init__(
+        self, name: str, base_url: str, api_key: str | None, *, timeout: float = 120, ours: bool = False
+    ) -> None:
+        """`timeout` is the longest silence in seconds."""
+        self.name = name
+        self.base_url = base_url.rstrip("/")
+        self._key = api_key
+        self._timeout = timeout
+        self._ours = ours
+        self._session: aiohttp.ClientSession | None = None
+
+    async def close(self) -> None:
+        """Close all connections."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    @asynccontextmanager
+    async def request(
+        self, method: str, path: str, body: Any = None
+    ) -> AsyncGenerator[aiohttp.ClientResponse]:
+        """A response of status 200; leaving the block closes the connection if the answer is not read out.
+
+        Connection errors and the statuses of `RETRIED` are tried again. Raises `UpstreamFailed` (`Refused` when the
+        endpoint said no), for a Codeweft server whatever it raised.
+        """
+        response = await self._send(method, path, None if body is None else msgspec.json.encode(body))
+        try:
+            yield response
+        except (aiohttp.ClientError, ConnectionError, TimeoutError) as error:
+            raise self.broken(error) from None
+        finally:
+            # Releases a finished connection to the pool, closes one that still sends.
+            response.close() if not response.content.at_eof() else response.release()
+
+    async def json(self, method: str, path: str, body: Any = None) -> bytes:
+        """The whole answer's bytes."""
+        async with self.request(method, path, body) as response:
+            return await response.read()
+
+    def broken(self, error: BaseException | None = None) -> UpstreamFailed:
+        """The error for an answer that ended too early."""
+        if isinstance(error, TimeoutError):
+            return UpstreamFailed(
+                f"The endpoint of {self.name} sent nothing for {self._timeout:.0f} s.",
+                fix="Try again, or raise `timeout` of this model in the settings.",
+            )
+        return UpstreamFailed(
+            f"The endpoint of {self.name} broke off in the middle of its answer.", fix="Try again."
+        )
+
+    async def _send(self, method: str, path: str, data: bytes | None) -> aiohttp.ClientResponse:
+        session = self._open()
+        headers = {"Content-Type": "application/json"} if data is not None else {}
+        if self._key:
+            headers["Authorization"] = f"Bearer {self._key}"
+        failure: CodeweftError
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                response = await session.request(
+                    method, self.base_url + path, data=data, headers=headers, allow_redirects=False
+                )
+            except TimeoutError as error:
+                # The request may be running there; only the connection is known to have failed.
+                if not isinstance(error, aiohttp.ConnectionTimeoutError):
+                    raise self.broken(error) from None
+                failure = self._unreachable("it does not answer")
+            except (aiohttp.ClientConnectorError, aiohttp.ServerDisconnectedError, ConnectionError) as error:
+                failure = self._unreachable(_cause(error))
+            except (aiohttp.ClientError, ValueError) as error:
+                raise self._unreachable(_cause(error)) from None
+            else:
+                if response.status == 200:
+                    return response
+                failure = await self._refused(response)
+                if response.status not in RETRIED:
+                    raise failure
+            if attempt == ATTEMPTS:
+                raise failure
+            await asyncio.sleep(pause(attempt))
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None or self._session.closed:
+            timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT, sock_read=self._timeout)
+            self._session = aiohttp.ClientSession(
+                timeout=timeout, connector=aiohttp.TCPConnector(limit=0), trust_env=True
+            )
+        return self._session
+
+    def _unreachable(self, cause: str) -> UpstreamFailed:
+        return UpstreamFailed(
+            f"The endpoint of {self.name} at {self.base_url} cannot be reached: {cause}.",
+            fix="Check `base_url` in the settings and that the server runs.",
+        )
+
+    async def _refused(self, response: aiohttp.ClientResponse) -> CodeweftError:
+        try:
+            body = await response.content.read(_LONGEST_ERROR_BODY)
+        except (aiohttp.ClientError, ConnectionError, TimeoutError):
+            body = b""
+        finally:
+            response.close()
+        return self.failure(response.status, body)
+
+    def failure(self, status: int, body: bytes) -> CodeweftError:
+        """The error for an answer with `status` and `body`."""
+        found = _error_body(body)
+        if self._ours and found is not None and found.code in _OURS:
+            return _OURS[found.code](found.message)
+        words = self._without_key(shorten(found.message if found is not None else _plain(body)))
+        said = f": {words}" if words else " and no explanation"
+        return Refused(
+            status,
+            words,
+            f"The endpoint of {self.name} answered with status {status}{said}.".replace("..", "."),
+            fix=_FIXES.get(status, "Try again." if status >= 500 else "Change the request accordingly."),
+        )
+
+    def _without_key(self, words: str) -> str:
+        return words.replace(self._key, "…") if self._key else words
+
+
+class _ErrorBody(msgspec.Struct, frozen=True):
+    message: str = ""
+    code: str | int | None = None
+
+
+class _ErrorAnswer(msgspec.Struct, frozen=True):
+    error: _ErrorBody | str | None = None
+    detail: Any = None
+    message: str | None = None
+
+
+def _error_body(body: bytes) -> _ErrorBody | None:
+    """The error in OpenAI's shape, FastAPI's (`detail`) or a bare one."""
+    try:
+        answer = msgspec.json.decode(body, type=_ErrorAnswer)
+    except msgspec.MsgspecError:
+        return None
+    if isinstance(answer.error, _ErrorBody):
+        return answer.error
+    said = answer.error or answer.message or answer.detail
+    return _ErrorBody(said if isinstance(said, str) else str(said)) if said else None
+
+
+def _plain(body: bytes) -> str:
+    """The readable words of an error page."""
+    text = body.decode("utf-8", "replace")
+    if "<" in text:
+        text = re.sub(r"(?is)<(script|style|head)\b.*?</\1>", " ", text)
+        text = re.sub(r"<[^>]*>", " ", text)
+    return text
+
+
+def shorten(words: str) -> str:
+    """One line of bounded length."""
+    line = " ".join(words.split())
+    return line if len(line) <= _LONGEST_WORDS else line[: _LONGEST_WORDS - 1] + "…"
+
+
+def _cause(error: BaseException) -> str:
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "its host name is not known"
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return "its certificate is not trusted"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return shorten(str(error)) or type(error).__name__
+
+
+def pause(attempt: int) -> float:
+    """Seconds before the next attempt: doubling, with jitter so that clients do not come back all at once."""
+    return min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** (attempt - 1)) * random.uniform(0.5, 1.0)

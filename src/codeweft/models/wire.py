@@ -1,0 +1,248 @@
+"""OpenAI's streaming protocol as seen by a client: bodies out, chunks in. Codeweft's own additions included."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from codeweft.types import (
+    Chunk,
+    Event,
+    FinishReason,
+    Message,
+    ReasoningDelta,
+    Retrieved,
+    Sampling,
+    SearchResult,
+    TextDelta,
+    TokenLogprob,
+    ToolCallDelta,
+    Usage,
+)
+
+_REASONS: dict[str, FinishReason] = {
+    "stop": "stop",
+    "eos": "stop",
+    "end_turn": "stop",
+    "length": "length",
+    "max_tokens": "length",
+    "tool_calls": "tool_calls",
+    "function_call": "tool_calls",
+    "content_filter": "content_filter",
+}
+
+_NO_ERROR = msgspec.Raw(b"null")
+
+
+class FunctionPart(msgspec.Struct, frozen=True):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class ToolCallPart(msgspec.Struct, frozen=True):
+    index: int = 0
+    id: str | None = None
+    function: FunctionPart | None = None
+
+
+class Delta(msgspec.Struct, frozen=True):
+    content: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    tool_calls: list[ToolCallPart] | None = None
+
+
+class TopLogprob(msgspec.Struct, frozen=True):
+    token: str = ""
+    logprob: float = 0.0
+
+
+class ContentLogprob(msgspec.Struct, frozen=True):
+    token: str = ""
+    logprob: float = 0.0
+    top_logprobs: list[TopLogprob] | None = None
+
+
+class Logprobs(msgspec.Struct, frozen=True):
+    """Chat answers fill `content`; raw completions the older parallel lists."""
+
+    content: list[ContentLogprob] | None = None
+    tokens: list[str] | None = None
+    token_logprobs: list[float | None] | None = None
+    top_logprobs: list[dict[str, float] | None] | None = None
+
+
+class Choice(msgspec.Struct, frozen=True):
+    index: int = 0
+    delta: Delta | None = None
+    text: str | None = None
+    logprobs: Logprobs | None = None
+    finish_reason: str | None = None
+
+
+class CachedTokens(msgspec.Struct, frozen=True):
+    cached_tokens: int | None = None
+
+
+class UsagePart(msgspec.Struct, frozen=True):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    prompt_tokens_details: CachedTokens | None = None
+
+    @property
+    def usage(self) -> Usage:
+        details = self.prompt_tokens_details
+        return Usage(
+            prompt_tokens=self.prompt_tokens or 0,
+            completion_tokens=self.completion_tokens or 0,
+            cached_tokens=(details.cached_tokens or 0) if details else 0,
+        )
+
+
+class Reference(msgspec.Struct, frozen=True):
+    """A numbered source of an answer, as Codeweft servers send it."""
+
+    number: int
+    path: str
+    start_line: int
+    end_line: int
+    repository: str = ""
+    commit: str | None = None
+    score: float = 0.0
+    name: str | None = None
+    kind: str | None = None
+    language: str | None = None
+    signature: str | None = None
+    text: str | None = None
+
+    @property
+    def result(self) -> SearchResult:
+        chunk = Chunk(
+            repository=self.repository,
+            path=self.path,
+            start_line=self.start_line,
+            end_line=self.end_line,
+            language=self.language or "",
+            kind=self.kind or "",
+            name=self.name or "",
+            text=self.text or "",
+            signature=self.signature or "",
+            commit=self.commit or "",
+        )
+        return SearchResult(chunk, self.score)
+
+
+class Progress(msgspec.Struct, frozen=True):
+    total: int = 0
+    processed: int = 0
+
+
+class StreamChunk(msgspec.Struct, frozen=True):
+    """One `data:` of a stream. `error` may have any shape."""
+
+    choices: list[Choice] | None = None
+    usage: UsagePart | None = None
+    references: list[Reference] | None = None
+    note: str | None = None
+    prompt_progress: Progress | None = None
+    error: msgspec.Raw = _NO_ERROR
+
+    def events(self, query: str = "") -> Iterator[Event]:
+        """What this chunk says, except usage and the end."""
+        if self.references is not None:
+            ordered = sorted(self.references, key=lambda reference: reference.number)
+            yield Retrieved(query, tuple(reference.result for reference in ordered))
+        for choice in self.choices or ():
+            yield from _choice_events(choice)
+
+    @property
+    def failed(self) -> bool:
+        return bytes(self.error) != bytes(_NO_ERROR)
+
+    @property
+    def finish_reason(self) -> FinishReason | None:
+        for choice in self.choices or ():
+            if choice.finish_reason:
+                return _REASONS.get(choice.finish_reason, "stop")
+        return None
+
+
+decode_chunk = msgspec.json.Decoder(StreamChunk).decode
+
+
+def _choice_events(choice: Choice) -> Iterator[Event]:
+    if choice.index:
+        return
+    text, delta = choice.text, choice.delta
+    if delta is not None:
+        thought = delta.reasoning_content or delta.reasoning
+        if thought:
+            yield ReasoningDelta(thought)
+        text = delta.content
+    logprobs = _logprobs(choice.logprobs)
+    if text or logprobs:
+        yield TextDelta(text or "", logprobs)
+    for call in (delta.tool_calls if delta else None) or ():
+        function = call.function or FunctionPart()
+        yield ToolCallDelta(call.index, function.arguments or "", id=call.id, name=function.name)
+
+
+def _logprobs(given: Logprobs | None) -> tuple[TokenLogprob, ...]:
+    if given is None:
+        return ()
+    if given.content:
+        return tuple(
+            TokenLogprob(
+                item.token, item.logprob, tuple((top.token, top.logprob) for top in item.top_logprobs or ())
+            )
+            for item in given.content
+        )
+    tops = given.top_logprobs or []
+    return tuple(
+        TokenLogprob(token, logprob or 0.0, tuple((tops[at] or {}).items()) if at < len(tops) else ())
+        for at, (token, logprob) in enumerate(
+            zip(given.tokens or (), given.token_logprobs or (), strict=False)
+        )
+    )
+
+
+def message_json(message: Message) -> dict[str, Any]:
+    """One turn in OpenAI's shape."""
+    turn: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.name:
+        turn["name"] = message.name
+    if message.tool_call_id:
+        turn["tool_call_id"] = message.tool_call_id
+    if message.tool_calls:
+        turn["tool_calls"] = [
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            for call in message.tool_calls
+        ]
+        turn["content"] = message.content or None
+    return turn
+
+
+def messages_json(messages: Sequence[Message]) -> list[dict[str, Any]]:
+    """The turns in OpenAI's shape."""
+    return [message_json(message) for message in messages]
+
+
+def sampling_json(sampling: Sampling) -> dict[str, Any]:
+    """The sampling fields that every OpenAI-compatible endpoint takes, and those of vLLM and llama.cpp if set."""
+    values = {
+        "max_tokens": sampling.max_tokens,
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "top_k": sampling.top_k,
+        "min_p": sampling.min_p,
+        "typical_p": sampling.typical_p,
+        "frequency_penalty": sampling.frequency_penalty,
+        "presence_penalty": sampling.presence_penalty,
+        "repetition_penalty": sampling.repetition_penalty,
+        "seed": sampling.seed,
+        "stop": list(sampling.stop) or None,
+        "logit_bias": {str(token): bias for token, bias in sampling.logit_bias.items()} or None,
+    }
+    return {name: value for name, value in values.items() if value is not None}

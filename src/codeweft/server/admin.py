@@ -1,0 +1,110 @@
+"""Session, system, models and keys."""
+
+from __future__ import annotations
+
+import shutil
+
+import psutil
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from codeweft import __version__, config
+from codeweft.errors import NotFound
+from codeweft.runtime.compose import Runtime
+from codeweft.server.auth import COOKIE
+from codeweft.server.deps import MaybeIdentity, UserId
+from codeweft.server.views import (
+    EngineView,
+    KeyView,
+    MachineView,
+    ModelView,
+    NewKeyBody,
+    NewKeyView,
+    SessionView,
+    SystemView,
+    UserView,
+)
+
+_MB = 1_000_000
+
+
+def ready(runtime: Runtime) -> str | None:
+    """Why no answer can be given yet; None when one can. An engine that is stopped starts when it is asked."""
+    engines = runtime.engines()
+    for engine in engines:
+        if engine.status in ("starting", "restarting"):
+            return f"the engine of {engine.name} is {engine.status}"
+    elsewhere = any(
+        info.kind in ("upstream", "scripted") and "chat" in info.skills for info in runtime.infos()
+    )
+    if elsewhere or any(engine.status != "failed" for engine in engines):
+        return None
+    if engines:
+        return "; ".join(f"the engine of {engine.name} failed: {engine.reason}" for engine in engines)
+    return "there is no model that writes"
+
+
+def admin_routes(runtime: Runtime) -> APIRouter:
+    routes = APIRouter()
+    accounts = runtime.accounts
+
+    @routes.get("/session", tags=["session"])
+    async def get_session(identity: MaybeIdentity) -> SessionView:
+        """Who is signed in."""
+        user = None
+        if identity is not None:
+            user = UserView(id=identity.user.id, name=identity.user.name, role=identity.user.role)
+        return SessionView(user=user, version=__version__)
+
+    @routes.delete("/session", status_code=204, tags=["session"])
+    async def sign_out(request: Request) -> Response:
+        """Sign out."""
+        if token := request.cookies.get(COOKIE):
+            await accounts.sign_out(token)
+        response = Response(status_code=204)
+        response.delete_cookie(COOKIE, path="/")
+        return response
+
+    @routes.get("/system", tags=["system"])
+    def get_system() -> SystemView:
+        """This server and the machine it runs on."""
+        home = config.home()
+        return SystemView(
+            version=__version__,
+            models_ready=ready(runtime) is None,
+            engine=[EngineView.of(state) for state in runtime.engines()],
+            machine=MachineView(
+                cores=psutil.cpu_count() or 1,
+                memory_mb=psutil.virtual_memory().total // _MB,
+                disk_free_mb=shutil.disk_usage(home).free // _MB,
+            ),
+            home=str(home),
+        )
+
+    @routes.get("/models", tags=["models"])
+    async def list_models() -> list[ModelView]:
+        """Everything that answers, apps first."""
+        return [ModelView.of(info, runtime.default_model) for info in runtime.infos()]
+
+    @routes.get("/keys", tags=["keys"])
+    async def list_keys(user: UserId) -> list[KeyView]:
+        """Your API keys; the keys themselves are not kept."""
+        return [KeyView.of(key) for key in await accounts.keys(user)]
+
+    @routes.post("/keys", status_code=201, tags=["keys"])
+    async def create_key(body: NewKeyBody, user: UserId) -> NewKeyView:
+        """Make an API key. It is shown this once."""
+        secret = await accounts.create_key(body.name, user)
+        made = accounts.known(secret)
+        assert made is not None and made.key_id is not None
+        return NewKeyView(id=made.key_id, name=body.name.strip(), key=secret)
+
+    @routes.delete("/keys/{key_id}", status_code=204, tags=["keys"])
+    async def delete_key(key_id: str, user: UserId) -> None:
+        """Revoke a key at once."""
+        if key_id not in [key.id for key in await accounts.keys(user)]:
+            raise NotFound("There is no such key; it may have been deleted already.")
+        await accounts.delete_key(key_id, user)
+
+    return routes

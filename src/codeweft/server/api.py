@@ -1,0 +1,61 @@
+"""The web API under /api, described by OpenAPI."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from codeweft import __version__
+from codeweft.errors import CodeweftError, InvalidRequest
+from codeweft.runtime.compose import Runtime
+from codeweft.server import failures
+from codeweft.server.admin import admin_routes
+from codeweft.server.chat import Answers
+from codeweft.server.conversations import conversation_routes
+from codeweft.server.knowledge import knowledge_routes
+from codeweft.server.service import Service
+from codeweft.server.views import ErrorView
+
+
+def create_api(runtime: Runtime, service: Service, answers: Answers) -> FastAPI:
+    api = FastAPI(
+        title="Codeweft",
+        version=__version__,
+        description="The API of the web UI. Authenticate by session cookie or `Authorization: Bearer KEY`; changes "
+        "made with a cookie need the header `X-Codeweft: 1`.",
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        responses={
+            "default": {"model": ErrorView, "description": "What went wrong, and what to do about it."}
+        },
+        generate_unique_id_function=lambda route: route.name,
+    )
+    for router in (admin_routes(runtime), knowledge_routes(runtime), conversation_routes(service, answers)):
+        api.include_router(router, prefix="/api")
+    for kind in (CodeweftError, HTTPException, Exception):
+        api.add_exception_handler(kind, _answer)
+    api.add_exception_handler(RequestValidationError, _invalid)
+    return api
+
+
+async def _answer(request: Request, error: Exception) -> Response:
+    return failures.response(failures.translate(error), request.url.path)
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first: dict[str, Any] = error.errors()[0]
+    place, *path = first["loc"]
+    param = ".".join(str(part) for part in path) or None
+    if first["type"] == "json_invalid":
+        told = InvalidRequest(f"The body is not valid JSON: {first['ctx']['error']} at byte {path[0]}.")
+    else:
+        told = InvalidRequest(f"`{param or place}`: {first['msg']}.", param=param)
+    return failures.response(told, request.url.path)

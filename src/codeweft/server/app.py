@@ -1,0 +1,144 @@
+"""The ASGI application: one door (who asks, how much may be sent, what went wrong), three rooms behind it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from starlette.routing import Router
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from codeweft.errors import CodeweftError, InvalidRequest, NotFound, TooLarge
+from codeweft.runtime.compose import Runtime
+from codeweft.server import auth, failures
+from codeweft.server.api import create_api
+from codeweft.server.chat import Answers
+from codeweft.server.opea import Opea
+from codeweft.server.openai import OpenAI
+from codeweft.server.service import Service
+from codeweft.server.site import create_site
+from codeweft.server.streams import ClientGone
+from codeweft.types import Caller
+
+
+class Application:
+    """The ASGI application. `stop` ends open streams so that a server can shut down without waiting for them."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._service = Service(runtime)
+        self._answers = Answers(runtime, self._service)
+        self._accounts = runtime.accounts
+        self._max_body = int(runtime.settings.server.max_body_mb * 1_000_000)
+        v1 = [*OpenAI(self._service).routes(), *Opea(self._service).routes()]
+        self._v1: ASGIApp = Router(v1, default=_nothing, redirect_slashes=False)
+        self._api: ASGIApp = create_api(runtime, self._service, self._answers)
+        self._site: ASGIApp = Router(
+            create_site(self._service), redirect_slashes=False, lifespan=self._lifespan
+        )
+        self.on_started: Callable[[], object] = _do_nothing
+        """Called once, when requests are going to be answered."""
+        self._routes = frozenset(route.path for route in v1)
+
+    async def stop(self) -> None:
+        """End open streams, and save the answers that are being written."""
+        await self._answers.stop()
+        self._service.streams.stop()
+
+    @asynccontextmanager
+    async def _lifespan(self, _: object) -> AsyncIterator[None]:
+        self._accounts.watch()
+        await self._answers.recover()
+        self.on_started()
+        yield
+        await self.stop()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._site(scope, receive, send)
+        elif scope["type"] == "http":
+            await self._http(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1000, "reason": "There are no web sockets here."})
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path: str = scope["path"]
+        started = time.monotonic()
+        status = 0
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._serve(scope, receive, noting)
+        except ClientGone:
+            status = 499
+        except Exception as error:
+            told = failures.translate(error)
+            if not status:
+                await failures.response(told, path)(scope, receive, noting)
+        self._service.metrics.answered(self._route(path), status, time.monotonic() - started)
+
+    def _route(self, path: str) -> str:
+        """A label for `path` of which there are few."""
+        if path in self._routes:
+            return path
+        return "/v1" if path.startswith("/v1/") else "/api" if path.startswith("/api/") else "/"
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path: str = scope["path"]
+        given = auth.read_headers(scope["headers"])
+        identity = await auth.identify(self._accounts, given, path, scope["method"])
+        scope["app"] = self
+        scope["codeweft.identity"] = identity
+        scope["codeweft.secret"] = given.secret
+        scope["codeweft.caller"] = Caller(identity.user.id, identity.key_id) if identity else Caller("nobody")
+        if given.encoded is not None:
+            raise InvalidRequest(
+                f"Bodies encoded as {given.encoded!r} are not taken.",
+                fix="Send it as it is.",
+                param="Content-Encoding",
+            )
+        if given.length is not None and given.length > self._max_body:
+            raise self._too_large()
+        room = self._v1 if path.startswith("/v1/") else self._api if path.startswith("/api/") else self._site
+        await room(scope, self._bounded(receive), send)
+
+    def _bounded(self, receive: Receive) -> Receive:
+        """Counts the body as it arrives: a chunked body announces no length."""
+        received = 0
+
+        async def bounded() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self._max_body:
+                raise self._too_large()
+            return message
+
+        return bounded
+
+    def _too_large(self) -> CodeweftError:
+        limit = self._max_body / 1_000_000
+        return TooLarge(
+            f"The body is larger than {limit:g} MB.",
+            fix="Send less at once, or raise server.max_body_mb in the settings.",
+        )
+
+
+def _do_nothing() -> None:
+    """Nobody waits for the start."""
+
+
+def create_app(runtime: Runtime) -> Application:
+    """The ASGI application over an opened runtime; its lifespan follows accounts and saves running answers."""
+    return Application(runtime)
+
+
+async def _nothing(scope: Scope, receive: Receive, send: Send) -> None:
+    raise NotFound(
+        f"There is nothing at {scope['path']}.", fix="The README lists the addresses of the program API."
+    )

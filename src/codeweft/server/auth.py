@@ -1,0 +1,90 @@
+"""Who asks: an API key or a session cookie. Being on this machine is no credential."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from http.cookies import CookieError, SimpleCookie
+
+from codeweft.accounts import Accounts, Identity
+from codeweft.errors import NotAllowed, NotSignedIn
+
+COOKIE = "codeweft_session"
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+PUBLIC = frozenset({"/health", "/ready", "/signin", "/v1/health_check", "/api/session", "/api/openapi.json"})
+"""Answered without signing in, as is the built web UI, which holds nothing secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a request's headers say. `marked` is the header that other sites' forms cannot send."""
+
+    secret: str | None = None
+    by_cookie: bool = False
+    marked: bool = False
+    length: int | None = None
+    encoded: str | None = None
+
+
+def read_headers(headers: Iterable[tuple[bytes, bytes]]) -> Credentials:
+    """One pass over the raw headers. A key wins over a cookie."""
+    key = cookie = length = encoded = None
+    marked = False
+    for name, value in headers:
+        if name == b"authorization":
+            scheme, _, token = value.partition(b" ")
+            if scheme.lower() == b"bearer":
+                key = token.strip().decode("latin-1")
+        elif name == b"x-api-key":
+            key = key or value.strip().decode("latin-1")
+        elif name == b"cookie":
+            cookie = _session(value.decode("latin-1")) or cookie
+        elif name == b"x-codeweft":
+            marked = True
+        elif name == b"content-length" and value.isdigit():
+            length = int(value)
+        elif name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
+            encoded = value.decode("latin-1")
+    return Credentials(key or cookie, key is None and cookie is not None, marked, length, encoded)
+
+
+def needs_identity(path: str) -> bool:
+    return path not in PUBLIC and (path.startswith(("/v1", "/api")) or path == "/metrics")
+
+
+async def identify(accounts: Accounts, given: Credentials, path: str, method: str) -> Identity | None:
+    """Who asks; None for a stranger at a public address.
+
+    Raises `NotSignedIn`, and `NotAllowed` for a change that a cookie alone vouches for (another site could send it).
+    """
+    identity = None
+    if given.secret is not None:
+        identity = accounts.known(given.secret) or await accounts.identify(given.secret)
+    if identity is None and needs_identity(path):
+        if given.secret is None:
+            raise NotSignedIn(
+                "This address needs an API key or a session.",
+                fix="Send `Authorization: Bearer KEY` (`codeweft keys create --name NAME` makes a key), "
+                "or sign in with the link that `codeweft signin` prints.",
+            )
+        raise NotSignedIn(
+            "Your session has ended."
+            if given.by_cookie
+            else "This API key is not known; it may have been deleted.",
+            fix="`codeweft signin` prints a new link."
+            if given.by_cookie
+            else "`codeweft keys create --name NAME` makes a new one.",
+        )
+    if identity is not None and given.by_cookie and method not in SAFE and not given.marked:
+        raise NotAllowed(
+            "A change made with a session needs the header `X-Codeweft: 1`.", fix="Send it, or use a key."
+        )
+    return identity
+
+
+def _session(header: str) -> str | None:
+    try:
+        morsel = SimpleCookie(header).get(COOKIE)
+    except CookieError:
+        return None
+    return morsel.value if morsel else None

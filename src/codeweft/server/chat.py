@@ -1,0 +1,339 @@
+"""Answers in conversations. An answer is a task of the server: it goes on when the browser goes away.
+
+Its events are kept while it runs and a while after, numbered, so that any number of readers can follow it and a
+reader that comes back misses nothing. The turn is saved while it grows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, Literal
+
+from codeweft.accounts import Turn
+from codeweft.accounts.conversations import title_from
+from codeweft.errors import CodeweftError, Conflict, InvalidRequest, NotFound, NotReady
+from codeweft.runtime.compose import Runtime
+from codeweft.server.emit import dumps
+from codeweft.server.failures import translate
+from codeweft.server.knowledge import index_names
+from codeweft.server.service import Service
+from codeweft.server.streams import close
+from codeweft.server.views import AskBody, Problem, ReferenceView, TurnView, UsageView
+from codeweft.server.wire import check_max_tokens
+from codeweft.types import (
+    Caller,
+    Done,
+    Event,
+    Failed,
+    Message,
+    Model,
+    NodeFinished,
+    NodeStarted,
+    PromptProgress,
+    ReasoningDelta,
+    Request,
+    Retrieval,
+    Retrieved,
+    Sampling,
+    Started,
+    TextDelta,
+)
+
+log = logging.getLogger("codeweft.server")
+
+SAVE_SECONDS = 1.0
+KEPT_SECONDS = 120
+"""How long the events of a finished answer stay; later, its turn tells all that is worth knowing."""
+HEARTBEAT_SECONDS = 15
+"""A comment after so long without events keeps proxies from closing the connection."""
+
+STOPPED = NotReady("The server stopped while this answer was being written.", fix="Regenerate the answer.")
+
+
+class Answer:
+    """One answer that is being written, or was a moment ago."""
+
+    def __init__(self, turn: Turn, user: str) -> None:
+        self.turn = turn
+        self.user = user
+        self.events: list[bytes] = []
+        self.finished = False
+        self.ending: Literal["stopped", "server"] = "stopped"
+        self.task: asyncio.Task[None] | None = None
+        self._text: list[str] = []
+        self._grown = asyncio.Condition()
+        self._started = time.monotonic()
+        self._first: float | None = None
+
+    def snapshot(self) -> Turn:
+        return replace(self.turn, content="".join(self._text))
+
+    async def publish(self, kind: str, data: dict[str, Any]) -> None:
+        event = b"id: %d\nevent: %s\ndata: %s\n\n" % (len(self.events) + 1, kind.encode(), dumps(data))
+        async with self._grown:
+            self.events.append(event)
+            self.finished = self.finished or kind in ("done", "failed")
+            self._grown.notify_all()
+
+    async def follow(self, after: int) -> AsyncIterator[bytes]:
+        """The events after number `after`, then those to come, then nothing."""
+        while True:
+            if after < len(self.events):
+                fresh = self.events[after:]
+                after += len(fresh)
+                yield b"".join(fresh)
+            elif self.finished:
+                return
+            else:
+                try:
+                    async with asyncio.timeout(HEARTBEAT_SECONDS), self._grown:
+                        if after == len(self.events) and not self.finished:
+                            await self._grown.wait()
+                except TimeoutError:
+                    yield b": still here\n\n"
+
+    async def refer(self, found: Retrieved, indexes: Sequence[str]) -> None:
+        """Take in what was looked up; `indexes` names the index of each result."""
+        shown = [view.model_dump() for view in ReferenceView.all(found.results, indexes)]
+        self.turn = replace(self.turn, references=shown)
+        await self.publish("retrieved", {"query": found.query, "index": found.index, "results": shown})
+
+    async def take(self, event: Event) -> None:
+        """Grow by one other event of the model, except its end."""
+        match event:
+            case Started():
+                self.turn = replace(self.turn, model=event.model, note=event.note)
+                await self.publish("started", {"model": event.model, "note": event.note})
+            case PromptProgress():
+                await self.publish("progress", {"done": event.done, "total": event.total})
+            case TextDelta() if event.text:
+                self._first = self._first or time.monotonic()
+                self._text.append(event.text)
+                await self.publish("text", {"text": event.text})
+            case ReasoningDelta():
+                self._first = self._first or time.monotonic()
+                await self.publish("reasoning", {"text": event.text})
+            case NodeStarted():
+                await self.publish("node", {"node": event.node, "kind": event.kind, "state": "started"})
+            case NodeFinished():
+                await self.publish(
+                    "node",
+                    {"node": event.node, "kind": event.kind, "state": "finished", "seconds": event.seconds},
+                )
+
+    def conclude(self, reason: str, done: Done | None, error: CodeweftError | None) -> None:
+        """Fix what the turn says from now on."""
+        timings = {"total_s": round(time.monotonic() - self._started, 3)}
+        if self._first is not None:
+            timings["first_token_s"] = round(self._first - self._started, 3)
+        if done is not None:
+            timings |= done.timings
+        self.turn = replace(
+            self.snapshot(),
+            reason=reason,
+            usage=UsageView.of(done.usage).model_dump() if done is not None else None,
+            timings=timings,
+            error=None if error is None else Problem.of(error).model_dump(),
+        )
+
+    async def farewell(self) -> None:
+        """The last event, which carries the whole turn."""
+        turn = TurnView.of(self.turn).model_dump()
+        if self.turn.reason == "failed":
+            await self.publish("failed", {"error": turn["error"], "turn": turn})
+        else:
+            done = {"reason": self.turn.reason, "usage": turn["usage"], "timings": turn["timings"]}
+            await self.publish("done", {**done, "turn": turn})
+
+
+class Answers:
+    """The answers being written in this server."""
+
+    def __init__(self, runtime: Runtime, service: Service) -> None:
+        self._runtime = runtime
+        self._service = service
+        self._conversations = runtime.accounts.conversations
+        self._answers: dict[str, Answer] = {}
+        self._busy: set[str] = set()
+        self._stopping = False
+
+    async def recover(self) -> None:
+        """Tell the turns that an earlier server left unfinished what happened to them."""
+        count = await self._conversations.fail_unfinished(Problem.of(STOPPED).model_dump())
+        if count:
+            log.info("%d answers were cut off when the server stopped", count)
+
+    async def stop(self) -> None:
+        """End and save everything that is being written."""
+        self._stopping = True
+        tasks = []
+        for answer in self._answers.values():
+            if answer.task is not None and not answer.task.done():
+                answer.ending = "server"
+                answer.task.cancel()
+                tasks.append(answer.task)
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def view(self, turn: Turn) -> TurnView:
+        """A turn as it is now, which for one being written is more than the database has."""
+        answer = self._answers.get(turn.id)
+        if answer is None or answer.turn.reason is not None:
+            return TurnView.of(turn)
+        return TurnView.of(answer.snapshot(), answer_id=turn.id)
+
+    async def ask(self, user: str, conversation_id: str, body: AskBody) -> tuple[Turn | None, Turn]:
+        """Begin an answer; the user's turn (None when regenerating) and the answer's, whose id is the answer's.
+
+        Raises `Conflict` while another answer is being written in the conversation.
+        """
+        if (body.content is None) != body.regenerate:
+            raise InvalidRequest("Send either `content` or `regenerate: true`.", param="content")
+        if self._stopping:
+            raise STOPPED
+        if conversation_id in self._busy:
+            raise Conflict(
+                "An answer is still being written in this conversation.", fix="Stop it, or wait for it."
+            )
+        check_max_tokens(body.sampling.max_tokens, self._runtime.settings.limits.max_tokens)
+        model = self._service.model(body.model)
+        self._busy.add(conversation_id)
+        try:
+            return await self._begin(user, conversation_id, body, model)
+        except BaseException:
+            self._busy.discard(conversation_id)
+            raise
+
+    async def _begin(
+        self, user: str, conversation_id: str, body: AskBody, model: Model
+    ) -> tuple[Turn | None, Turn]:
+        conversation = await self._conversations.get(user, conversation_id)
+        turns = list(await self._conversations.turns(conversation_id))
+        user_turn = None
+        now = time.time()
+        if body.content is not None:
+            user_turn = Turn(secrets.token_hex(8), conversation_id, "user", body.content, now, reason="stop")
+            turns.append(user_turn)
+        else:
+            if turns and turns[-1].role == "assistant":
+                await self._conversations.delete_turn(turns.pop().id)
+            if not turns:
+                raise InvalidRequest("There is nothing to answer in this conversation.", param="regenerate")
+        sampling = body.sampling.model_dump(exclude_none=True)
+        turn = Turn(
+            secrets.token_hex(8),
+            conversation_id,
+            "assistant",
+            "",
+            now,
+            model=model.info.name,
+            sampling=sampling,
+        )
+        await self._conversations.add_turns(*([user_turn] if user_turn else []), turn)
+        changes: dict[str, str | None] = {"model": model.info.name, "index": body.index}
+        if not conversation.title:
+            changes["title"] = title_from(turns[0].content)
+        await self._conversations.update(user, conversation_id, **changes)
+        request = Request(
+            model=model.info.name,
+            messages=history(turns),
+            sampling=Sampling(**sampling),
+            retrieval=Retrieval(index=body.index or None, enabled=body.index != ""),
+            caller=Caller(user),
+        )
+        answer = self._answers[turn.id] = Answer(turn, user)
+        answer.task = asyncio.create_task(self._write(answer, model, request), name=f"answer-{turn.id}")
+        return user_turn, turn
+
+    async def _write(self, answer: Answer, model: Model, request: Request) -> None:
+        done: Done | None = None
+        error: CodeweftError | None = None
+        reason = "failed"
+        events = self._service.measured(model, request)
+        saved = time.monotonic()
+        try:
+            async for event in events:
+                if isinstance(event, Done):
+                    done, reason = event, event.reason
+                elif isinstance(event, Failed):
+                    error = event.error
+                elif isinstance(event, Retrieved):
+                    await answer.refer(event, await asyncio.to_thread(self._names, event))
+                else:
+                    await answer.take(event)
+                if time.monotonic() - saved > SAVE_SECONDS:
+                    await self._conversations.save_turn(answer.snapshot())
+                    saved = time.monotonic()
+            if done is None and error is None:
+                error = CodeweftError("The model ended without an answer.", fix="Try again.")
+        except asyncio.CancelledError:
+            if answer.ending == "server":
+                error = STOPPED
+            else:
+                reason = "stopped"
+        except Exception as bug:
+            error = translate(bug)
+        finally:
+            await close(events)
+        answer.conclude("failed" if error is not None else reason, done, error)
+        with suppress(asyncio.CancelledError):
+            try:
+                await self._conversations.save_turn(answer.turn)
+            except Exception as failure:
+                # The reader still gets the answer; it is the keeping that failed.
+                log.error("an answer could not be saved", exc_info=failure)
+        await answer.farewell()
+        self._busy.discard(answer.turn.conversation_id)
+        asyncio.get_running_loop().call_later(KEPT_SECONDS, self._answers.pop, answer.turn.id, None)
+
+    def _names(self, found: Retrieved) -> list[str]:
+        return index_names(self._runtime, found.index, found.results)
+
+    async def events(self, user: str, answer_id: str, after: int) -> AsyncIterator[bytes]:
+        """The events of an answer after number `after`. Raises `NotFound`."""
+        answer = self._answers.get(answer_id)
+        if answer is not None and answer.user == user:
+            return answer.follow(after)
+        turn = await self._conversations.turn(user, answer_id)
+        if turn.role != "assistant":
+            raise NotFound("There is no such answer.")
+        # Its events are gone; the last one can be told again from what was kept.
+        told = Answer(turn, user)
+        told.events = [b""] * after
+        await told.farewell()
+        return told.follow(after)
+
+    async def cancel(self, user: str, answer_id: str) -> None:
+        """Stop writing; what was written stays. Nothing happens when it is finished."""
+        answer = self._answers.get(answer_id)
+        if answer is None or answer.user != user:
+            await self._conversations.turn(user, answer_id)
+            return
+        if answer.task is not None and not answer.finished:
+            answer.task.cancel()
+            await asyncio.wait([answer.task])
+
+    async def forget(self, user: str, conversation_id: str) -> None:
+        """Delete a conversation, ending what is being written in it."""
+        await self._conversations.get(user, conversation_id)
+        for answer in list(self._answers.values()):
+            if answer.turn.conversation_id == conversation_id:
+                await self.cancel(user, answer.turn.id)
+        await self._conversations.delete(user, conversation_id)
+
+
+def history(turns: list[Turn]) -> tuple[Message, ...]:
+    """The turns as messages. A question whose answer failed is left out with it: chat templates want turns in turn."""
+    messages: list[Message] = []
+    for turn in turns:
+        if turn.role == "assistant" and not turn.content:
+            if messages and messages[-1].role == "user":
+                messages.pop()
+            continue
+        messages.append(Message("assistant" if turn.role == "assistant" else "user", turn.content))
+    return tuple(messages)

@@ -1,0 +1,24 @@
+"""What endpoints of the web API take from a request."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends
+from starlette.requests import Request
+
+from codeweft.accounts import Identity
+
+
+def _identity(request: Request) -> Identity | None:
+    found: Identity | None = request.scope["codeweft.identity"]
+    return found
+
+
+def _user(request: Request) -> str:
+    found: Identity = request.scope["codeweft.identity"]
+    return found.user.id
+
+
+MaybeIdentity = Annotated[Identity | None, Depends(_identity)]
+UserId = Annotated[str, Depends(_user)]

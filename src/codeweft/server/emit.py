@@ -1,0 +1,417 @@
+"""Answers of the program API: events in, JSON and server-sent events out, without detours.
+
+A streamed token costs one JSON string and a few joined byte strings; everything that stays the same along a stream
+is encoded once.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import msgspec
+
+from codeweft import __version__
+from codeweft.types import (
+    Done,
+    Event,
+    Failed,
+    ReasoningDelta,
+    Retrieved,
+    SearchResult,
+    Started,
+    TextDelta,
+    TokenLogprob,
+    ToolCallDelta,
+    Usage,
+)
+
+FINGERPRINT = f"codeweft-{__version__}"
+DONE = b"data: [DONE]\n\n"
+
+_encoder = msgspec.json.Encoder()
+
+
+def dumps(value: Any) -> bytes:
+    """JSON bytes. Half surrogates (file names may hold them) become `?`, for no JSON reader would take them."""
+    try:
+        return _encoder.encode(value)
+    except UnicodeEncodeError:
+        return _encoder.encode(_without_surrogates(msgspec.to_builtins(value)))
+
+
+def clean(text: str) -> str:
+    """`text` without half surrogates."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _without_surrogates(value: Any) -> Any:
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, dict):
+        return {clean(key): _without_surrogates(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_surrogates(item) for item in value]
+    return value
+
+
+# ── references and usage ─────────────────────────────────────────────────────────────────────────────────────
+
+
+class Reference(msgspec.Struct, omit_defaults=True):
+    """A numbered search result, as the program API tells it."""
+
+    number: int
+    path: str
+    start_line: int
+    end_line: int
+    repository: str
+    commit: str
+    score: float
+    name: str
+    language: str
+    text: str | None = None
+
+
+def references(results: Sequence[SearchResult], *, with_text: bool) -> list[Reference]:
+    return [
+        Reference(
+            number=number,
+            path=result.chunk.path,
+            start_line=result.chunk.start_line,
+            end_line=result.chunk.end_line,
+            repository=result.chunk.repository,
+            commit=result.chunk.commit,
+            score=round(result.score, 6),
+            name=result.chunk.qualified_name,
+            language=result.chunk.language,
+            text=result.chunk.text if with_text else None,
+        )
+        for number, result in enumerate(results, 1)
+    ]
+
+
+def usage(used: Usage) -> dict[str, Any]:
+    counts: dict[str, Any] = {
+        "prompt_tokens": used.prompt_tokens,
+        "completion_tokens": used.completion_tokens,
+        "total_tokens": used.total_tokens,
+        "prompt_tokens_details": {"cached_tokens": used.cached_tokens},
+    }
+    if used.estimated:
+        counts["estimated"] = True
+    return counts
+
+
+def total_usage(parts: Sequence[Usage], prompts: int = 1) -> Usage:
+    """Usage of several choices: of each of the `prompts`, the first choice pays for reading it."""
+    each = max(1, len(parts) // prompts)
+    readers = parts[::each]
+    return Usage(
+        prompt_tokens=sum(part.prompt_tokens for part in readers),
+        completion_tokens=sum(part.completion_tokens for part in parts),
+        cached_tokens=sum(part.cached_tokens for part in readers),
+        estimated=any(part.estimated for part in parts),
+    )
+
+
+# ── a folded answer ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(slots=True)
+class Answer:
+    """What a stream of events adds up to. `results` is None when nothing was looked up."""
+
+    text: list[str] = field(default_factory=list)
+    reasoning: list[str] = field(default_factory=list)
+    calls: dict[int, list[str]] = field(default_factory=dict)
+    call_heads: dict[int, tuple[str, str]] = field(default_factory=dict)
+    logprobs: list[TokenLogprob] = field(default_factory=list)
+    results: tuple[SearchResult, ...] | None = None
+    note: str = ""
+    usage: Usage = field(default_factory=Usage)
+    reason: str = "stop"
+
+    def add(self, event: Event) -> None:
+        """Take in one event. Raises the error of a `Failed`."""
+        match event:
+            case TextDelta():
+                self.text.append(event.text)
+                self.logprobs.extend(event.logprobs)
+            case ReasoningDelta():
+                self.reasoning.append(event.text)
+            case ToolCallDelta():
+                if event.id is not None:
+                    self.call_heads[event.index] = (event.id, event.name or "")
+                self.calls.setdefault(event.index, []).append(event.arguments)
+            case Retrieved():
+                self.results = event.results
+            case Started():
+                self.note = event.note or self.note
+            case Done():
+                self.usage, self.reason = event.usage, event.reason
+            case Failed():
+                raise event.error
+
+    def tool_calls(self) -> list[dict[str, Any]]:
+        found = []
+        for index in sorted(self.calls):
+            call_id, name = self.call_heads.get(index, (f"call_{index}", ""))
+            function = {"name": name, "arguments": "".join(self.calls[index])}
+            found.append({"id": call_id, "type": "function", "function": function})
+        return found
+
+
+async def fold(events: AsyncIterator[tuple[int, Event]], choices: int) -> list[Answer]:
+    """The answers that the events of several choices add up to. Raises the error of the first that failed."""
+    answers = [Answer() for _ in range(choices)]
+    async for choice, event in events:
+        answers[choice].add(event)
+    return answers
+
+
+# ── what does not change along an answer ─────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """The fields around the choices of an answer."""
+
+    id: str
+    object: str
+    created: int
+    model: str
+
+    @classmethod
+    def new(
+        cls,
+        prefix: str,
+        kind: Literal["chat.completion", "chat.completion.chunk", "text_completion"],
+        model: str,
+    ) -> Envelope:
+        return cls(f"{prefix}-{uuid.uuid4().hex}", kind, int(time.time()), model)
+
+    def fields(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "object": self.object,
+            "created": self.created,
+            "model": self.model,
+            "system_fingerprint": FINGERPRINT,
+        }
+
+    def head(self) -> bytes:
+        """The beginning of every chunk, up to its choices."""
+        return b"data: " + dumps(self.fields())[:-1] + b',"choices":['
+
+
+def extras(answers: Sequence[Answer], *, with_text: bool) -> dict[str, Any]:
+    """What Codeweft says beside OpenAI's fields: references when something was looked up, the model's note."""
+    found: dict[str, Any] = {}
+    for answer in answers:
+        if answer.results is not None:
+            found["references"] = references(answer.results, with_text=with_text)
+            break
+    if note := next((answer.note for answer in answers if answer.note), ""):
+        found["note"] = note
+    return found
+
+
+# ── chat ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def chat_logprobs(tokens: Sequence[TokenLogprob]) -> dict[str, Any]:
+    def one(token: str, logprob: float) -> dict[str, Any]:
+        return {"token": token, "logprob": logprob, "bytes": list(token.encode("utf-8", "replace"))}
+
+    return {
+        "content": [
+            {**one(token.token, token.logprob), "top_logprobs": [one(*other) for other in token.top]}
+            for token in tokens
+        ]
+    }
+
+
+def chat_completion(model: str, answers: Sequence[Answer], *, logprobs: bool) -> bytes:
+    choices = []
+    for index, answer in enumerate(answers):
+        calls = answer.tool_calls()
+        message: dict[str, Any] = {"role": "assistant", "content": "".join(answer.text)}
+        if calls:
+            message["tool_calls"] = calls
+            message["content"] = message["content"] or None
+        if answer.reasoning:
+            message["reasoning_content"] = "".join(answer.reasoning)
+        choices.append(
+            {
+                "index": index,
+                "message": message,
+                "logprobs": chat_logprobs(answer.logprobs) if logprobs else None,
+                "finish_reason": answer.reason,
+            }
+        )
+    envelope = Envelope.new("chatcmpl", "chat.completion", model)
+    total = total_usage([answer.usage for answer in answers])
+    return dumps(
+        {**envelope.fields(), "choices": choices, "usage": usage(total), **extras(answers, with_text=True)}
+    )
+
+
+async def chat_chunks(
+    events: AsyncIterator[tuple[int, Event]], model: str, choices: int, *, logprobs: bool, include_usage: bool
+) -> AsyncIterator[bytes]:
+    """Server-sent chunks of a chat answer. Raises the error of a `Failed`; the caller ends the stream with it."""
+    head = Envelope.new("chatcmpl", "chat.completion.chunk", model).head()
+    answers = [Answer() for _ in range(choices)]
+    begun = [False] * choices
+    unfinished = choices
+    async for choice, event in events:
+        answer = answers[choice]
+        start = head + b'{"index":%d,"delta":{' % choice
+        if not begun[choice] and isinstance(event, (TextDelta, ReasoningDelta, ToolCallDelta, Done)):
+            begun[choice] = True
+            yield start + b'"role":"assistant","content":""},"logprobs":null,"finish_reason":null}]}\n\n'
+        if isinstance(event, TextDelta):
+            if not event.text and not event.logprobs:
+                continue
+            told = dumps(chat_logprobs(event.logprobs)) if logprobs else b"null"
+            yield b"".join(
+                (
+                    start,
+                    b'"content":',
+                    dumps(event.text),
+                    b'},"logprobs":',
+                    told,
+                    b',"finish_reason":null}]}\n\n',
+                )
+            )
+        elif isinstance(event, ReasoningDelta):
+            yield (
+                start
+                + b'"reasoning_content":'
+                + dumps(event.text)
+                + b'},"logprobs":null,"finish_reason":null}]}\n\n'
+            )
+        elif isinstance(event, ToolCallDelta):
+            yield (
+                start
+                + b'"tool_calls":['
+                + dumps(_call_piece(event))
+                + b']},"logprobs":null,"finish_reason":null}]}\n\n'
+            )
+        else:
+            answer.add(event)
+        if isinstance(event, Done):
+            unfinished -= 1
+            yield (
+                start
+                + b'},"logprobs":null,"finish_reason":'
+                + dumps(event.reason)
+                + b"}]"
+                + (b"" if unfinished or include_usage else _tail(answers))
+                + b"}\n\n"
+            )
+    if include_usage:
+        total = total_usage([answer.usage for answer in answers])
+        yield head + b'],"usage":' + dumps(usage(total)) + _tail(answers) + b"}\n\n"
+    yield DONE
+
+
+def _call_piece(event: ToolCallDelta) -> dict[str, Any]:
+    function: dict[str, Any] = {"arguments": event.arguments}
+    piece: dict[str, Any] = {"index": event.index, "function": function}
+    if event.id is not None:
+        piece |= {"id": event.id, "type": "function"}
+        function["name"] = event.name or ""
+    return piece
+
+
+def _tail(answers: Sequence[Answer]) -> bytes:
+    """The extras as the last members of an object, after a comma; empty when there are none."""
+    found = extras(answers, with_text=False)
+    return b"," + dumps(found)[1:-1] if found else b""
+
+
+# ── completions ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def completion_logprobs(tokens: Sequence[TokenLogprob], offset: int) -> dict[str, Any]:
+    offsets = []
+    for token in tokens:
+        offsets.append(offset)
+        offset += len(token.token)
+    return {
+        "tokens": [token.token for token in tokens],
+        "token_logprobs": [token.logprob for token in tokens],
+        "top_logprobs": [dict(token.top) for token in tokens],
+        "text_offset": offsets,
+    }
+
+
+def completion(
+    model: str, answers: Sequence[Answer], echoes: Sequence[str], prompts: int, *, logprobs: bool
+) -> bytes:
+    """`echoes` are put before the text of each choice."""
+    choices = [
+        {
+            "text": echo + "".join(answer.text),
+            "index": index,
+            "logprobs": completion_logprobs(answer.logprobs, len(echo)) if logprobs else None,
+            "finish_reason": answer.reason,
+        }
+        for index, (answer, echo) in enumerate(zip(answers, echoes, strict=True))
+    ]
+    envelope = Envelope.new("cmpl", "text_completion", model)
+    total = total_usage([answer.usage for answer in answers], prompts)
+    return dumps(
+        {**envelope.fields(), "choices": choices, "usage": usage(total), **extras(answers, with_text=True)}
+    )
+
+
+async def completion_chunks(
+    events: AsyncIterator[tuple[int, Event]],
+    model: str,
+    echoes: Sequence[str],
+    prompts: int,
+    *,
+    logprobs: bool,
+    include_usage: bool,
+) -> AsyncIterator[bytes]:
+    """Server-sent chunks of completions. Raises the error of a `Failed`; the caller ends the stream with it."""
+    head = Envelope.new("cmpl", "text_completion", model).head()
+    answers = [Answer() for _ in echoes]
+    offsets = [len(echo) for echo in echoes]
+    unfinished = len(echoes)
+    for index, echo in enumerate(echoes):
+        if echo:
+            yield head + dumps(_text_piece(index, echo)) + b"]}\n\n"
+    async for choice, event in events:
+        if isinstance(event, TextDelta):
+            piece = _text_piece(choice, event.text)
+            if logprobs:
+                piece["logprobs"] = completion_logprobs(event.logprobs, offsets[choice])
+                offsets[choice] += sum(len(token.token) for token in event.logprobs)
+            yield head + dumps(piece) + b"]}\n\n"
+            continue
+        answers[choice].add(event)
+        if isinstance(event, Done):
+            unfinished -= 1
+            piece = _text_piece(choice, "") | {"finish_reason": event.reason}
+            yield (
+                head
+                + dumps(piece)
+                + b"]"
+                + (b"" if unfinished or include_usage else _tail(answers))
+                + b"}\n\n"
+            )
+    if include_usage:
+        total = total_usage([answer.usage for answer in answers], prompts)
+        yield head + b'],"usage":' + dumps(usage(total)) + _tail(answers) + b"}\n\n"
+    yield DONE
+
+
+def _text_piece(index: int, text: str) -> dict[str, Any]:
+    return {"index": index, "text": text, "logprobs": None, "finish_reason": None}

@@ -1,0 +1,81 @@
+"""One translator from exceptions to answers: OpenAI's error shape under /v1, Codeweft's under /api and elsewhere."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import secrets
+from typing import Any
+
+from sqlalchemy.exc import OperationalError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from codeweft.errors import CodeweftError, InvalidRequest, NotFound, StorageFailed
+from codeweft.server.emit import dumps
+
+log = logging.getLogger("codeweft.server")
+
+
+class MethodNotAllowed(InvalidRequest):
+    status, code = 405, "method_not_allowed"
+
+
+def translate(error: BaseException) -> CodeweftError:
+    """What a caller may know of `error`. A bug is logged under an id, and only the id is told."""
+    match error:
+        case CodeweftError():
+            return error
+        case HTTPException() if isinstance(error.__cause__, CodeweftError):
+            return error.__cause__
+        case HTTPException(status_code=404):
+            return NotFound("There is nothing at this address.", fix="Check the path.")
+        case HTTPException(status_code=405):
+            allowed = (error.headers or {}).get("Allow", "")
+            return MethodNotAllowed(
+                "This address does not take that method.", fix=f"Use {allowed}." if allowed else ""
+            )
+        case HTTPException() if error.status_code < 500:
+            return InvalidRequest(str(error.detail).rstrip(".") + ".")
+        case OperationalError():
+            return StorageFailed(
+                f"The accounts database did not answer: {error.orig}.", fix="Check that its disk has space."
+            )
+        case OSError(errno=errno.ENOSPC):
+            return StorageFailed("The disk is full.", fix="Make room where CODEWEFT_HOME is.")
+    number = secrets.token_hex(4)
+    log.error("bug %s", number, exc_info=error)
+    return CodeweftError(
+        f"Something went wrong inside Codeweft (error {number}).",
+        fix="The server's log has the details under that number; please report it.",
+    )
+
+
+def openai_shape(error: CodeweftError) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "message": str(error),
+        "type": error.type,
+        "param": error.param,
+        "code": error.code,
+    }
+    if error.details:
+        body["details"] = error.details
+    return {"error": body}
+
+
+def api_shape(error: CodeweftError) -> dict[str, Any]:
+    return {"error": {"message": error.message, "fix": error.fix, "code": error.code, "param": error.param}}
+
+
+def response(error: CodeweftError, path: str) -> Response:
+    """The answer to a request for `path` that ended in `error`."""
+    shape = openai_shape if path.startswith("/v1") else api_shape
+    headers = {}
+    if error.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    if error.status == 413:
+        # The rest of the body is not going to be read.
+        headers["Connection"] = "close"
+    if error.status == 429:
+        headers["Retry-After"] = "1"
+    return Response(dumps(shape(error)), error.status, headers, "application/json")

@@ -1,0 +1,124 @@
+"""What becomes of every request field: used, ignored for a reason, or rejected for a reason. None is dropped silently.
+
+The tables name all fields of OpenAI's and OPEA's requests. A field in no table is rejected by name, except names
+that begin with `x_`, which clients may use for themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """`harmless` are the values of a rejected field that ask for nothing; null always is."""
+
+    use: Literal["used", "ignored", "rejected"] = "used"
+    why: str = ""
+    harmless: tuple[Any, ...] = ()
+
+
+Fields = Mapping[str, Field]
+
+USED = Field()
+NOTE = Field("ignored", "it is a note of the client to itself")
+CACHE = Field("ignored", "prompts are cached by what they begin with, without a key")
+_TIER = Field("ignored", "there is one service tier")
+_STORE = Field("ignored", "completions over the API are never stored")
+_STYLE = Field("rejected", "no model here takes it; ask for it in the system message")
+
+
+def _used(*names: str) -> dict[str, Field]:
+    return dict.fromkeys(names, USED)
+
+
+SAMPLING: Fields = {
+    **_used(
+        "frequency_penalty",
+        "grammar",
+        "logit_bias",
+        "max_tokens",
+        "min_p",
+        "n",
+        "presence_penalty",
+        "repetition_penalty",
+        "seed",
+        "stop",
+        "stream",
+        "stream_options",
+        "temperature",
+        "top_k",
+        "top_p",
+        "typical_p",
+    ),
+    "user": Field("ignored", "the API key tells who asks"),
+}
+
+RETRIEVAL: Fields = _used("agents_flag", "index", "index_name", "k")
+
+CHAT: Fields = {
+    **SAMPLING,
+    **RETRIEVAL,
+    **_used(
+        "logprobs",
+        "max_completion_tokens",
+        "messages",
+        "model",
+        "response_format",
+        "tool_choice",
+        "tools",
+        "top_logprobs",
+    ),
+    "audio": Field("rejected", "answers are text"),
+    "function_call": Field("rejected", "it was replaced by `tool_choice`"),
+    "functions": Field("rejected", "it was replaced by `tools`", ([],)),
+    "metadata": NOTE,
+    "modalities": Field("rejected", "answers are text", (["text"],)),
+    "moderation": Field("rejected", "there is no moderation model"),
+    "parallel_tool_calls": Field("rejected", "the model decides how many tools it calls at once", (True,)),
+    "prediction": Field("rejected", "predicted outputs are not supported"),
+    "prompt_cache_key": CACHE,
+    "prompt_cache_options": CACHE,
+    "prompt_cache_retention": CACHE,
+    "reasoning_effort": _STYLE,
+    "safety_identifier": NOTE,
+    "service_tier": _TIER,
+    "store": _STORE,
+    "verbosity": _STYLE,
+    "web_search_options": Field("rejected", "there is no web search; `index` searches your code"),
+}
+
+COMPLETION: Fields = {
+    **SAMPLING,
+    **RETRIEVAL,
+    **_used("best_of", "echo", "logprobs", "model", "prompt", "suffix"),
+}
+
+_SEARCH_TYPE = "search is hybrid (words and vectors, re-ranked); there is one search type"
+
+CODEGEN: Fields = {
+    **CHAT,
+    "best_of": USED,
+    "chat_template": Field("rejected", "the model's own chat template is used"),
+    "chat_template_kwargs": Field("rejected", "the model's own chat template is used", ({},)),
+    "distance_threshold": Field("rejected", _SEARCH_TYPE),
+    "documents": Field("rejected", "put documents into an index and name it in `index_name`", ([], "")),
+    "echo": Field("rejected", "a chat answer does not repeat its question", (False,)),
+    "fetch_k": Field("ignored", "it belongs to the search type mmr"),
+    "lambda_mult": Field("ignored", "it belongs to the search type mmr"),
+    "language": Field("ignored", "the question's language is the answer's", ("auto",)),
+    "score_threshold": Field("ignored", "it belongs to the search type similarity_score_threshold"),
+    "search_type": Field("rejected", _SEARCH_TYPE, ("similarity",)),
+    "suffix": Field("rejected", "infilling is done by /v1/completions", ("",)),
+    "timeout": Field("ignored", "close the connection to give up"),
+    "top_n": Field("ignored", "`k` says how many references the model sees"),
+}
+
+EMBEDDING: Fields = {
+    **_used("dimensions", "encoding_format", "input", "model"),
+    "user": SAMPLING["user"],
+}
+
+SEARCH: Fields = _used("index", "index_name", "k", "kinds", "languages", "paths", "query", "repositories")

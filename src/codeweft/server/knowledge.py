@@ -1,0 +1,199 @@
+"""Indexes over HTTP: adding, following, reading, searching, deleting."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from concurrent.futures import wait
+from contextlib import suppress
+from pathlib import PurePosixPath
+from typing import Annotated
+
+from fastapi import APIRouter, File, Query, UploadFile
+
+from codeweft.errors import InvalidRequest, NotFound
+from codeweft.jobs import Job, Progress, Report
+from codeweft.retrieval.index import Index
+from codeweft.runtime.compose import Runtime
+from codeweft.server.emit import clean
+from codeweft.server.views import (
+    FilesView,
+    FileView,
+    IndexView,
+    Name,
+    NewIndexBody,
+    ReferenceView,
+    SearchBody,
+    SearchView,
+    SourceView,
+)
+from codeweft.types import Filters, SearchResult
+from codeweft.types import Query as SearchQuery
+
+INDEXING = "index"
+DELETE_SECONDS = 10
+"""How long deleting waits for a cancelled update to notice; one batch of files takes well under a second."""
+
+
+def start_update(runtime: Runtime, index: Index) -> Job:
+    """Bring an index up to date in the background."""
+
+    def work(report: Report) -> None:
+        index.update(lambda step: report(Progress(step.stage, step.done, step.total, step.detail)))
+
+    return runtime.jobs.submit(INDEXING, index.name, work)
+
+
+def resume_updates(runtime: Runtime) -> None:
+    """Go on with the indexes that an earlier process left unfinished."""
+    for index in every(runtime):
+        if index.status().state in ("indexing", "incomplete"):
+            start_update(runtime, index)
+
+
+def every(runtime: Runtime) -> Iterator[Index]:
+    """All indexes; one that another process deletes meanwhile is passed over."""
+    for name in runtime.indexes.names():
+        with suppress(NotFound):
+            yield runtime.indexes.get(name)
+
+
+def delete_index(runtime: Runtime, name: str) -> None:
+    """End what works on an index, then delete it. Raises `NotFound`."""
+    runtime.indexes.get(name)
+    jobs = runtime.jobs.cancel_all(name)
+    wait([runtime.jobs.future(job.id) for job in jobs], DELETE_SECONDS)
+    runtime.indexes.delete(name)
+
+
+def index_names(runtime: Runtime, asked: str | None, results: Sequence[SearchResult]) -> list[str]:
+    """The index that each result of a search is from; `asked` is the one that was searched, None for any."""
+    names = runtime.indexes.names()
+    only = asked or runtime.settings.index.default or (names[0] if len(names) == 1 else None)
+    if only is not None or not results:
+        return [only or ""] * len(results)
+    owners = {index.status().repository: index.name for index in every(runtime)}
+    return [owners.get(result.chunk.repository, "") for result in results]
+
+
+def view(runtime: Runtime, index: Index) -> IndexView:
+    return IndexView.of(index, runtime.jobs.of(index.name), runtime.settings.index.default)
+
+
+async def read_uploads(files: list[UploadFile]) -> dict[str, bytes]:
+    """The uploaded files by path. Raises `InvalidRequest` for a path that leads out of the index."""
+    found: dict[str, bytes] = {}
+    for file in files:
+        path = upload_path(file.filename or "")
+        if path in found:
+            raise InvalidRequest(f"The file {path!r} is there twice.", param="files")
+        found[path] = await file.read()
+    return found
+
+
+def upload_path(name: str) -> str:
+    """A relative path inside an index, with `/`."""
+    path = PurePosixPath(name.replace("\\", "/"))
+    if not name or path.is_absolute() or ".." in path.parts or "\0" in name or str(path) == ".":
+        raise InvalidRequest(f"{name!r} is not a file name that an upload can have.", param="files")
+    return str(path)
+
+
+def knowledge_routes(runtime: Runtime) -> APIRouter:
+    routes = APIRouter(tags=["indexes"])
+    indexes = runtime.indexes
+
+    @routes.get("/indexes")
+    def list_indexes() -> list[IndexView]:
+        return [view(runtime, index) for index in every(runtime)]
+
+    @routes.post("/indexes", status_code=202)
+    def add_index(body: NewIndexBody) -> IndexView:
+        """Index a folder or a git repository, in the background."""
+        index = indexes.add(body.source, body.name)
+        start_update(runtime, index)
+        return view(runtime, index)
+
+    @routes.get("/indexes/{name}")
+    def get_index(name: Name) -> IndexView:
+        return view(runtime, indexes.get(name))
+
+    @routes.delete("/indexes/{name}", status_code=204)
+    def remove_index(name: Name) -> None:
+        """Delete the index; its source is left alone, uploaded files are deleted."""
+        delete_index(runtime, name)
+
+    @routes.post("/indexes/{name}/update", status_code=202)
+    def update_index(name: Name) -> IndexView:
+        """Look for changes in the source, in the background."""
+        index = indexes.get(name)
+        start_update(runtime, index)
+        return view(runtime, index)
+
+    @routes.post("/indexes/{name}/files", status_code=202)
+    async def upload_files(name: Name, files: Annotated[list[UploadFile], File()]) -> IndexView:
+        """Put files into an index of uploads, which is made when missing."""
+        uploads = await read_uploads(files)
+
+        def put() -> IndexView:
+            index = indexes.uploads(name)
+            for path, data in uploads.items():
+                index.put(path, data)
+            start_update(runtime, index)
+            return view(runtime, index)
+
+        return await asyncio.to_thread(put)
+
+    @routes.get("/indexes/{name}/files")
+    def list_files(
+        name: Name,
+        q: Annotated[str, Query(max_length=1000, description="Part of a path.")] = "",
+        offset: Annotated[int, Query(ge=0)] = 0,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    ) -> FilesView:
+        found = [file for file in indexes.get(name).files() if q.lower() in file.path.lower()]
+        return FilesView(
+            total=len(found), files=[FileView.of(file) for file in found[offset : offset + limit]]
+        )
+
+    @routes.delete("/indexes/{name}/files", status_code=204)
+    def remove_file(name: Name, path: Annotated[str, Query(min_length=1)]) -> None:
+        """Delete an uploaded file."""
+        index = indexes.get(name)
+        index.remove_file(upload_path(path))
+        start_update(runtime, index)
+
+    @routes.get("/indexes/{name}/source")
+    def read_source(
+        name: Name,
+        path: Annotated[str, Query(min_length=1)],
+        start: Annotated[int, Query(ge=1)] = 1,
+        end: Annotated[int, Query(ge=1)] = 200,
+    ) -> SourceView:
+        """Lines of an indexed file; both ends are included."""
+        if end < start:
+            raise InvalidRequest(f"`end` ({end}) is before `start` ({start}).", param="end")
+        index = indexes.get(name)
+        text = index.lines(path, start, end)
+        file = next(file for file in index.files() if file.path == path)
+        status = index.status()
+        return SourceView(
+            path=clean(path),
+            language=file.language,
+            start_line=min(start, file.lines),
+            end_line=min(end, file.lines),
+            total_lines=file.lines,
+            text=clean(text),
+            repository=clean(status.repository),
+            commit=status.commit,
+        )
+
+    @routes.post("/search")
+    def search(body: SearchBody) -> SearchView:
+        """Search code by words, names and meaning; needs no language model."""
+        filters = Filters(paths=tuple(body.paths), languages=tuple(body.languages))
+        results = indexes.search(SearchQuery(body.query, body.index or None, body.k, filters))
+        names = index_names(runtime, body.index or None, results)
+        return SearchView(results=ReferenceView.all(results, names))
+
+    return routes

@@ -1,0 +1,79 @@
+"""Prometheus metrics of one server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.process_collector import ProcessCollector
+
+from codeweft.types import Usage
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+"""From a search to a long answer on a slow processor."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelMetrics:
+    """The metrics of one model, looked up once: finding them by label costs more than counting."""
+
+    running: Gauge
+    first_token: Histogram
+    prompt: Counter
+    completion: Counter
+    cached: Counter
+
+    def count(self, used: Usage) -> None:
+        self.prompt.inc(used.prompt_tokens)
+        self.completion.inc(used.completion_tokens)
+        self.cached.inc(used.cached_tokens)
+
+
+class Metrics:
+    def __init__(self) -> None:
+        self._models: dict[str, ModelMetrics] = {}
+        self._routes: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
+        self.registry = CollectorRegistry()
+        ProcessCollector(namespace="codeweft", registry=self.registry)
+        self._requests = Counter(
+            "codeweft_requests", "Requests answered.", ["route", "status"], registry=self.registry
+        )
+        self._seconds = Histogram(
+            "codeweft_request_seconds",
+            "Time to the end of the answer.",
+            ["route"],
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self._first_token = Histogram(
+            "codeweft_first_token_seconds",
+            "Time until a model's first token.",
+            ["model"],
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self._running = Gauge(
+            "codeweft_answers_running", "Answers being written.", ["model"], registry=self.registry
+        )
+        self._tokens = Counter(
+            "codeweft_tokens", "Tokens by kind.", ["model", "kind"], registry=self.registry
+        )
+
+    def of_model(self, name: str) -> ModelMetrics:
+        found = self._models.get(name)
+        if found is None:
+            kinds = [self._tokens.labels(name, kind) for kind in ("prompt", "completion", "cached")]
+            found = ModelMetrics(self._running.labels(name), self._first_token.labels(name), *kinds)
+            self._models[name] = found
+        return found
+
+    def answered(self, route: str, status: int, seconds: float) -> None:
+        found = self._routes.get((route, status))
+        if found is None:
+            found = self._requests.labels(route, status), self._seconds.labels(route)
+            self._routes[route, status] = found
+        found[0].inc()
+        found[1].observe(seconds)
+
+    def text(self) -> bytes:
+        return generate_latest(self.registry)

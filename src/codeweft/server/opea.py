@@ -1,0 +1,294 @@
+"""OPEA's protocol: code generation, data preparation, and Codeweft's search beside them."""
+
+from __future__ import annotations
+
+import asyncio
+import json as stdjson
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+from starlette.datastructures import FormData, UploadFile
+from starlette.requests import Request as HTTPRequest
+from starlette.responses import Response
+from starlette.routing import Route
+
+from codeweft import __version__
+from codeweft.errors import InvalidRequest, NotFound
+from codeweft.retrieval.index import Index
+from codeweft.server import fields, links, wire
+from codeweft.server.emit import dumps
+from codeweft.server.knowledge import delete_index, every, read_uploads, start_update, upload_path
+from codeweft.server.openai import answer_chat, json
+from codeweft.server.service import Service, check_best_of
+from codeweft.types import Query
+
+CODEGEN = "codegen"
+DEFAULT_INDEX = "default"
+ALL = "all"
+MAX_FILES = 1000
+_PREPARED = {"status": 200, "message": "Data preparation succeeded"}
+_STRATEGIES = ("fast", "hq", "llm")
+
+
+class GetBody(msgspec.Struct):
+    index_name: str | None = None
+
+
+class DeleteBody(msgspec.Struct):
+    file_path: str
+    index_name: str | None = None
+
+
+class Opea:
+    def __init__(self, service: Service, allowed: links.Allowed = links.public) -> None:
+        self._service = service
+        self._runtime = service.runtime
+        self._indexes = service.runtime.indexes
+        self._allowed = allowed
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/v1/codegen", self.codegen, methods=["POST"]),
+            Route("/v1/search", self.search, methods=["POST"]),
+            Route("/v1/dataprep/ingest", self.ingest, methods=["POST"]),
+            Route("/v1/dataprep/get", self.get, methods=["POST"]),
+            Route("/v1/dataprep/delete", self.delete, methods=["POST"]),
+            Route("/v1/dataprep/indices", self.indices, methods=["POST", "GET"]),
+            Route("/v1/health_check", self.health_check, methods=["GET"]),
+        ]
+
+    # ── generation and search ────────────────────────────────────────────────────────────────────────────────
+
+    async def codegen(self, http: HTTPRequest) -> Response:
+        body = wire.decode(await http.body(), wire.CodegenBody, fields.CODEGEN)
+        check_best_of(body.best_of, body.n)
+        turns = body.messages
+        if isinstance(turns, str):
+            turns = [wire.MessageBody(role="user", content=turns)]
+        if body.stream is None:
+            body.stream = True
+        if body.index is None and body.index_name is None and not wire.flag(body.agents_flag):
+            # As at OPEA: without an index the model answers by itself.
+            body.index = ""
+        return await answer_chat(self._service, http, body, turns, self._service.model(body.model or CODEGEN))
+
+    async def search(self, http: HTTPRequest) -> Response:
+        body = wire.decode(await http.body(), wire.SearchBody, fields.SEARCH)
+        wire.check_ranges(body)
+        if not body.query.strip():
+            raise InvalidRequest("`query` is empty.", param="query")
+        query = Query(body.query, body.index or body.index_name or None, body.k or 10, wire.filters(body))
+        results = await asyncio.to_thread(self._indexes.search, query)
+        shown = [
+            {
+                "path": result.chunk.path,
+                "start_line": result.chunk.start_line,
+                "end_line": result.chunk.end_line,
+                "name": result.chunk.qualified_name,
+                "kind": result.chunk.kind,
+                "language": result.chunk.language,
+                "score": round(result.score, 6),
+                "repository": result.chunk.repository,
+            }
+            for result in results
+        ]
+        return json(dumps({"results": shown}))
+
+    # ── data preparation ─────────────────────────────────────────────────────────────────────────────────────
+
+    async def ingest(self, http: HTTPRequest) -> Response:
+        """Put files or pages into an index of uploads; answered when they can be searched."""
+        async with self._form(http) as form:
+            name = _text(form, "index_name") or DEFAULT_INDEX
+            if name == ALL:
+                raise InvalidRequest(
+                    "The index name `all` is reserved.", fix="Choose another name.", param="index_name"
+                )
+            _check_options(form)
+            files = await read_uploads(_files(form))
+            for url in _links(form):
+                text, path = await links.fetch(url, self._allowed)
+                if path in files:
+                    raise InvalidRequest(f"{url} is there twice.", param="link_list")
+                files[path] = text.encode()
+        if not files:
+            raise InvalidRequest(
+                "There is nothing to ingest.", fix="Send `files` or `link_list`.", param="files"
+            )
+        await self._put(name, files)
+        return json(dumps(_PREPARED))
+
+    async def _put(self, name: str, files: dict[str, bytes]) -> None:
+        def put() -> Index:
+            index = self._indexes.uploads(name)
+            there = {file.path for file in index.files()}
+            for path in files:
+                if path in there:
+                    raise InvalidRequest(
+                        f"The index {name!r} holds {path!r} already.",
+                        fix="Delete it first, or give the file another name.",
+                        param="files",
+                    )
+            for path, data in files.items():
+                index.put(path, data)
+            return index
+
+        index = await asyncio.to_thread(put)
+        job = await self._updated(index)
+        if job.error is not None:
+            raise job.error
+        status = await asyncio.to_thread(index.status)
+        refused = [(path, why) for path, why in (*status.failed, *status.skipped) if path in files]
+        if refused:
+            for path, _ in refused:
+                await asyncio.to_thread(index.remove_file, path)
+            await self._updated(index)
+            listed = "; ".join(f"{path}: {why}" for path, why in refused[:10])
+            raise InvalidRequest(
+                f"{len(refused)} of {len(files)} files could not be read ({listed}).",
+                fix="The others are searchable. Send these as text.",
+                param="files",
+            )
+
+    async def _updated(self, index: Index) -> Any:
+        job = start_update(self._runtime, index)
+        return await asyncio.wrap_future(self._runtime.jobs.future(job.id))
+
+    async def get(self, http: HTTPRequest) -> Response:
+        """The files of an index, or of all."""
+        body = await _fields(http, GetBody)
+        name = body.index_name or DEFAULT_INDEX
+
+        def read() -> list[dict[str, str]]:
+            if name != ALL and name not in self._indexes.names():
+                if body.index_name is None:
+                    return []
+                self._indexes.get(name)
+            names = self._indexes.names() if name == ALL else [name]
+            return [_entry(file.path, one) for one in names for file in self._indexes.get(one).files()]
+
+        return json(dumps(await asyncio.to_thread(read)))
+
+    async def delete(self, http: HTTPRequest) -> Response:
+        """Delete a file, all files of an index, or (`all` in both) every index of uploads."""
+        body = await _fields(http, DeleteBody)
+        name = body.index_name or DEFAULT_INDEX
+        if body.file_path == ALL:
+            await asyncio.to_thread(self._delete_all, name)
+        elif name == ALL:
+            raise InvalidRequest(
+                "One file is deleted from one index.", fix="Name the index.", param="index_name"
+            )
+        else:
+            index = await asyncio.to_thread(self._indexes.get, name)
+            path = upload_path(body.file_path)
+            if path not in {file.path for file in await asyncio.to_thread(index.files)}:
+                raise NotFound(
+                    f"The index {name!r} holds no file {path!r}.",
+                    fix="`/v1/dataprep/get` lists the files.",
+                    param="file_path",
+                )
+            await asyncio.to_thread(index.remove_file, path)
+            job = await self._updated(index)
+            if job.error is not None:
+                raise job.error
+        return json(dumps({"status": True}))
+
+    def _delete_all(self, name: str) -> None:
+        if name != ALL:
+            delete_index(self._runtime, name)
+            return
+        # Folders and repositories were not put here by this protocol, so its "all" does not mean them.
+        for index in every(self._runtime):
+            if index.source.kind == "uploads":
+                delete_index(self._runtime, index.name)
+
+    async def indices(self, http: HTTPRequest) -> Response:
+        return json(dumps(await asyncio.to_thread(self._indexes.names)))
+
+    async def health_check(self, http: HTTPRequest) -> Response:
+        description = "Writes code that knows your code"
+        return json(
+            dumps({"Service Title": "codeweft", "Version": __version__, "Service Description": description})
+        )
+
+    @asynccontextmanager
+    async def _form(self, http: HTTPRequest) -> AsyncIterator[FormData]:
+        kind = http.headers.get("content-type", "")
+        if not kind.startswith(("multipart/form-data", "application/x-www-form-urlencoded")):
+            raise InvalidRequest(
+                "The body must be a form (multipart/form-data).",
+                fix="Send `files` or `link_list` as form fields.",
+            )
+        async with http.form(max_files=MAX_FILES, max_fields=MAX_FILES, max_part_size=1_000_000) as form:
+            yield form
+
+
+def _entry(path: str, index: str) -> dict[str, str]:
+    return {"name": path, "id": path, "type": "File", "parent": "", "index_name": index}
+
+
+def _text(form: FormData, name: str) -> str | None:
+    value = form.get(name)
+    if isinstance(value, UploadFile):
+        raise InvalidRequest(f"`{name}` must be text, not a file.", param=name)
+    return value.strip() if value else None
+
+
+def _files(form: FormData) -> list[Any]:
+    found = [value for value in form.getlist("files") if isinstance(value, UploadFile)]
+    if len(found) != len(form.getlist("files")):
+        raise InvalidRequest("`files` must be files.", fix="Send each with a file name.", param="files")
+    return found
+
+
+def _links(form: FormData) -> list[str]:
+    text = _text(form, "link_list")
+    if text is None:
+        return []
+    try:
+        given = stdjson.loads(text)
+    except (ValueError, RecursionError):
+        given = None
+    if not isinstance(given, list) or not all(isinstance(url, str) for url in given):
+        raise InvalidRequest(
+            "`link_list` must be a JSON list of addresses.",
+            fix='For example ["https://example.com/page"].',
+            param="link_list",
+        )
+    if len(given) > 100:
+        raise InvalidRequest(
+            f"`link_list` holds {len(given)} addresses; at most 100 at once.", param="link_list"
+        )
+    return given
+
+
+def _check_options(form: FormData) -> None:
+    """OPEA's options of splitting are checked but change nothing: code is cut at its functions, not by length."""
+    for name, low in (("chunk_size", 1), ("chunk_overlap", 0)):
+        value = _text(form, name)
+        if value is not None and (not value.isdecimal() or int(value[:10]) < low):
+            raise InvalidRequest(f"`{name}` must be a whole number of at least {low}.", param=name)
+    table = _text(form, "process_table")
+    if table is not None and table.lower() not in ("true", "false", "1", "0"):
+        raise InvalidRequest("`process_table` must be true or false.", param="process_table")
+    strategy = _text(form, "table_strategy")
+    if strategy is not None and strategy not in _STRATEGIES:
+        raise InvalidRequest(
+            f"`table_strategy` must be one of {', '.join(_STRATEGIES)}.", param="table_strategy"
+        )
+
+
+async def _fields(http: HTTPRequest, kind: type[Any]) -> Any:
+    """The fields of a JSON or form body; an empty body has none."""
+    if http.headers.get("content-type", "").startswith(
+        ("multipart/form-data", "application/x-www-form-urlencoded")
+    ):
+        async with http.form() as form:
+            given = {name: value for name, value in form.items() if isinstance(value, str)}
+        body = dumps(given)
+    else:
+        body = await http.body() or b"{}"
+    return wire.decode_plain(body, kind)

@@ -1,0 +1,111 @@
+"""What the endpoints share: the program they serve, its streams, its metrics."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+from starlette.requests import Request as HTTPRequest
+
+from codeweft.errors import InvalidRequest
+from codeweft.runtime.compose import Runtime
+from codeweft.server.emit import dumps
+from codeweft.server.failures import openai_shape, translate
+from codeweft.server.metrics import Metrics
+from codeweft.server.streams import EventStream, Streams, accepted, close, merge
+from codeweft.types import (
+    Caller,
+    Done,
+    Event,
+    Model,
+    ReasoningDelta,
+    Request,
+    TextDelta,
+    ToolCallDelta,
+)
+
+_FIRST = (TextDelta, ReasoningDelta, ToolCallDelta, Done)
+
+Choices = AsyncIterator[tuple[int, Event]]
+
+
+class Service:
+    """Endpoints call models through this, so that every answer is measured and cancelled in one place."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+        self.streams = Streams()
+        self.metrics = Metrics()
+
+    def model(self, name: str | None) -> Model:
+        """The model of that name, or the default. Raises `NotFound`."""
+        return self.runtime.model(name or self.runtime.default_model)
+
+    async def measured(self, model: Model, request: Request) -> AsyncIterator[Event]:
+        """The events of `model`, counted."""
+        metrics = self.metrics.of_model(model.info.name)
+        started = time.monotonic()
+        waiting = True
+        events = model.stream(request)
+        metrics.running.inc()
+        try:
+            async for event in events:
+                if waiting and isinstance(event, _FIRST):
+                    waiting = False
+                    metrics.first_token.observe(time.monotonic() - started)
+                if isinstance(event, Done):
+                    metrics.count(event.usage)
+                yield event
+        finally:
+            metrics.running.dec()
+            await close(events)
+
+    def choices(self, model: Model, requests: Sequence[Request]) -> Choices:
+        return merge([self.measured(model, request) for request in requests])
+
+    @asynccontextmanager
+    async def answering(self, http: HTTPRequest, events: Choices) -> AsyncIterator[Choices]:
+        """For a plain answer: work ends when the client leaves."""
+        try:
+            async with self.streams.attended(http.receive):
+                yield events
+        finally:
+            await close(events)
+
+    async def stream(
+        self, http: HTTPRequest, events: Choices, chunks: Callable[[Choices], AsyncIterator[bytes]]
+    ) -> EventStream:
+        """For a streamed answer. Raises what the model refused the request with."""
+        async with self.streams.attended(http.receive):
+            begun = await accepted(events)
+        return EventStream(chunks(begun), self.streams, _last_word, begun)
+
+
+def _last_word(error: Exception) -> bytes:
+    """An error in the middle of a stream, as OpenAI's SDK expects it. No `[DONE]`: the answer is not whole."""
+    return b"data: " + dumps(openai_shape(translate(error))) + b"\n\n"
+
+
+def several(request: Request, n: int) -> list[Request]:
+    """`request` as n choices; a given seed is counted up, or all would be the same."""
+    seed = request.sampling.seed
+    if n == 1 or seed is None:
+        return [request] * n
+    return [replace(request, sampling=replace(request.sampling, seed=seed + i)) for i in range(n)]
+
+
+def caller(http: HTTPRequest) -> Caller:
+    """Who asks, as `Door` found out."""
+    found: Caller = http.scope["codeweft.caller"]
+    return found
+
+
+def check_best_of(best_of: int | None, n: int | None) -> None:
+    if best_of is not None and best_of != (n or 1):
+        raise InvalidRequest(
+            f"`best_of` is {best_of} and `n` is {n or 1}; choosing among answers is not supported.",
+            fix="Leave `best_of` out.",
+            param="best_of",
+        )

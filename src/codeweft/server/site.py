@@ -1,0 +1,114 @@
+"""What is neither API: the built web UI, signing in by link, health, metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from codeweft.accounts.accounts import SESSION_SECONDS
+from codeweft.errors import NotFound, NotSignedIn
+from codeweft.server.admin import ready
+from codeweft.server.auth import COOKIE
+from codeweft.server.emit import dumps
+from codeweft.server.service import Service
+
+STATIC = Path(__file__).parent / "static"
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+}
+_FOREVER = "public, max-age=31536000, immutable"
+_PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Codeweft</title>
+<meta name="viewport" content="width=device-width,initial-scale=1"><style>body{{font:16px/1.5 system-ui,sans-serif;
+max-width:36rem;margin:15vh auto;padding:0 1rem;color-scheme:light dark}}code{{font-family:ui-monospace,monospace}}
+</style></head><body><h1>{title}</h1><p>{text}</p></body></html>"""
+
+
+def create_site(service: Service, static: Path = STATIC) -> Sequence[BaseRoute]:
+    runtime = service.runtime
+
+    async def health(request: Request) -> Response:
+        return Response(b'{"status":"ok"}', media_type="application/json")
+
+    async def readiness(request: Request) -> Response:
+        why = ready(runtime)
+        body = {"status": "ready" if why is None else "not ready", "reason": why}
+        return Response(dumps(body), 200 if why is None else 503, media_type="application/json")
+
+    async def metrics(request: Request) -> Response:
+        return Response(service.metrics.text(), media_type="text/plain; version=0.0.4")
+
+    async def signin(request: Request) -> Response:
+        if request.method == "HEAD":
+            # Previews of a link must not use it up.
+            return Response()
+        try:
+            session = await runtime.accounts.redeem(request.query_params.get("token", ""))
+        except NotSignedIn as error:
+            text = escape(error.message) + " Run <code>codeweft signin</code> in a terminal for a new one."
+            return _page("This link does not work", text, 401)
+        response = RedirectResponse("/", 303, {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
+        secure = request.url.scheme == "https" or _is_https(runtime.settings.server.public_url)
+        response.set_cookie(
+            COOKIE, session, max_age=SESSION_SECONDS, httponly=True, samesite="lax", secure=secure, path="/"
+        )
+        return response
+
+    async def ui(request: Request) -> Response:
+        path = request.path_params["path"]
+        file = _inside(static, path)
+        if file is not None:
+            cache = _FOREVER if path.startswith("assets/") else "no-cache"
+            return FileResponse(file, headers={**_HEADERS, "Cache-Control": cache})
+        # A page of the UI may have a dot in its address (names of indexes have); a browser that goes there wants HTML.
+        page = "text/html" in request.headers.get("accept", "") or "." not in path.rpartition("/")[2]
+        if path.startswith("assets/") or not page:
+            raise NotFound(f"There is no file {path}.")
+        index = static / "index.html"
+        if not index.is_file():
+            return _page(
+                "Codeweft is running",
+                "Its web UI is not built. Run <code>make web</code> in a checkout, or install a release. "
+                "The API is at <code>/v1</code>.",
+                200 if not path else 404,
+            )
+        return FileResponse(index, headers={**_HEADERS, "Cache-Control": "no-cache"})
+
+    return [
+        Route("/health", health),
+        Route("/ready", readiness),
+        Route("/metrics", metrics),
+        Route("/signin", signin),
+        Route("/{path:path}", ui),
+    ]
+
+
+def _inside(static: Path, path: str) -> Path | None:
+    """The file at `path` in `static`; None when there is none, or it lies outside."""
+    if not path or "\0" in path:
+        return None
+    root = static.resolve()
+    try:
+        file = (root / path).resolve()
+        return file if file.is_relative_to(root) and file.is_file() else None
+    except OSError:
+        return None
+
+
+def _page(title: str, text: str, status: int) -> HTMLResponse:
+    return HTMLResponse(
+        _PAGE.format(title=title, text=text), status, headers={**_HEADERS, "Cache-Control": "no-store"}
+    )
+
+
+def _is_https(url: str | None) -> bool:
+    return url is not None and urlsplit(url).scheme == "https"

@@ -1,0 +1,191 @@
+"""Streaming over HTTP: whoever leaves is not worked for any more, whoever is slow slows the work down."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+
+from codeweft.errors import NotReady
+from codeweft.types import Done, Event, Failed, PromptProgress, ReasoningDelta, TextDelta, ToolCallDelta
+
+_ACCEPTED = (PromptProgress, TextDelta, ReasoningDelta, ToolCallDelta, Done)
+"""Events after which a request can be answered 200: the model took it."""
+
+STOPPING = NotReady("The server is stopping.", fix="Try again in a moment.")
+
+
+class ClientGone(Exception):
+    """The client closed the connection; there is nobody to answer."""
+
+
+class Streams:
+    """The streams that are open, so that a stopping server can end them."""
+
+    def __init__(self) -> None:
+        self._open: dict[asyncio.Task[Any], bool] = {}
+        self._stopping = False
+
+    def stop(self) -> None:
+        """End every open stream with a last word; new ones are refused."""
+        self._stopping = True
+        for task in self._open:
+            self._open[task] = True
+            task.cancel()
+
+    @asynccontextmanager
+    async def attended(self, receive: Receive) -> AsyncIterator[None]:
+        """Cancels what runs inside when the client leaves (`ClientGone`) or the server stops (`NotReady`).
+
+        ASGI servers do not fail a `send` to a client that left; only `receive` tells.
+        """
+        if self._stopping:
+            raise STOPPING
+        task = asyncio.current_task()
+        assert task is not None
+        gone = False
+
+        async def watch() -> None:
+            nonlocal gone
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            gone = True
+            task.cancel()
+
+        watcher = asyncio.create_task(watch())
+        self._open[task] = False
+        try:
+            yield
+        except asyncio.CancelledError:
+            if gone or self._open[task]:
+                task.uncancel()
+                raise (ClientGone() if gone else STOPPING) from None
+            raise
+        finally:
+            del self._open[task]
+            watcher.cancel()
+            with suppress(asyncio.CancelledError):
+                await watcher
+
+
+class EventStream(Response):
+    """Server-sent events. An error becomes the last chunk by `last_word`.
+
+    `chunks` and the `sources` that they are made from are closed at the end, also when the client leaves.
+    """
+
+    media_type = "text/event-stream"
+
+    def __init__(
+        self,
+        chunks: AsyncIterator[bytes],
+        streams: Streams,
+        last_word: Callable[[Exception], bytes],
+        *sources: AsyncIterator[Any],
+    ) -> None:
+        self.status_code = 200
+        self.background = None
+        self._chunks = chunks
+        self._streams = streams
+        self._last_word = last_word
+        self._sources = sources
+        # Proxies such as nginx hold a stream back unless told.
+        self.init_headers({"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            async with self._streams.attended(receive):
+                await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+                async for chunk in self._chunks:
+                    await send(_body(chunk))
+        except ClientGone:
+            return
+        except Exception as error:
+            await send(_body(self._last_word(error)))
+        finally:
+            for iterator in (self._chunks, *self._sources):
+                await close(iterator)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _body(chunk: bytes) -> Message:
+    return {"type": "http.response.body", "body": chunk, "more_body": True}
+
+
+async def close(iterator: AsyncIterator[Any]) -> None:
+    """Close an async generator; other iterators have nothing to close."""
+    aclose = getattr(iterator, "aclose", None)
+    if aclose is not None:
+        await aclose()
+
+
+async def merge(streams: Sequence[AsyncIterator[Event]]) -> AsyncIterator[tuple[int, Event]]:
+    """The events of several choices as they come, each with its choice; closing it closes them all."""
+    if len(streams) == 1:
+        try:
+            async for event in streams[0]:
+                yield 0, event
+        finally:
+            await close(streams[0])
+        return
+    # Small, so that a slow reader slows every choice down.
+    queue: asyncio.Queue[tuple[int, Event] | BaseException | None] = asyncio.Queue(len(streams))
+
+    async def pump(choice: int, stream: AsyncIterator[Event]) -> None:
+        try:
+            async for event in stream:
+                await queue.put((choice, event))
+        except Exception as bug:
+            await queue.put(bug)
+        finally:
+            await close(stream)
+        await queue.put(None)
+
+    tasks = [asyncio.create_task(pump(choice, stream)) for choice, stream in enumerate(streams)]
+    try:
+        left = len(tasks)
+        while left:
+            item = await queue.get()
+            if item is None:
+                left -= 1
+            elif isinstance(item, BaseException):
+                raise item
+            else:
+                yield item
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def accepted(events: AsyncIterator[tuple[int, Event]]) -> AsyncIterator[tuple[int, Event]]:
+    """The same events, read ahead until a model took the request, so that a refusal still can be an HTTP status.
+
+    Raises the error of a `Failed` that comes before.
+    """
+    head: list[tuple[int, Event]] = []
+    try:
+        async for item in events:
+            head.append(item)
+            if isinstance(item[1], Failed):
+                raise item[1].error
+            if isinstance(item[1], _ACCEPTED):
+                break
+    except BaseException:
+        await close(events)
+        raise
+
+    async def chained() -> AsyncIterator[tuple[int, Event]]:
+        try:
+            for item in head:
+                yield item
+            async for item in events:
+                yield item
+        finally:
+            await close(events)
+
+    return chained()

@@ -1,0 +1,88 @@
+"""Reading streams of events: close them whatever happens, and fold them into one answer."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from codeweft.types import (
+    Done,
+    Event,
+    Failed,
+    FinishReason,
+    ReasoningDelta,
+    Retrieved,
+    SearchResult,
+    Started,
+    TextDelta,
+    TokenLogprob,
+    ToolCall,
+    ToolCallDelta,
+    Usage,
+)
+
+
+@asynccontextmanager
+async def reading(stream: AsyncIterator[Event]) -> AsyncIterator[AsyncIterator[Event]]:
+    """Iterate over `stream` inside the block; leaving the block closes it, which cancels the work behind it."""
+    try:
+        yield stream
+    finally:
+        close = getattr(stream, "aclose", None)
+        if close is not None:
+            await close()
+
+
+@dataclass
+class Answer:
+    """A folded stream. Feed it events with `add`; it is whole when `usage` and `reason` are set."""
+
+    model: str = ""
+    note: str = ""
+    text: str = ""
+    reasoning: str = ""
+    results: tuple[SearchResult, ...] | None = None
+    """What was retrieved; None when nothing was looked up."""
+    logprobs: list[TokenLogprob] = field(default_factory=list)
+    usage: Usage = field(default_factory=Usage)
+    reason: FinishReason | None = None
+    timings: dict[str, float] = field(default_factory=dict)
+    _calls: dict[int, ToolCall] = field(default_factory=dict)
+
+    @property
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        return tuple(self._calls[index] for index in sorted(self._calls))
+
+    def add(self, event: Event) -> None:
+        """Take one event in. Raises the error of a `Failed`."""
+        match event:
+            case TextDelta():
+                self.text += event.text
+                self.logprobs.extend(event.logprobs)
+            case ReasoningDelta():
+                self.reasoning += event.text
+            case ToolCallDelta():
+                known = self._calls.get(event.index, ToolCall("", "", ""))
+                self._calls[event.index] = ToolCall(
+                    event.id or known.id, event.name or known.name, known.arguments + event.arguments
+                )
+            case Started():
+                self.model, self.note = event.model, event.note
+            case Retrieved():
+                self.results = event.results
+            case Done():
+                self.usage, self.reason, self.timings = event.usage, event.reason, dict(event.timings)
+            case Failed():
+                raise event.error
+            case _:
+                pass
+
+
+async def fold(stream: AsyncIterator[Event]) -> Answer:
+    """The whole answer of a stream. Raises the error that the stream ends with, if it fails."""
+    answer = Answer()
+    async with reading(stream) as events:
+        async for event in events:
+            answer.add(event)
+    return answer

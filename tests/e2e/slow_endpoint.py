@@ -1,0 +1,94 @@
+"""An OpenAI-compatible endpoint that writes a known answer slowly, for tests of what happens in the middle of one."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from aiohttp import web
+
+ANSWER = (
+    """Here is a function that follows [1]:
+
+```python
+def add_lines(lines):
+    total = 0
+    for line in lines:
+        total += line.amount
+    return total
+```
+
+It adds every line once. """
+    + "and more words follow. " * 200
+)
+
+
+class SlowEndpoint:
+    """Streams `ANSWER` a word at a time. `open_streams` counts the answers being written."""
+
+    def __init__(self, seconds_per_word: float) -> None:
+        self.seconds_per_word = seconds_per_word
+        self.open_streams = 0
+        self.asked: list[dict[str, object]] = []
+        self.url = ""
+
+    async def chat(self, request: web.Request) -> web.StreamResponse:
+        self.asked.append(await request.json())
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        self.open_streams += 1
+        words = [word + " " for word in ANSWER.split(" ")]
+        try:
+            for word in words:
+                await response.write(_chunk({"content": word}, None))
+                await asyncio.sleep(self.seconds_per_word)
+            await response.write(_chunk({}, "stop"))
+            await response.write(b"data: [DONE]\n\n")
+        finally:
+            self.open_streams -= 1
+        return response
+
+
+def _chunk(delta: dict[str, str], reason: str | None) -> bytes:
+    usage = {"prompt_tokens": 9, "completion_tokens": 99, "total_tokens": 108} if reason else None
+    body = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "slow", "usage": usage}
+    return (
+        b"data: "
+        + json.dumps(body | {"choices": [{"index": 0, "delta": delta, "finish_reason": reason}]}).encode()
+        + b"\n\n"
+    )
+
+
+@contextmanager
+def serving(seconds_per_word: float = 0.02) -> Iterator[SlowEndpoint]:
+    """The endpoint on a free port, in a thread of its own."""
+    endpoint = SlowEndpoint(seconds_per_word)
+    loop = asyncio.new_event_loop()
+    started = threading.Event()
+
+    async def run() -> web.AppRunner:
+        application = web.Application()
+        application.router.add_post("/v1/chat/completions", endpoint.chat)
+        runner = web.AppRunner(application, handler_cancellation=True)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        port = runner.addresses[0][1]
+        endpoint.url = f"http://127.0.0.1:{port}/v1"
+        return runner
+
+    def work() -> None:
+        asyncio.set_event_loop(loop)
+        loop.run_until_complete(run())
+        started.set()
+        loop.run_forever()
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    assert started.wait(10)
+    yield endpoint
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(5)

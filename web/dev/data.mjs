@@ -1,0 +1,338 @@
+// What the stand-in server knows. Checked against the API's types, so that it cannot drift from the server.
+const daysAgo = (/** @type {number} */ days, hours = 0) =>
+  new Date(Date.now() - days * 86_400_000 - hours * 3_600_000).toISOString()
+
+const note = 'starter, for trying things offline; pull a real model for work'
+/** @type {import('../src/api/types').Model[]} */
+export const models = [
+  {
+    name: 'codegen',
+    kind: 'app',
+    description: 'Answers with functions from your indexed code, and says which.',
+    note,
+    skills: ['chat', 'completion'],
+    context: 4096,
+    family: '',
+    default: true,
+  },
+  {
+    name: 'chat',
+    kind: 'app',
+    description: 'The model alone, with a short instruction.',
+    note,
+    skills: ['chat'],
+    context: 4096,
+    family: '',
+    default: false,
+  },
+  {
+    name: 'starter',
+    kind: 'embedded',
+    description: 'A small Python model inside the package.',
+    note,
+    skills: ['completion', 'infilling', 'chat', 'python'],
+    context: 4096,
+    family: 'codeweft',
+    default: false,
+  },
+  {
+    name: 'qwen3-coder-30b',
+    kind: 'upstream',
+    description: 'vLLM on gpu-1',
+    note: '',
+    skills: ['completion', 'infilling', 'chat', 'tools'],
+    context: 262_144,
+    family: 'qwen3-coder',
+    default: false,
+  },
+]
+
+/** @type {import('../src/api/types').System} */
+export const system = {
+  version: '0.1.0',
+  models_ready: true,
+  engine: [
+    {
+      name: 'starter',
+      status: 'ready',
+      reason: '',
+      context: 4096,
+      slots: 4,
+      busy: 1,
+      waiting: 0,
+      memory_mb: 318,
+    },
+  ],
+  machine: { cores: 8, memory_mb: 32_100, disk_free_mb: 412_000 },
+  home: '/home/ada/.local/share/codeweft',
+}
+
+/** @returns {import('../src/api/types').Index} */
+const index = (
+  /** @type {string} */ name,
+  /** @type {Partial<import('../src/api/types').Index>} */ extra,
+) => ({
+  name,
+  source: `/srv/code/${name}`,
+  kind: 'folder',
+  repository: name,
+  commit: '',
+  state: 'ready',
+  files: 0,
+  indexed: 0,
+  chunks: 0,
+  bytes: 0,
+  languages: {},
+  failed: [],
+  skipped: [],
+  failed_count: 0,
+  skipped_count: 0,
+  updated_at: daysAgo(0, 2),
+  error: '',
+  job: null,
+  default: false,
+  ...extra,
+})
+/** @type {import('../src/api/types').Index[]} */
+export const indexes = [
+  index('codeweft', {
+    commit: '8c81295f02b1d3',
+    files: 342,
+    indexed: 340,
+    chunks: 4127,
+    bytes: 2_918_400,
+    default: true,
+    state: 'incomplete',
+    languages: { python: 214, typescript: 61, yaml: 28, markdown: 21, css: 6, bash: 5, toml: 4, json: 3 },
+    failed: [
+      { path: 'tests/data/latin1.py', reason: 'not UTF-8 at byte 1044' },
+      { path: 'tests/data/private.key', reason: 'permission denied' },
+    ],
+    skipped: [
+      { path: 'web/package-lock.json', reason: 'lock file' },
+      { path: 'docs/screen.png', reason: 'binary' },
+      { path: 'node_modules/', reason: 'ignored by .gitignore' },
+    ],
+    failed_count: 2,
+    skipped_count: 1204,
+  }),
+  index('payments-api', {
+    kind: 'git',
+    source: 'https://git.example.com/shop/payments-api.git',
+    commit: 'f4e2a90c11',
+    files: 1289,
+    indexed: 1289,
+    chunks: 18_402,
+    bytes: 14_200_000,
+    languages: { go: 820, typescript: 301, sql: 88, yaml: 80 },
+    updated_at: daysAgo(1),
+  }),
+  index('handbook', {
+    kind: 'uploads',
+    source: 'uploads',
+    files: 12,
+    indexed: 12,
+    chunks: 140,
+    bytes: 90_112,
+    languages: { markdown: 9, python: 3 },
+    updated_at: daysAgo(9),
+  }),
+]
+
+export const sourceText = Array.from({ length: 420 }, (_, at) =>
+  at % 14 === 0
+    ? `def load_part_${at}(path: Path, *, strict: bool = True) -> Settings:`
+    : at % 14 === 1
+      ? '    """Read one part of the settings; raises SettingsError naming the line."""'
+      : at % 14 === 2
+        ? '    text = path.read_text(encoding="utf-8")  # the only place that reads'
+        : at % 14 === 3
+          ? '    if strict and not text.strip():'
+          : at % 14 === 4
+            ? '        raise SettingsError(f"{path} is empty", fix="write at least one model")'
+            : at % 14 === 12 || at % 14 === 13
+              ? ''
+              : `    value_${at} = parse(text, start=${at})`,
+).join('\n')
+
+const snippet = `def load(path: Path, *, overrides: Mapping[str, str] = {}) -> Settings:
+    """Settings from one YAML file. Raises SettingsError with the line that is wrong."""
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as missing:
+        raise SettingsError(f"{path} does not exist", fix="create it with codeweft init") from missing
+    except yaml.YAMLError as broken:
+        raise SettingsError(f"{path} is not YAML: {broken}", fix="see codeweft config schema") from broken
+    return Settings.model_validate({**(raw or {}), **overrides})
+`
+/** @type {(number: number, path: string, name: string, kind: string, start: number, lines: number, score: number) => import('../src/api/types').Reference} */
+const reference = (number, path, name, kind, start, lines, score) => ({
+  number,
+  index: 'codeweft',
+  repository: 'codeweft',
+  path,
+  start_line: start,
+  end_line: start + lines - 1,
+  name,
+  kind,
+  language: 'python',
+  signature: `def ${name}(…)`,
+  commit: '8c81295f02b1d3',
+  score,
+  text: snippet,
+  why: { lexical: 0.41, vector: 0.78, 'same directory': 0.05 },
+})
+/** @type {import('../src/api/types').Reference[]} */
+export const references = [
+  reference(1, 'src/codeweft/config.py', 'load', 'function', 88, 9, 0.912),
+  reference(2, 'src/codeweft/errors.py', 'SettingsError', 'class', 41, 9, 0.774),
+  reference(3, 'src/codeweft/cli/serve.py', 'serve', 'function', 19, 9, 0.631),
+  reference(4, 'src/codeweft/server/app.py', 'create_app', 'function', 61, 9, 0.522),
+  reference(5, 'tests/test_config.py', 'test_a_missing_file_names_the_fix', 'function', 12, 9, 0.498),
+]
+
+const fence = '```'
+const normal = `Settings are read in one place, \`load\` [1], and every refusal is a \`SettingsError\` that names the fix [2]. A validator in the same style:
+
+${fence}python
+from collections.abc import Iterator
+from pathlib import Path
+
+from codeweft.config import Settings, load
+from codeweft.errors import SettingsError
+
+
+def problems(settings: Settings) -> Iterator[SettingsError]:
+    """Everything that would stop the server from starting, most important first."""
+    if not settings.models:
+        yield SettingsError("no model is configured", fix="run codeweft models pull, or add models: to the file")
+    for name, model in settings.models.items():
+        if model.base_url and not model.base_url.startswith(("http://", "https://")):
+            yield SettingsError(f"models.{name}.base_url is not a web address", fix="start it with http:// or https://")
+        if model.context is not None and model.context < 512:
+            yield SettingsError(f"models.{name}.context is {model.context}", fix="use at least 512 tokens")
+
+
+def validate(path: Path) -> Settings:
+    """The settings in \`path\`, or the first problem that they have."""
+    settings = load(path)
+    for problem in problems(settings):
+        raise problem
+    return settings
+${fence}
+
+How it fits in:
+
+1. \`problems\` **decides** and reads nothing, so a test needs no file.
+2. \`validate\` is what the command line calls, as \`serve\` does today [3].
+3. The same errors reach the browser through \`create_app\` [3, 4].
+
+| Case | Before | After |
+|---|---|---|
+| no model | fails at the first question | refused at start |
+| wrong address | a time-out | named, with the fix |
+
+A test that follows the existing ones [5]:
+
+${fence}python
+def test_a_file_without_models_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "codeweft.yaml"
+    file.write_text("models: {}\\n")
+    with pytest.raises(SettingsError, match="no model"):
+        validate(file)
+${fence}
+
+Run it with \`pytest tests/test_config.py\`.`
+
+const long = `Here is a long file.\n\n${fence}python\n${Array.from({ length: 2000 }, (_, at) => (at % 8 ? `    value_${at} = compute(${at}, scale=0.5)  # step ${at}` : `def part_${at}(values: list[int]) -> int:`)).join('\n')}\n${fence}\n\nThat was long.`
+
+const hostile = `<script>window.pwned = 1</script> <img src=x onerror="window.pwned = 2"> <b>bold?</b>
+
+[click](javascript:window.pwned=3) and [data](data:text/html,<script>window.pwned=4</script>), ![pixel](https://evil.example/pixel.png)
+
+[1]: javascript:window.pwned=5
+
+${fence}html
+<script>window.pwned = 6</script><img src=x onerror="window.pwned = 7">
+${fence}
+
+\`<iframe srcdoc="<script>window.pwned=8</script>">\` &lt;script&gt; see [1].`
+
+export const answers = { normal, long, hostile, failing: normal }
+
+/** @typedef {import('../src/api/types').Turn} Turn */
+
+/** @type {(id: string, role: Turn['role'], content: string, extra?: Partial<Turn>) => Turn} */
+const turn = (id, role, content, extra = {}) => ({
+  id,
+  role,
+  content,
+  created_at: daysAgo(0, 3),
+  model: null,
+  note: '',
+  references: [],
+  usage: null,
+  reason: null,
+  error: null,
+  sampling: {},
+  timings: {},
+  rating: null,
+  comment: '',
+  answer_id: null,
+  ...extra,
+})
+/** @type {(id: string, content: string, extra?: Partial<Turn>) => Turn} */
+const answered = (id, content, extra = {}) =>
+  turn(id, 'assistant', content, {
+    model: 'starter',
+    note,
+    references,
+    reason: 'stop',
+    usage: { prompt_tokens: 1873, completion_tokens: 412, cached_tokens: 1204 },
+    timings: { first_token_s: 0.21, tokens_per_s: 48.2 },
+    ...extra,
+  })
+/** @type {(id: string, title: string, days: number, turns?: Turn[]) => import('../src/api/types').ConversationWithTurns} */
+const conversation = (id, title, days, turns = []) => ({
+  id,
+  title,
+  model: 'codegen',
+  index: null,
+  created_at: daysAgo(days, 3),
+  updated_at: daysAgo(days, 1),
+  turns,
+})
+/** @type {import('../src/api/types').ConversationWithTurns[]} */
+export const conversations = [
+  conversation('c1', 'Validate the settings file', 0, [
+    turn(
+      't1',
+      'user',
+      'Write a function that validates the settings file before the server starts, in the style of this project.',
+    ),
+    answered('t2', normal, { rating: 'good' }),
+  ]),
+  conversation('c2', 'Where are git remotes checked?', 0, [
+    turn('t3', 'user', 'Where are git remotes checked?'),
+    answered('t4', 'They are checked in one place', { reason: 'length' }),
+  ]),
+  conversation('c3', 'Explain the ranking of search results and which constants it was tuned with', 1, [
+    turn('t5', 'user', 'Explain the ranking of search results.'),
+    answered('t6', 'The engine', {
+      reason: 'failed',
+      references: [],
+      usage: null,
+      timings: {},
+      error: {
+        code: 'engine_failed',
+        message: 'The engine stopped while it was writing.',
+        fix: 'It was started again; ask once more.',
+      },
+    }),
+  ]),
+  conversation('c4', '한국어 요약을 만드는 함수', 3),
+  conversation('c5', 'Unit tests for the chunker', 5),
+  conversation('c6', 'Translate utils.js to TypeScript', 12),
+  conversation('c7', 'Retry with back-off in the upstream client', 21),
+  conversation('c8', 'Old ideas', 80),
+]

@@ -1,0 +1,555 @@
+// A stand-in for the server, for work on the UI alone: `npm run stub`, then `npm run dev` or http://127.0.0.1:8000.
+// It keeps everything in memory and speaks the same API, with the same content policy. It is never shipped.
+//
+//   STUB_PORT=8000 (0: any)  STUB_PACE=12 (ms between tokens)  STUB_SCENE=normal|empty|signed-out|indexing
+import fs from 'node:fs'
+import http from 'node:http'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { answers, conversations, indexes, models, references, sourceText, system } from './data.mjs'
+
+const port = Number(process.env.STUB_PORT ?? 8000)
+const pace = Number(process.env.STUB_PACE ?? 12)
+const scene = process.env.STUB_SCENE ?? 'normal'
+const staticRoot = path.resolve(
+  path.dirname(fileURLToPath(import.meta.url)),
+  '../../src/codeweft/server/static',
+)
+
+let signedIn = scene !== 'signed-out'
+let serial = 100
+const nextId = (prefix) => `${prefix}${++serial}`
+const now = () => new Date().toISOString()
+const state = {
+  indexes: scene === 'empty' ? [] : structuredClone(indexes),
+  conversations: scene === 'empty' ? [] : structuredClone(conversations),
+  keys:
+    scene === 'empty'
+      ? []
+      : [
+          {
+            id: 'k1',
+            name: 'laptop editor',
+            prefix: 'cw_3fA9',
+            created_at: '2026-11-02T09:12:00Z',
+            last_used_at: now(),
+          },
+        ],
+}
+const running = new Map()
+
+class Refusal extends Error {
+  constructor(status, message, fix, code = 'invalid') {
+    super(message)
+    this.status = status
+    this.fix = fix
+    this.code = code
+  }
+}
+
+const findIndex = (name) => {
+  const index = state.indexes.find((other) => other.name === name)
+  if (!index)
+    throw new Refusal(
+      404,
+      `There is no index called ${name}.`,
+      'Codeweft knows the indexes that GET /api/indexes lists.',
+      'not_found',
+    )
+  return index
+}
+const findConversation = (id) => {
+  const conversation = state.conversations.find((other) => other.id === id)
+  if (!conversation) throw new Refusal(404, 'There is no such conversation.', null, 'not_found')
+  return conversation
+}
+
+function startJob(index, total = 340) {
+  index.state = 'indexing'
+  index.job = {
+    id: nextId('j'),
+    kind: 'index',
+    subject: index.name,
+    state: 'running',
+    phase: 'reading',
+    done: 0,
+    total,
+    eta_s: 12,
+    message: '',
+    error: null,
+  }
+  const timer = setInterval(() => {
+    const { job } = index
+    job.done = Math.min(total, job.done + 7)
+    job.eta_s = Math.ceil((total - job.done) / 28)
+    Object.assign(index, { files: job.done, indexed: job.done, chunks: job.done * 9 })
+    if (job.done < total) return
+    clearInterval(timer)
+    job.state = 'done'
+    index.state = 'ready'
+    index.updated_at = now()
+  }, 250)
+  return index
+}
+if (scene === 'indexing') Object.assign(startJob(state.indexes[0]).job, { done: 120 })
+
+const newIndex = (name, source, kind) => ({
+  name,
+  source,
+  kind,
+  repository: name,
+  commit: '',
+  state: 'empty',
+  files: 0,
+  indexed: 0,
+  chunks: 0,
+  bytes: 0,
+  languages: {},
+  failed: [],
+  skipped: [],
+  failed_count: 0,
+  skipped_count: 0,
+  updated_at: null,
+  error: '',
+  job: null,
+  default: false,
+})
+
+const turnOf = (role, content, extra = {}) => ({
+  id: nextId('t'),
+  role,
+  content,
+  created_at: now(),
+  model: null,
+  note: '',
+  references: [],
+  usage: null,
+  reason: null,
+  error: null,
+  sampling: {},
+  timings: {},
+  rating: null,
+  comment: '',
+  answer_id: null,
+  ...extra,
+})
+
+function emit(answer, type, data) {
+  const event = { seq: answer.events.length + 1, type, data }
+  answer.events.push(event)
+  for (const write of answer.readers) write(event)
+}
+
+async function runAnswer(answer, question, index, model) {
+  const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
+  const { turn } = answer
+  const model_ = models.find((other) => other.name === model) ?? models[0]
+  const writer = model_.kind === 'app' ? models.find((other) => other.kind === 'embedded') : model_
+  emit(answer, 'started', { model: writer.name, note: writer.note })
+  if (model_.kind === 'app' && index !== '') {
+    emit(answer, 'node', { node: 'retriever', kind: 'retriever', state: 'started' })
+    await wait(pace * 40)
+    turn.references = references
+    emit(answer, 'retrieved', { query: question, index: index || 'codeweft', results: references })
+    emit(answer, 'node', { node: 'retriever', kind: 'retriever', state: 'finished', seconds: 0.012 })
+  }
+  for (let done = 256; done <= 1024; done += 256) {
+    await wait(pace * 12)
+    emit(answer, 'progress', { done, total: 1024 })
+  }
+  const text = /fail/i.test(question)
+    ? answers.failing
+    : /long/i.test(question)
+      ? answers.long
+      : /inject/i.test(question)
+        ? answers.hostile
+        : answers.normal
+  const started = Date.now()
+  const tokens = text.match(/\s*\S{1,6}/g)
+  let written = 0
+  for (const token of tokens) {
+    if (answer.stopped) break
+    if (/fail/i.test(question) && written > 20) {
+      turn.error = {
+        message: 'The engine stopped while it was writing.',
+        fix: 'It was started again; ask once more. If it happens often, choose a smaller model.',
+      }
+      Object.assign(turn, { reason: 'failed', answer_id: null })
+      emit(answer, 'failed', { error: { ...turn.error, code: 'engine_failed' }, turn })
+      return finish(answer)
+    }
+    turn.content += token
+    emit(answer, 'text', { text: token })
+    written += 1
+    if (written % 4 === 0) await wait(pace * 4)
+  }
+  const seconds = Math.max(0.01, (Date.now() - started) / 1000)
+  Object.assign(turn, {
+    model: writer.name,
+    note: writer.note,
+    answer_id: null,
+    reason: answer.stopped ? 'stopped' : /cut/i.test(question) ? 'length' : 'stop',
+    usage: { prompt_tokens: 1024, completion_tokens: written, cached_tokens: 612 },
+    timings: { first_token_s: 0.21, tokens_per_s: written / seconds },
+  })
+  emit(answer, 'done', { reason: turn.reason, usage: turn.usage, timings: turn.timings, turn })
+  finish(answer)
+}
+
+function finish(answer) {
+  for (const write of answer.readers) write(null)
+  setTimeout(() => running.delete(answer.id), 5000)
+}
+
+function ask(conversation, body) {
+  if (!body.regenerate && !body.content?.trim())
+    throw new Refusal(400, 'The message is empty.', 'Write something.', 'empty')
+  if (body.content?.length > 50_000)
+    throw new Refusal(
+      400,
+      'The prompt has 14,212 tokens, but the context has room for 4,096.',
+      'Shorten the message, or choose a model with a longer context.',
+      'context_length_exceeded',
+    )
+  let userTurn = conversation.turns.findLast((turn) => turn.role === 'user')
+  if (body.regenerate) {
+    if (conversation.turns.at(-1)?.role === 'assistant') conversation.turns.pop()
+  } else {
+    userTurn = turnOf('user', body.content)
+    conversation.turns.push(userTurn)
+    if (conversation.turns.length === 1) conversation.title = body.content.slice(0, 60)
+  }
+  const id = nextId('a')
+  const turn = turnOf('assistant', '', { answer_id: id, sampling: body.sampling })
+  conversation.turns.push(turn)
+  conversation.updated_at = now()
+  const answer = { id, turn, events: [], readers: new Set(), sockets: new Set(), stopped: false }
+  running.set(id, answer)
+  runAnswer(answer, userTurn.content, body.index, body.model)
+  return { answer_id: id, user_turn: userTurn, turn }
+}
+
+function follow(request, response, id, after) {
+  const answer = running.get(id)
+  if (!answer) throw new Refusal(404, 'This answer is over.', 'Read the conversation.', 'not_found')
+  response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' })
+  const write = (event) => {
+    if (!event) return response.end()
+    response.write(`id: ${event.seq}\nevent: ${event.type}\ndata: ${JSON.stringify(event.data)}\n\n`)
+  }
+  for (const event of answer.events) if (event.seq > after) write(event)
+  if (!answer.turn.answer_id) return response.end()
+  answer.readers.add(write)
+  answer.sockets.add(request.socket)
+  request.on('close', () => {
+    answer.readers.delete(write)
+    answer.sockets.delete(request.socket)
+  })
+}
+
+const plain = ({ turns: _turns, ...conversation }) => conversation
+const filesOf = (index) => {
+  const failed = index.failed.map(({ path: name, reason }) => ({
+    path: name,
+    language: '',
+    chunks: 0,
+    lines: 0,
+    status: 'failed',
+    reason,
+  }))
+  const names = [
+    'errors.py',
+    'config.py',
+    'types.py',
+    'models/engine.py',
+    'models/pool.py',
+    'retrieval/chunk.py',
+    'retrieval/rank.py',
+    'retrieval/store/embedded.py',
+    'server/app.py',
+    'server/openai.py',
+    'cli/ask.py',
+    'flows/run.py',
+  ]
+  const read = names.map((name, at) => ({
+    path: `src/codeweft/${name}`,
+    language: 'python',
+    chunks: 7 + at * 3,
+    lines: 80 + at * 37,
+    status: 'indexed',
+    reason: '',
+  }))
+  return [...failed, ...read]
+}
+
+const routes = [
+  [
+    'GET',
+    '/session',
+    () => ({ user: signedIn ? { id: 'u1', name: 'Ada', role: 'admin' } : null, version: '0.1.0' }),
+  ],
+  [
+    'DELETE',
+    '/session',
+    () => {
+      signedIn = false
+    },
+  ],
+  ['GET', '/system', () => system],
+  ['GET', '/models', () => models],
+  ['GET', '/indexes', () => state.indexes],
+  [
+    'POST',
+    '/indexes',
+    ({ body }) => {
+      if (!/^(\/|https?:|git@|ssh:)/.test(body.source))
+        throw new Refusal(
+          400,
+          `“${body.source}” is neither a folder on this server nor a git address.`,
+          'Give an absolute path, or an address that git can clone.',
+          'bad_source',
+        )
+      const name =
+        body.name ||
+        body.source
+          .replace(/\.git$/, '')
+          .split('/')
+          .filter(Boolean)
+          .at(-1)
+      const index = newIndex(name, body.source, body.source.startsWith('/') ? 'folder' : 'git')
+      state.indexes.push(index)
+      return [202, startJob(index)]
+    },
+  ],
+  ['GET', '/indexes/:name', ({ params }) => findIndex(params.name)],
+  [
+    'DELETE',
+    '/indexes/:name',
+    ({ params }) => {
+      state.indexes = state.indexes.filter((index) => index !== findIndex(params.name))
+    },
+  ],
+  ['POST', '/indexes/:name/update', ({ params }) => [202, startJob(findIndex(params.name))]],
+  [
+    'GET',
+    '/indexes/:name/files',
+    ({ params, query }) => {
+      const files = filesOf(findIndex(params.name)).filter((file) => file.path.includes(query.get('q') ?? ''))
+      const offset = Number(query.get('offset') ?? 0)
+      return { total: files.length, files: files.slice(offset, offset + Number(query.get('limit') ?? 100)) }
+    },
+  ],
+  [
+    'POST',
+    '/indexes/:name/files',
+    ({ params }) => {
+      const known = state.indexes.find((other) => other.name === params.name)
+      const index = known ?? newIndex(params.name, 'uploads', 'uploads')
+      if (!known) state.indexes.push(index)
+      return [202, startJob(index, 21)]
+    },
+  ],
+  ['DELETE', '/indexes/:name/files', () => {}],
+  [
+    'GET',
+    '/indexes/:name/source',
+    ({ query }) => {
+      const lines = sourceText.split('\n')
+      const start = Number(query.get('start') ?? 1)
+      const end = Math.min(lines.length, Number(query.get('end') ?? 200))
+      return {
+        path: query.get('path'),
+        language: 'python',
+        start_line: start,
+        end_line: end,
+        total_lines: lines.length,
+        text: lines.slice(start - 1, end).join('\n'),
+        repository: 'codeweft',
+        commit: '8c81295f02',
+      }
+    },
+  ],
+  [
+    'POST',
+    '/search',
+    ({ body }) => ({
+      results: /nothing/.test(body.query)
+        ? []
+        : references.map((reference, at) => ({
+            ...reference,
+            number: 0,
+            why: { lexical: 0.61 / (at + 1), vector: 0.83 - at * 0.11, name: at ? 0 : 0.2 },
+          })),
+    }),
+  ],
+  [
+    'GET',
+    '/conversations',
+    ({ query }) =>
+      state.conversations
+        .filter((one) => one.title.toLowerCase().includes((query.get('q') ?? '').toLowerCase()))
+        .map(plain),
+  ],
+  [
+    'POST',
+    '/conversations',
+    ({ body }) => {
+      const conversation = {
+        id: nextId('c'),
+        title: body.title ?? '',
+        model: body.model,
+        index: body.index,
+        created_at: now(),
+        updated_at: now(),
+        turns: [],
+      }
+      state.conversations.push(conversation)
+      return plain(conversation)
+    },
+  ],
+  ['GET', '/conversations/:id', ({ params }) => findConversation(params.id)],
+  [
+    'PATCH',
+    '/conversations/:id',
+    ({ params, body }) => plain(Object.assign(findConversation(params.id), body)),
+  ],
+  [
+    'DELETE',
+    '/conversations/:id',
+    ({ params }) => {
+      state.conversations = state.conversations.filter((one) => one !== findConversation(params.id))
+    },
+  ],
+  ['POST', '/conversations/:id/answers', ({ params, body }) => [202, ask(findConversation(params.id), body)]],
+  [
+    'DELETE',
+    '/answers/:id',
+    ({ params }) => {
+      const answer = running.get(params.id)
+      if (answer) answer.stopped = true
+    },
+  ],
+  [
+    'PUT',
+    '/turns/:id/rating',
+    ({ params, body }) => {
+      for (const one of state.conversations)
+        for (const turn of one.turns) if (turn.id === params.id) Object.assign(turn, body)
+    },
+  ],
+  ['GET', '/keys', () => state.keys],
+  [
+    'POST',
+    '/keys',
+    ({ body }) => {
+      const key = {
+        id: nextId('k'),
+        name: body.name,
+        prefix: 'cw_9xQ2',
+        created_at: now(),
+        last_used_at: null,
+      }
+      state.keys.push(key)
+      return { id: key.id, name: key.name, key: 'cw_9xQ2stubstubstubstubstubstubstubstubstub0' }
+    },
+  ],
+  [
+    'DELETE',
+    '/keys/:id',
+    ({ params }) => {
+      state.keys = state.keys.filter((key) => key.id !== params.id)
+    },
+  ],
+].map(([method, pattern, handle]) => ({ method, handle, match: matcher(pattern) }))
+
+/** `/a/:b` as a function from a path to its parameters, or null. */
+function matcher(pattern) {
+  const names = [...pattern.matchAll(/:(\w+)/g)].map((match) => match[1])
+  const expression = new RegExp(`^${pattern.replace(/:\w+/g, '([^/]+)')}$`)
+  return (text) => {
+    const match = expression.exec(text)
+    return match && Object.fromEntries(names.map((name, at) => [name, decodeURIComponent(match[at + 1])]))
+  }
+}
+
+async function bodyOf(request) {
+  const parts = []
+  for await (const part of request) parts.push(part)
+  const text = Buffer.concat(parts)
+  return request.headers['content-type']?.startsWith('application/json')
+    ? JSON.parse(text.toString() || '{}')
+    : {}
+}
+
+async function answerApi(request, response, url) {
+  const here = url.pathname.slice('/api'.length)
+  const events = /^\/answers\/([^/]+)\/events$/.exec(here)
+  if (events)
+    return follow(
+      request,
+      response,
+      events[1],
+      Number(request.headers['last-event-id'] ?? url.searchParams.get('after') ?? 0),
+    )
+  if (!signedIn && here !== '/session')
+    throw new Refusal(401, 'You are not signed in.', 'Run “codeweft signin”.', 'unauthorized')
+  if (request.method !== 'GET' && request.headers['x-codeweft'] !== '1')
+    throw new Refusal(403, 'The X-Codeweft header is missing.', null, 'csrf')
+  for (const route of routes) {
+    const params = route.method === request.method && route.match(here)
+    if (!params) continue
+    const result = route.handle({ params, query: url.searchParams, body: await bodyOf(request) })
+    const [status, value] =
+      Array.isArray(result) && typeof result[0] === 'number'
+        ? result
+        : [result === undefined ? 204 : 200, result]
+    response.writeHead(status, { 'content-type': 'application/json' })
+    return response.end(value === undefined ? undefined : JSON.stringify(value))
+  }
+  throw new Refusal(404, `There is no ${request.method} ${url.pathname}.`, null, 'not_found')
+}
+
+const mime = {
+  '.html': 'text/html',
+  '.js': 'text/javascript',
+  '.css': 'text/css',
+  '.svg': 'image/svg+xml',
+  '.json': 'application/json',
+}
+function answerStatic(response, pathname) {
+  const wanted = path.join(staticRoot, path.normalize(pathname))
+  const file =
+    wanted.startsWith(staticRoot) && fs.existsSync(wanted) && fs.statSync(wanted).isFile()
+      ? wanted
+      : path.join(staticRoot, 'index.html')
+  response.writeHead(200, {
+    'content-type': mime[path.extname(file)] ?? 'application/octet-stream',
+    'content-security-policy': "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:",
+  })
+  response.end(fs.readFileSync(file))
+}
+
+http
+  .createServer(async (request, response) => {
+    const url = new URL(request.url, 'http://stub')
+    try {
+      if (url.pathname === '/stub/drop') {
+        // Cuts every event stream, as a broken network would.
+        for (const answer of running.values()) for (const socket of answer.sockets) socket.destroy()
+        response.end()
+      } else if (url.pathname === '/signin') {
+        signedIn = true
+        response.writeHead(303, { location: '/' })
+        response.end()
+      } else if (url.pathname.startsWith('/api/')) await answerApi(request, response, url)
+      else answerStatic(response, url.pathname)
+    } catch (error) {
+      const { status = 500, message, fix = null, code = 'internal' } = error
+      if (status === 500) console.error(error)
+      response.writeHead(status, { 'content-type': 'application/json' })
+      response.end(JSON.stringify({ error: { message, fix, code, param: null } }))
+    }
+  })
+  .listen(port, '127.0.0.1', function listening() {
+    console.log(`stub on http://127.0.0.1:${this.address().port} (scene ${scene})`)
+  })

@@ -1,0 +1,137 @@
+import type {
+  ApiKey,
+  Ask,
+  Asked,
+  Conversation,
+  ConversationWithTurns,
+  Index,
+  IndexFiles,
+  Model,
+  NewKey,
+  Problem,
+  Rating,
+  Reference,
+  Session,
+  Source,
+  System,
+} from './types'
+
+/** A refusal by the server, or `status` 0 when the server could not be reached. */
+export class ApiError extends Error implements Problem {
+  readonly fix: string | null
+  readonly code: string | null
+  readonly param: string | null
+  constructor(
+    readonly status: number,
+    problem: Problem,
+  ) {
+    super(problem.message)
+    this.fix = problem.fix ?? null
+    this.code = problem.code ?? null
+    this.param = problem.param ?? null
+  }
+}
+
+export const asProblem = (error: unknown): Problem =>
+  error instanceof ApiError
+    ? { message: error.message, fix: error.fix, code: error.code }
+    : { message: error instanceof Error ? error.message : String(error) }
+
+/** The server's own words where it gave any; a proxy's HTML page or an empty body become the HTTP status. */
+async function problemOf(response: Response): Promise<Problem> {
+  try {
+    const body = (await response.json()) as { error?: Problem }
+    if (body.error?.message) return body.error
+  } catch {
+    // Not JSON: fall through.
+  }
+  return { message: `HTTP ${response.status} ${response.statusText}`.trim() }
+}
+
+type Query = Record<string, string | number | null | undefined>
+
+function url(path: string, query: Query = {}): string {
+  const given = Object.entries(query).filter(
+    ([, value]) => value !== undefined && value !== null && value !== '',
+  )
+  const search = new URLSearchParams(given.map(([key, value]) => [key, String(value)])).toString()
+  return search ? `/api${path}?${search}` : `/api${path}`
+}
+
+interface Options {
+  query?: Query
+  body?: unknown
+  signal?: AbortSignal | undefined
+}
+
+async function call<T>(method: string, path: string, { query, body, signal }: Options = {}): Promise<T> {
+  const headers: Record<string, string> = { Accept: 'application/json' }
+  // Another site cannot set this header without permission; the server asks for it on every change.
+  if (method !== 'GET') headers['X-Codeweft'] = '1'
+  const form = body instanceof FormData
+  if (body !== undefined && !form) headers['Content-Type'] = 'application/json'
+  let response: Response
+  try {
+    response = await fetch(url(path, query), {
+      method,
+      headers,
+      credentials: 'same-origin',
+      ...(body !== undefined && { body: form ? body : JSON.stringify(body) }),
+      ...(signal && { signal }),
+    })
+  } catch (error) {
+    if (error instanceof DOMException && error.name === 'AbortError') throw error
+    throw new ApiError(0, { message: 'The server does not answer.', code: 'offline' })
+  }
+  if (!response.ok) throw new ApiError(response.status, await problemOf(response))
+  return (response.status === 204 ? undefined : await response.json()) as T
+}
+
+const part = encodeURIComponent
+
+export const api = {
+  session: () => call<Session>('GET', '/session'),
+  signOut: () => call<void>('DELETE', '/session'),
+  system: () => call<System>('GET', '/system'),
+  models: () => call<Model[]>('GET', '/models'),
+
+  indexes: () => call<Index[]>('GET', '/indexes'),
+  index: (name: string) => call<Index>('GET', `/indexes/${part(name)}`),
+  addIndex: (body: { source: string; name?: string }) => call<Index>('POST', '/indexes', { body }),
+  updateIndex: (name: string) => call<Index>('POST', `/indexes/${part(name)}/update`),
+  deleteIndex: (name: string) => call<void>('DELETE', `/indexes/${part(name)}`),
+  indexFiles: (name: string, query: { q?: string; offset?: number; limit?: number }, signal?: AbortSignal) =>
+    call<IndexFiles>('GET', `/indexes/${part(name)}/files`, { query, signal }),
+  deleteFile: (name: string, path: string) =>
+    call<void>('DELETE', `/indexes/${part(name)}/files`, { query: { path } }),
+  upload: (name: string, files: readonly File[]) => {
+    const body = new FormData()
+    for (const file of files) body.append('files', file, file.webkitRelativePath || file.name)
+    return call<Index>('POST', `/indexes/${part(name)}/files`, { body })
+  },
+  source: (name: string, path: string, start?: number, end?: number) =>
+    call<Source>('GET', `/indexes/${part(name)}/source`, { query: { path, start, end } }),
+  search: (body: { query: string; index?: string; k?: number; languages?: string[] }, signal?: AbortSignal) =>
+    call<{ results: Reference[] }>('POST', '/search', { body, signal }),
+
+  conversations: (query: { q?: string; limit?: number; before?: string }, signal?: AbortSignal) =>
+    call<Conversation[]>('GET', '/conversations', { query, signal }),
+  createConversation: (body: { model?: string | null; index?: string | null; title?: string }) =>
+    call<Conversation>('POST', '/conversations', { body }),
+  conversation: (id: string) => call<ConversationWithTurns>('GET', `/conversations/${part(id)}`),
+  changeConversation: (id: string, body: { title?: string; model?: string; index?: string }) =>
+    call<Conversation>('PATCH', `/conversations/${part(id)}`, { body }),
+  deleteConversation: (id: string) => call<void>('DELETE', `/conversations/${part(id)}`),
+  ask: (id: string, body: Ask) => call<Asked>('POST', `/conversations/${part(id)}/answers`, { body }),
+  stop: (answer: string) => call<void>('DELETE', `/answers/${part(answer)}`),
+  rate: (turn: string, body: { rating: Rating; comment: string }) =>
+    call<void>('PUT', `/turns/${part(turn)}/rating`, { body }),
+
+  keys: () => call<ApiKey[]>('GET', '/keys'),
+  createKey: (name: string) => call<NewKey>('POST', '/keys', { body: { name } }),
+  deleteKey: (id: string) => call<void>('DELETE', `/keys/${part(id)}`),
+}
+
+/** Where an answer's events come from, after event number `after`. */
+export const eventsUrl = (answer: string, after: number): string =>
+  url(`/answers/${part(answer)}/events`, { after: after || undefined })

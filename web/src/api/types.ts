@@ -1,0 +1,40 @@
+// The nouns of the API by their short names. `schema.ts` is generated from openapi.json by `npm run api`.
+import type { components } from './schema'
+
+type Schemas = components['schemas']
+
+export type Session = Schemas['SessionView']
+export type User = Schemas['UserView']
+export type System = Schemas['SystemView']
+export type Engine = Schemas['EngineView']
+export type Model = Schemas['ModelView']
+
+export type Index = Schemas['IndexView']
+export type State = Index['state']
+export type Job = Schemas['JobView']
+export type PathReason = Schemas['FileReason']
+export type IndexFile = Schemas['FileView']
+export type IndexFiles = Schemas['FilesView']
+export type Source = Schemas['SourceView']
+export type Reference = Schemas['ReferenceView']
+
+export type Conversation = Schemas['ConversationView']
+export type ConversationWithTurns = Schemas['ConversationWithTurns']
+export type Turn = Schemas['TurnView']
+export type Usage = Schemas['UsageView']
+export type Sampling = Partial<Schemas['SamplingBody']>
+export type Timings = Turn['timings']
+export type Rating = Turn['rating']
+export type Ask = Partial<Schemas['AskBody']>
+export type Asked = Schemas['AskedView']
+
+export type ApiKey = Schemas['KeyView']
+export type NewKey = Schemas['NewKeyView']
+
+/** What went wrong and what to do about it, from the server or from this UI. */
+export interface Problem {
+  message: string
+  fix?: string | null
+  code?: string | null
+  param?: string | null
+}

@@ -1,0 +1,186 @@
+import type { Token, Tokens } from 'marked'
+import { createContext, Fragment, memo, type ReactNode, use, useMemo, useRef } from 'react'
+import { fenceLanguage } from '../lib/code'
+import { useWords } from '../lib/i18n'
+import { type Blocks, extendBlocks, isFenceClosed, noBlocks } from '../lib/markdown/blocks'
+import { decodeEntities, safeHref } from '../lib/markdown/links'
+import { linkReferences } from '../lib/markdown/references'
+import { CodeBlock } from './Code'
+
+interface Citations {
+  known: ReadonlySet<number>
+  open: (number: number) => void
+}
+
+const CitationContext = createContext<Citations>({ known: new Set(), open: () => {} })
+
+interface MarkdownProps {
+  text: string
+  /** Whether more text may follow. */
+  writing?: boolean
+  citations?: Citations
+}
+
+const noCitations: Citations = { known: new Set(), open: () => {} }
+
+/** Hostile Markdown as elements, never as HTML. While it grows, only its last block is rendered again. */
+export function Markdown({ text, writing = false, citations = noCitations }: MarkdownProps) {
+  const last = useRef<Blocks>(noBlocks)
+  const blocks = useMemo(() => extendBlocks(last.current, text), [text])
+  last.current = blocks
+  return (
+    <CitationContext value={citations}>
+      <div className={`prose ${writing ? 'writing' : ''}`}>
+        {blocks.done.map((token, at) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: blocks are only appended.
+          <Block key={at} token={token} open={false} />
+        ))}
+        {blocks.open && <Block key={blocks.done.length} token={blocks.open} open={writing} />}
+      </div>
+    </CitationContext>
+  )
+}
+
+const Block = memo(function Block({ token, open }: { token: Token; open: boolean }) {
+  return renderBlock(token, open)
+})
+
+const children = (tokens: Token[] | undefined): ReactNode =>
+  tokens?.map((token, at) => {
+    // biome-ignore lint/suspicious/noArrayIndexKey: tokens have no identity beyond their place.
+    return <Fragment key={at}>{isBlock(token) ? renderBlock(token, false) : renderInline(token)}</Fragment>
+  })
+
+const blockTypes = new Set(['heading', 'paragraph', 'list', 'code', 'blockquote', 'table', 'hr', 'space'])
+const isBlock = (token: Token): boolean => blockTypes.has(token.type)
+
+function renderBlock(token: Token, open: boolean): ReactNode {
+  switch (token.type) {
+    case 'space':
+      return null
+    case 'hr':
+      return <hr />
+    case 'heading': {
+      // The page's own headings heading is h1; an answer's start below it.
+      const Heading = `h${Math.min(6, (token as Tokens.Heading).depth + 1)}` as 'h2'
+      return <Heading>{children(token.tokens)}</Heading>
+    }
+    case 'paragraph':
+      return <p>{children(token.tokens)}</p>
+    case 'blockquote':
+      return <blockquote>{children(token.tokens)}</blockquote>
+    case 'code': {
+      const { lang, text, raw } = token as Tokens.Code
+      return <CodeBlock code={text} language={fenceLanguage(lang)} open={open && !isFenceClosed(raw)} />
+    }
+    case 'list':
+      return renderList(token as Tokens.List)
+    case 'table':
+      return renderTable(token as Tokens.Table)
+    default:
+      return <p>{renderInline(token)}</p>
+  }
+}
+
+function renderList(list: Tokens.List): ReactNode {
+  const items = list.items.map((item, at) => (
+    // biome-ignore lint/suspicious/noArrayIndexKey: items have no identity beyond their place.
+    <li key={at} className={item.task ? 'list-none' : undefined}>
+      {children(item.tokens)}
+    </li>
+  ))
+  return list.ordered ? <ol start={list.start || 1}>{items}</ol> : <ul>{items}</ul>
+}
+
+function renderTable(table: Tokens.Table): ReactNode {
+  const cell = (Tag: 'th' | 'td', content: Tokens.TableCell, at: number) => (
+    <Tag key={at} style={content.align ? { textAlign: content.align } : undefined}>
+      {children(content.tokens)}
+    </Tag>
+  )
+  return (
+    <div className="overflow-x-auto">
+      <table>
+        <thead>
+          <tr>{table.header.map((content, at) => cell('th', content, at))}</tr>
+        </thead>
+        <tbody>
+          {table.rows.map((row, at) => (
+            // biome-ignore lint/suspicious/noArrayIndexKey: rows have no identity beyond their place.
+            <tr key={at}>{row.map((content, column) => cell('td', content, column))}</tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  )
+}
+
+function renderInline(token: Token): ReactNode {
+  switch (token.type) {
+    case 'strong':
+      return <strong>{children(token.tokens)}</strong>
+    case 'em':
+      return <em>{children(token.tokens)}</em>
+    case 'del':
+      return <del>{children(token.tokens)}</del>
+    case 'codespan':
+      return <code>{token.text}</code>
+    case 'br':
+      return <br />
+    case 'checkbox':
+      return <input type="checkbox" checked={token.checked} readOnly disabled className="me-2" />
+    case 'link': {
+      const href = safeHref(token.href)
+      if (!href) return children(token.tokens)
+      return (
+        <a href={href} target="_blank" rel="noopener noreferrer nofollow">
+          {children(token.tokens)}
+        </a>
+      )
+    }
+    case 'image':
+      return <BlockedImage alt={token.text} href={safeHref(token.href)} />
+    case 'escape':
+      return token.text
+    case 'text':
+      if (token.tokens?.length) return children(token.tokens)
+      return <CitedText text={decodeEntities(token.text)} />
+    default:
+      return token.raw
+  }
+}
+
+/** An image from outside would tell its host who reads what; it becomes a link. */
+function BlockedImage({ alt, href }: { alt: string; href: string | null }) {
+  const words = useWords()
+  const text = `${alt || href || ''} (${words.chat.imageBlocked})`
+  return href ? (
+    <a href={href} target="_blank" rel="noopener noreferrer nofollow">
+      {text}
+    </a>
+  ) : (
+    text
+  )
+}
+
+function CitedText({ text }: { text: string }) {
+  const { known, open } = use(CitationContext)
+  const words = useWords()
+  if (known.size === 0) return text
+  return linkReferences(text, known).map((piece, at) =>
+    'text' in piece ? (
+      piece.text
+    ) : (
+      <button
+        // biome-ignore lint/suspicious/noArrayIndexKey: pieces have no identity beyond their place.
+        key={at}
+        type="button"
+        aria-label={words.chat.reference(piece.reference)}
+        onClick={() => open(piece.reference)}
+        className="mx-0.5 inline-grid h-[1.25em] min-w-[1.25em] -translate-y-[0.15em] place-items-center rounded-md bg-accent-soft px-1 align-middle text-[0.75em] font-semibold text-accent tabular-nums hover:bg-accent hover:text-on-accent"
+      >
+        {piece.reference}
+      </button>
+    ),
+  )
+}

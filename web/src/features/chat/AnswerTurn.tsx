@@ -1,0 +1,205 @@
+import { CircleStop, RefreshCw, Scissors } from 'lucide-react'
+import { memo, useEffect, useMemo, useState } from 'react'
+import type { Reference, Turn } from '../../api/types'
+import { Markdown } from '../../components/Markdown'
+import { ReferenceDialog } from '../../components/ReferenceDialog'
+import { Button, CopyButton, IconButton, ProblemNote, Progress } from '../../components/ui'
+import { type Answer, isOver } from '../../lib/answer/reduce'
+import type { Live } from '../../lib/answer/useAnswer'
+import { number } from '../../lib/format'
+import { useLanguage, useWords } from '../../lib/i18n'
+import { Rate } from './Rate'
+import { ReferenceChips } from './ReferenceChips'
+
+interface AnswerTurnProps {
+  conversation: string
+  turn: Turn
+  live: Live | null
+  last: boolean
+  /** Whether the conversation's app was asked to look references up. */
+  looksUp: boolean
+  onRegenerate: () => void
+  onContinue: () => void
+}
+
+export const AnswerTurn = memo(function AnswerTurn(props: AnswerTurnProps) {
+  const { conversation, turn, live, last, looksUp, onRegenerate, onContinue } = props
+  const words = useWords()
+  const answer = live?.answer ?? null
+  const writing = turn.answer_id != null && !(answer && isOver(answer))
+  // After a reload the saved text is shown until the replayed events have caught up with it.
+  const text = answer && answer.text.length >= turn.content.length ? answer.text : turn.content
+  const references = answer?.references ?? turn.references
+  const [shown, setShown] = useState<Reference | null>(null)
+
+  const citations = useMemo(
+    () => ({
+      known: new Set(references.map((reference) => reference.number)),
+      open: (wanted: number) => setShown(references.find((reference) => reference.number === wanted) ?? null),
+    }),
+    [references],
+  )
+
+  return (
+    <article aria-label={words.chat.answer} aria-busy={writing} className="min-w-0">
+      {writing && <Status live={live} hasText={text !== ''} />}
+      {answer?.reasoning && <Reasoning text={answer.reasoning} open={writing && text === ''} />}
+      <Markdown text={text} writing={writing} citations={citations} />
+      {last && looksUp && !writing && !turn.error && references.length === 0 && (
+        <p className="mt-3 text-sm text-ink-2">{words.chat.noReferences}</p>
+      )}
+      {references.length > 0 && (
+        <ReferenceChips text={text} references={references} writing={writing} onOpen={setShown} />
+      )}
+      {!writing && !turn.error && text.trim() === '' && turn.reason !== 'stopped' && (
+        <ProblemNote
+          problem={{ message: words.chat.empty, fix: words.chat.emptyFix }}
+          className="mt-4"
+          {...(last && { onRetry: onRegenerate })}
+        />
+      )}
+      {turn.error && !writing && (
+        <ProblemNote problem={turn.error} className="mt-4" {...(last && { onRetry: onRegenerate })} />
+      )}
+      {!writing && turn.reason === 'length' && (
+        <Ending icon={<Scissors aria-hidden />} text={words.chat.cut}>
+          {last && <Button onClick={onContinue}>{words.chat.continue}</Button>}
+        </Ending>
+      )}
+      {!writing && turn.reason === 'stopped' && (
+        <Ending icon={<CircleStop aria-hidden />} text={words.chat.stopped} />
+      )}
+      <footer className="mt-2 flex min-h-8 flex-wrap items-center gap-x-1 gap-y-0.5">
+        {!writing && (
+          <>
+            <div className="-ms-2 flex">
+              <CopyButton text={text} label={words.chat.copyAnswer} />
+              {last && (
+                <IconButton label={words.chat.regenerate} onClick={onRegenerate}>
+                  <RefreshCw aria-hidden />
+                </IconButton>
+              )}
+              <Rate conversation={conversation} turn={turn} />
+            </div>
+            <Facts turn={turn} />
+          </>
+        )}
+      </footer>
+      <Announcement answer={answer} connected={live?.connected ?? true} />
+      {shown && <ReferenceDialog reference={shown} onClose={() => setShown(null)} />}
+    </article>
+  )
+})
+
+/** What happens while there is nothing to read yet, and when the connection is lost. Its height never changes. */
+function Status({ live, hasText }: { live: Live | null; hasText: boolean }) {
+  const words = useWords()
+  const answer = live?.answer
+  if (live && !live.connected)
+    return <p className="mb-3 text-sm font-medium text-warn">{words.chat.state.reconnecting}</p>
+  if (hasText) return null
+  const progress = answer?.phase === 'reading' ? answer.progress : null
+  const searching = answer?.phase === 'retrieving'
+  const found = answer?.references?.length
+  const label = searching
+    ? words.chat.state.retrieving
+    : progress
+      ? words.chat.state.reading
+      : words.chat.state.waiting
+  return (
+    <div className="mb-3 flex min-h-9 flex-col justify-center gap-2 text-sm text-ink-2">
+      <p>
+        {found ? <span className="text-ink-3">{words.chat.state.found(found)} · </span> : null}
+        {label}
+      </p>
+      <div className="max-w-64">
+        <Progress
+          label={label}
+          value={progress && progress.total > 0 ? progress.done / progress.total : undefined}
+        />
+      </div>
+    </div>
+  )
+}
+
+function Reasoning({ text, open }: { text: string; open: boolean }) {
+  const words = useWords()
+  return (
+    <details open={open} className="mb-3 rounded-xl border border-line px-4 py-2 text-sm">
+      <summary className="py-1 font-medium text-ink-2">{words.chat.reasoning}</summary>
+      <p className="mt-1 pb-2 whitespace-pre-wrap text-ink-2">{text}</p>
+    </details>
+  )
+}
+
+function Ending({
+  icon,
+  text,
+  children,
+}: {
+  icon: React.ReactNode
+  text: string
+  children?: React.ReactNode
+}) {
+  return (
+    <div className="mt-3 flex flex-wrap items-center gap-3 text-sm text-ink-2 [&>svg]:size-4">
+      {icon}
+      <span>{text}</span>
+      {children}
+    </div>
+  )
+}
+
+/** Who wrote the answer, how much and how fast. */
+function Facts({ turn }: { turn: Turn }) {
+  const words = useWords()
+  const language = useLanguage()
+  const { usage, timings, model, note } = turn
+  const rate = timings?.tokens_per_s
+  return (
+    <p className="flex min-w-0 flex-wrap items-center gap-x-3 text-xs text-ink-3">
+      {model && (
+        <span title={note ?? undefined}>
+          {words.chat.writtenBy(model)}
+          {note && <span className="text-warn"> ({note})</span>}
+        </span>
+      )}
+      {usage && (
+        <span
+          title={words.chat.usage(
+            number(usage.prompt_tokens, language),
+            number(usage.cached_tokens, language),
+            number(usage.completion_tokens, language),
+          )}
+        >
+          {words.chat.tokens(number(usage.completion_tokens, language))}
+        </span>
+      )}
+      {rate ? <span>{words.chat.rate(rate.toFixed(rate < 10 ? 1 : 0))}</span> : null}
+    </p>
+  )
+}
+
+/** Screen readers hear the steps and each finished answer, not every token. */
+function Announcement({ answer, connected }: { answer: Answer | null; connected: boolean }) {
+  const { chat } = useWords()
+  const [was, setWas] = useState<Answer | null>(null)
+  useEffect(() => {
+    if (answer) setWas(answer)
+  }, [answer])
+  const phase = (answer ?? was)?.phase
+  const text = !connected
+    ? chat.state.reconnecting
+    : phase === 'retrieving'
+      ? chat.state.retrieving
+      : phase === 'reading'
+        ? chat.state.reading
+        : phase === 'done'
+          ? chat.state.written
+          : ''
+  return (
+    <span role="status" className="sr-only">
+      {text}
+    </span>
+  )
+}

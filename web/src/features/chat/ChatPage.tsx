@@ -1,0 +1,166 @@
+import { useMutation, useQueryClient } from '@tanstack/react-query'
+import { useCallback, useEffect, useRef, useState } from 'react'
+import { useNavigate, useParams } from 'react-router'
+import { ApiError, api, asProblem } from '../../api/client'
+import { keys, useChangeTurns, useConversation, useModels } from '../../api/queries'
+import type { Asked, ConversationWithTurns, Model, Turn } from '../../api/types'
+import { ProblemNote, Skeleton } from '../../components/ui'
+import { useAnswer } from '../../lib/answer/useAnswer'
+import { useWords } from '../../lib/i18n'
+import { useSettings } from '../../lib/settings'
+import { Composer, type ComposerHandle } from './Composer'
+import { Thread } from './Thread'
+import { Welcome } from './Welcome'
+
+export function ChatPage() {
+  const { id } = useParams()
+  return id ? <Existing key={id} id={id} /> : <New />
+}
+
+type Message = { content: string } | { regenerate: true }
+
+/** Sends a message into conversation `id`, or into a new one, and shows what the server made of it. */
+function useAsk(id: string | null) {
+  const client = useQueryClient()
+  const navigate = useNavigate()
+  const models = useModels()
+  const { model, index, sampling } = useSettings()
+  return useMutation({
+    mutationFn: async (message: Message) => {
+      const known = models.data?.some((other) => other.name === model)
+      const answerer = (known && model) || (models.data?.find((other) => other.default)?.name ?? null)
+      const conversation = id ? null : await api.createConversation({ model: answerer, index })
+      const target = id ?? (conversation as NonNullable<typeof conversation>).id
+      if (conversation)
+        client.setQueryData<ConversationWithTurns>(keys.conversation(target), { ...conversation, turns: [] })
+      const asked = await api.ask(target, { ...message, model: answerer, index, sampling })
+      return { target, asked }
+    },
+    onSuccess: ({ target, asked }) => {
+      client.setQueryData<ConversationWithTurns>(
+        keys.conversation(target),
+        (old) => old && { ...old, turns: withAnswer(old.turns, asked) },
+      )
+      client.invalidateQueries({ queryKey: keys.allConversations })
+      if (target !== id) navigate(`/c/${target}`)
+    },
+  })
+}
+
+/** The turns once the server accepted a message; answering again replaces the last answer. */
+function withAnswer(turns: Turn[], { user_turn, turn, answer_id }: Asked): Turn[] {
+  const running = { ...turn, answer_id: turn.answer_id ?? answer_id }
+  const known = new Set(turns.map((other) => other.id))
+  if (user_turn && !known.has(user_turn.id)) return [...turns, user_turn, running]
+  return [...(turns.at(-1)?.role === 'assistant' ? turns.slice(0, -1) : turns), running]
+}
+
+const isApp = (models: Model[] | undefined, name: string | null | undefined): boolean =>
+  models?.find((model) => (name ? model.name === name : model.default))?.kind === 'app'
+
+function New() {
+  const words = useWords()
+  const ask = useAsk(null)
+  const composer = useRef<ComposerHandle>(null)
+  return (
+    <div className="flex h-full flex-col">
+      <div className="min-h-0 flex-1 overflow-y-auto">
+        <Welcome onExample={(text) => composer.current?.fill(text)} />
+      </div>
+      <Composer
+        ref={composer}
+        busy={ask.isPending}
+        onSend={(content) => ask.mutateAsync({ content })}
+        problem={ask.error && asProblem(ask.error)}
+        label={words.chat.composer}
+      />
+    </div>
+  )
+}
+
+function Existing({ id }: { id: string }) {
+  const words = useWords()
+  const client = useQueryClient()
+  const conversation = useConversation(id)
+  const models = useModels()
+  const changeTurns = useChangeTurns(id)
+  const ask = useAsk(id)
+  const composer = useRef<ComposerHandle>(null)
+  const turns = conversation.data?.turns
+  const running = turns?.findLast((turn) => turn.answer_id)?.answer_id ?? null
+
+  const live = useAnswer(
+    running,
+    (finished) => {
+      changeTurns((old) =>
+        old.map((turn) => (turn.answer_id === running ? { ...finished, answer_id: null } : turn)),
+      )
+      client.invalidateQueries({ queryKey: keys.allConversations })
+    },
+    () => conversation.refetch(),
+  )
+
+  const [stopProblem, setStopProblem] = useState<unknown>(null)
+  const stop = useCallback(() => {
+    setStopProblem(null)
+    if (running) api.stop(running).catch(setStopProblem)
+  }, [running])
+  useEffect(() => {
+    if (!running) return
+    const onKey = (event: KeyboardEvent) => {
+      if (event.key === 'Escape' && !event.defaultPrevented && !document.querySelector('dialog[open]')) stop()
+    }
+    document.addEventListener('keydown', onKey)
+    return () => document.removeEventListener('keydown', onKey)
+  }, [running, stop])
+
+  const title = conversation.data?.title || words.list.untitled
+  useEffect(() => {
+    document.title = `${title} · Codeweft`
+    return () => {
+      document.title = 'Codeweft'
+    }
+  }, [title])
+
+  if (conversation.isError && !conversation.data) {
+    const missing = conversation.error instanceof ApiError && conversation.error.status === 404
+    return (
+      <div className="mx-auto w-full max-w-3xl p-6">
+        <ProblemNote
+          problem={missing ? { message: words.chat.notFound } : asProblem(conversation.error)}
+          {...(!missing && { onRetry: () => conversation.refetch() })}
+        />
+      </div>
+    )
+  }
+  const problem = ask.error ?? stopProblem
+  return (
+    <div className="flex h-full flex-col">
+      <h1 className="sr-only">{title}</h1>
+      {turns ? (
+        <Thread
+          conversation={id}
+          turns={turns}
+          live={live}
+          looksUp={conversation.data?.index !== '' && isApp(models.data, conversation.data?.model)}
+          onRegenerate={() => ask.mutate({ regenerate: true })}
+          onContinue={() => ask.mutate({ content: words.chat.continuePrompt })}
+          onEdit={(text) => composer.current?.fill(text)}
+        />
+      ) : (
+        <div className="mx-auto w-full max-w-3xl flex-1 px-4 py-8">
+          <Skeleton widths={[50, 90, 80, 85, 60]} />
+        </div>
+      )}
+      <Composer
+        ref={composer}
+        busy={ask.isPending}
+        onSend={(content) => ask.mutateAsync({ content })}
+        {...(running && { onStop: stop })}
+        lastMessage={turns?.findLast((turn) => turn.role === 'user')?.content ?? null}
+        problem={problem ? asProblem(problem) : null}
+        label={words.chat.composer}
+      />
+    </div>
+  )
+}

@@ -1,0 +1,114 @@
+import { ArrowUp, Square } from 'lucide-react'
+import { type KeyboardEvent, type Ref, useImperativeHandle, useRef, useState } from 'react'
+import type { Problem } from '../../api/types'
+import { ProblemNote } from '../../components/ui'
+import { useWords } from '../../lib/i18n'
+import { IndexPicker, ModelPicker } from './Pickers'
+import { SamplingPanel } from './SamplingPanel'
+
+export interface ComposerHandle {
+  fill: (text: string) => void
+}
+
+interface ComposerProps {
+  label: string
+  /** Resolves when the server has the message; the text stays when it refuses. */
+  onSend: (text: string) => Promise<unknown>
+  /** Present while an answer runs. */
+  onStop?: () => void
+  lastMessage?: string | null
+  busy: boolean
+  problem: Problem | null
+  ref?: Ref<ComposerHandle>
+}
+
+export function Composer({ label, onSend, onStop, lastMessage, busy, problem, ref }: ComposerProps) {
+  const words = useWords()
+  const [text, setText] = useState('')
+  const area = useRef<HTMLTextAreaElement>(null)
+
+  const fill = (to: string) => {
+    setText(to)
+    area.current?.focus()
+    requestAnimationFrame(() => area.current?.setSelectionRange(to.length, to.length))
+  }
+  useImperativeHandle(ref, () => ({ fill }))
+
+  const ready = text.trim() !== '' && !busy && !onStop
+  const send = async () => {
+    if (!ready) return
+    try {
+      await onSend(text.trim())
+      setText('')
+    } catch {
+      // The problem is shown above the composer, and the text is still in it.
+    }
+  }
+  const onKeyDown = (event: KeyboardEvent) => {
+    // Enter that finishes a Korean syllable is not Enter.
+    if (event.nativeEvent.isComposing) return
+    if (event.key === 'Enter' && !event.shiftKey) {
+      event.preventDefault()
+      send()
+    }
+    if (event.key === 'ArrowUp' && text === '' && lastMessage) {
+      event.preventDefault()
+      fill(lastMessage)
+    }
+  }
+
+  return (
+    <div className="mx-auto w-full max-w-3xl px-3 pb-[max(0.75rem,env(safe-area-inset-bottom))] sm:px-4">
+      {problem && <ProblemNote problem={problem} className="mb-2" />}
+      <form
+        onSubmit={(event) => {
+          event.preventDefault()
+          send()
+        }}
+        className="rounded-2xl border border-line-strong bg-surface shadow-pop focus-within:border-accent"
+      >
+        <textarea
+          ref={area}
+          id="composer"
+          rows={1}
+          // biome-ignore lint/a11y/noAutofocus: writing is what this page is for.
+          autoFocus={matchMedia('(pointer: fine)').matches}
+          aria-label={label}
+          placeholder={words.chat.placeholder}
+          value={text}
+          onChange={(event) => setText(event.target.value)}
+          onKeyDown={onKeyDown}
+          className="field-sizing-content block max-h-[40dvh] min-h-12 w-full resize-none bg-transparent px-4 pt-3 pb-1 outline-none"
+        />
+        <div className="flex items-center gap-1 p-2">
+          <ModelPicker />
+          <IndexPicker />
+          <SamplingPanel />
+          <div className="ms-auto">
+            {onStop ? (
+              <button
+                type="button"
+                onClick={onStop}
+                aria-label={words.chat.stop}
+                title={`${words.chat.stop} (Esc)`}
+                className="grid size-9 place-items-center rounded-xl bg-ink text-bg hover:opacity-85"
+              >
+                <Square className="size-3.5 fill-current" aria-hidden />
+              </button>
+            ) : (
+              <button
+                type="submit"
+                disabled={!ready}
+                aria-label={words.chat.send}
+                title={words.chat.hint}
+                className="grid size-9 place-items-center rounded-xl bg-accent text-on-accent transition-colors hover:bg-accent-hover disabled:bg-hover disabled:text-ink-3"
+              >
+                <ArrowUp className="size-5" aria-hidden />
+              </button>
+            )}
+          </div>
+        </div>
+      </form>
+    </div>
+  )
+}

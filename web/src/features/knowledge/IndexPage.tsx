@@ -1,0 +1,163 @@
+import { ArrowLeft, RefreshCw, Trash2, Upload } from 'lucide-react'
+import { useState } from 'react'
+import { Link, useNavigate, useParams, useSearchParams } from 'react-router'
+import { asProblem } from '../../api/client'
+import { useIndexes } from '../../api/queries'
+import type { Index, PathReason } from '../../api/types'
+import { Button, Page, ProblemNote, Skeleton } from '../../components/ui'
+import { bytes, number } from '../../lib/format'
+import { useLanguage, useWords } from '../../lib/i18n'
+import { ago } from '../../lib/time'
+import { Files } from './Files'
+import { DeleteIndex, isWorking, JobState, LanguageBar, Numbers, StateBadge, useUpdate } from './parts'
+import { SearchBox } from './SearchBox'
+import { UploadDialog } from './UploadDialog'
+
+export function IndexPage() {
+  const words = useWords()
+  const { name = '' } = useParams()
+  const indexes = useIndexes()
+  const index = indexes.data?.find((other) => other.name === name)
+  if (index) return <Details index={index} />
+  return (
+    <Page title={name}>
+      {indexes.isPending && <Skeleton widths={[60, 90, 75, 82]} />}
+      {indexes.isError && (
+        <ProblemNote problem={asProblem(indexes.error)} onRetry={() => indexes.refetch()} />
+      )}
+      {indexes.isSuccess && (
+        <ProblemNote problem={{ message: words.notFound.title, fix: words.notFound.text }} />
+      )}
+      <Back />
+    </Page>
+  )
+}
+
+function Back() {
+  const { knowledge: words } = useWords()
+  return (
+    <Link to="/knowledge" className="flex w-fit items-center gap-1.5 text-sm text-ink-2 hover:text-ink">
+      <ArrowLeft className="size-4" aria-hidden />
+      {words.back}
+    </Link>
+  )
+}
+
+const tabs = ['files', 'failed', 'skipped'] as const
+
+function Details({ index }: { index: Index }) {
+  const words = useWords()
+  const language = useLanguage()
+  const navigate = useNavigate()
+  const [query, setQuery] = useSearchParams()
+  const [open, setOpen] = useState<'delete' | 'upload' | null>(null)
+  const update = useUpdate(index.name)
+  const { knowledge } = words
+  const tab = tabs.find((name) => name === query.get('tab')) ?? 'files'
+  const counts = { files: index.files, failed: index.failed_count, skipped: index.skipped_count }
+  return (
+    <Page
+      title={
+        <span className="flex flex-wrap items-center gap-3">
+          <span className="break-all">{index.name}</span> <StateBadge state={index.state} />
+        </span>
+      }
+      text={<span className="break-all">{index.source}</span>}
+      actions={
+        <>
+          {index.kind === 'uploads' && (
+            <Button onClick={() => setOpen('upload')}>
+              <Upload aria-hidden />
+              {knowledge.upload}
+            </Button>
+          )}
+          <Button busy={update.isPending} disabled={isWorking(index)} onClick={() => update.mutate()}>
+            <RefreshCw aria-hidden />
+            {knowledge.update}
+          </Button>
+          <Button look="danger" onClick={() => setOpen('delete')}>
+            <Trash2 aria-hidden />
+            {words.common.delete}
+          </Button>
+        </>
+      }
+    >
+      <Back />
+      {update.error && <ProblemNote problem={asProblem(update.error)} />}
+      <div className="card flex flex-col gap-4 p-5">
+        <JobState index={index} />
+        <Numbers
+          items={[
+            { name: knowledge.files, value: number(index.files, language) },
+            { name: knowledge.chunks, value: number(index.chunks, language) },
+            { name: knowledge.size, value: bytes(index.bytes, language) },
+            ...(index.commit
+              ? [{ name: knowledge.commit, value: index.commit.slice(0, 10), title: index.commit }]
+              : []),
+            {
+              name: knowledge.updated,
+              value: index.updated_at
+                ? ago(new Date(index.updated_at), new Date(), language)
+                : knowledge.never,
+            },
+          ]}
+        />
+        <LanguageBar languages={index.languages} />
+      </div>
+      <SearchBox indexes={[index]} only={index.name} />
+      <section className="flex flex-col gap-3">
+        <div role="tablist" className="flex gap-1 border-b border-line">
+          {tabs.map((name) => (
+            <button
+              key={name}
+              type="button"
+              role="tab"
+              aria-selected={tab === name}
+              onClick={() => setQuery(name === 'files' ? {} : { tab: name }, { replace: true })}
+              className="-mb-px min-h-10 border-b-2 border-transparent px-3 text-sm text-ink-2 hover:text-ink aria-selected:border-accent aria-selected:font-medium aria-selected:text-ink"
+            >
+              {knowledge.tabs[name]}{' '}
+              <span className="text-ink-3 tabular-nums">{number(counts[name], language)}</span>
+            </button>
+          ))}
+        </div>
+        {tab === 'files' && <Files index={index} />}
+        {tab === 'failed' && (
+          <Reasons items={index.failed} count={index.failed_count} none={knowledge.nothingFailed} />
+        )}
+        {tab === 'skipped' && (
+          <Reasons items={index.skipped} count={index.skipped_count} none={knowledge.nothingSkipped} />
+        )}
+      </section>
+      {open === 'delete' && (
+        <DeleteIndex index={index} onClose={() => setOpen(null)} onDeleted={() => navigate('/knowledge')} />
+      )}
+      {open === 'upload' && (
+        <UploadDialog indexes={[index]} initial={[]} into={index.name} onClose={() => setOpen(null)} />
+      )}
+    </Page>
+  )
+}
+
+function Reasons({ items, count, none }: { items: PathReason[]; count: number; none: string }) {
+  const { knowledge: words } = useWords()
+  const language = useLanguage()
+  if (items.length === 0) return <p className="py-6 text-sm text-ink-3">{none}</p>
+  return (
+    <>
+      {count > items.length && (
+        <p className="text-sm text-ink-3">
+          {words.firstOf(number(items.length, language), number(count, language))}
+        </p>
+      )}
+      <dl className="card divide-y divide-line text-sm">
+        {items.map(({ path, reason }) => (
+          <div key={path} className="flex flex-wrap gap-x-4 gap-y-0.5 px-4 py-2.5">
+            <dt className="min-w-0 flex-[1_1_20rem] font-mono text-xs leading-5 break-all">{path}</dt>
+            <dd className="flex-[1_1_12rem] text-ink-2">{reason}</dd>
+          </div>
+        ))}
+      </dl>
+    </>
+  )
+}

@@ -1,0 +1,79 @@
+import { FolderPlus, Upload } from 'lucide-react'
+import { useState } from 'react'
+import { asProblem } from '../../api/client'
+import { useIndexes } from '../../api/queries'
+import { Button, Page, ProblemNote, Skeleton } from '../../components/ui'
+import { useWords } from '../../lib/i18n'
+import { AddDialog } from './AddDialog'
+import { IndexCard } from './IndexCard'
+import { SearchBox } from './SearchBox'
+import { UploadDialog, useDrop } from './UploadDialog'
+
+export function KnowledgePage() {
+  const { knowledge: words } = useWords()
+  const indexes = useIndexes()
+  const [adding, setAdding] = useState(false)
+  const [uploading, setUploading] = useState<File[] | null>(null)
+  const { over, handlers } = useDrop(setUploading)
+  const all = indexes.data ?? []
+  return (
+    <div className="relative h-full" {...handlers}>
+      <Page
+        title={words.title}
+        text={words.text}
+        actions={
+          <>
+            <Button onClick={() => setUploading([])}>
+              <Upload aria-hidden />
+              {words.upload}
+            </Button>
+            <Button look="primary" onClick={() => setAdding(true)}>
+              <FolderPlus aria-hidden />
+              {words.add}
+            </Button>
+          </>
+        }
+      >
+        {indexes.isPending && (
+          <div className="grid grid-cols-1 gap-4 lg:grid-cols-2">
+            {[0, 1].map((card) => (
+              <div key={card} className="card p-5">
+                <Skeleton widths={[45, 80, 100, 60]} />
+              </div>
+            ))}
+          </div>
+        )}
+        {indexes.isError && !indexes.data && (
+          <ProblemNote problem={asProblem(indexes.error)} onRetry={() => indexes.refetch()} />
+        )}
+        {indexes.isSuccess && all.length === 0 && (
+          <div className="card flex flex-col items-center gap-3 px-6 py-14 text-center">
+            <FolderPlus className="size-8 text-accent" aria-hidden />
+            <h2 className="text-lg font-semibold">{words.empty}</h2>
+            <p className="max-w-md text-ink-2">{words.emptyText}</p>
+            <Button look="primary" className="mt-2" onClick={() => setAdding(true)}>
+              {words.add}
+            </Button>
+          </div>
+        )}
+        {all.length > 0 && (
+          <>
+            <ul className="grid grid-cols-1 gap-4 lg:grid-cols-2">
+              {all.map((index) => (
+                <IndexCard key={index.name} index={index} />
+              ))}
+            </ul>
+            <SearchBox indexes={all} />
+          </>
+        )}
+      </Page>
+      {over && (
+        <div className="pointer-events-none absolute inset-3 z-20 grid place-items-center rounded-2xl border-2 border-dashed border-accent bg-accent-soft/90 text-lg font-semibold text-accent">
+          {words.uploadDrop}
+        </div>
+      )}
+      {adding && <AddDialog onClose={() => setAdding(false)} />}
+      {uploading && <UploadDialog indexes={all} initial={uploading} onClose={() => setUploading(null)} />}
+    </div>
+  )
+}

@@ -1,0 +1,77 @@
+import { describe, expect, test } from 'vitest'
+import type { AnswerEvent } from '../../api/events'
+import type { Reference, Turn } from '../../api/types'
+import { emptyAnswer, isOver, reduce } from './reduce'
+import { retryDelay } from './stream'
+
+const turn = { id: 't1', content: 'def f(): ...' } as Turn
+const reference = { number: 1, path: 'a.py' } as Reference
+const dialogue: AnswerEvent[] = [
+  { type: 'started', model: 'starter', note: 'starter, for trying things offline' },
+  { type: 'node', node: 'retriever', kind: 'retriever', state: 'started' },
+  { type: 'retrieved', query: 'f', index: 'shop', results: [reference] },
+  { type: 'node', node: 'retriever', kind: 'retriever', state: 'finished', seconds: 0.01 },
+  { type: 'progress', done: 512, total: 1024 },
+  { type: 'text', text: 'def f()' },
+  { type: 'text', text: ': ...' },
+  { type: 'done', reason: 'stop', usage: null, timings: { tokens_per_s: 40 }, turn },
+]
+const play = (events: AnswerEvent[], from = emptyAnswer('a1')) =>
+  events.reduce((answer, event) => reduce(answer, answer.seq + 1, event), from)
+
+describe('an answer from its events', () => {
+  test('passes through its phases', () => {
+    const phases = dialogue.map((_, at) => play(dialogue.slice(0, at + 1)).phase)
+    expect(phases).toEqual([
+      'waiting',
+      'retrieving',
+      'waiting',
+      'waiting',
+      'reading',
+      'writing',
+      'writing',
+      'done',
+    ])
+  })
+
+  test('ends with the text, the references, the model and the turn', () => {
+    const answer = play(dialogue)
+    expect(answer).toMatchObject({
+      text: 'def f(): ...',
+      references: [reference],
+      model: 'starter',
+      turn,
+      seq: 8,
+    })
+    expect(isOver(answer)).toBe(true)
+  })
+
+  test('a resumed stream that repeats events adds nothing twice', () => {
+    const half = play(dialogue.slice(0, 6))
+    const resumed = dialogue.reduce((answer, event, at) => reduce(answer, at + 1, event), half)
+    expect(resumed).toEqual(play(dialogue))
+  })
+
+  test('a failure keeps what was written and says what to do', () => {
+    const error = { message: 'The engine stopped.', fix: 'Ask again.' }
+    const answer = play([...dialogue.slice(0, 6), { type: 'failed', error, turn }])
+    expect(answer).toMatchObject({ phase: 'failed', reason: 'failed', text: 'def f()', error, turn })
+  })
+
+  test('nothing changes an answer that is over', () => {
+    const answer = play(dialogue)
+    expect(reduce(answer, 99, { type: 'text', text: 'more' })).toBe(answer)
+  })
+
+  test('a retriever that starts while text is written does not hide the text', () => {
+    const answer = play([
+      ...dialogue.slice(0, 6),
+      { type: 'node', node: 'second', kind: 'retriever', state: 'started' },
+    ])
+    expect(answer.phase).toBe('writing')
+  })
+})
+
+test('retries wait longer and longer, up to a limit', () => {
+  expect([0, 1, 2, 10].map(retryDelay)).toEqual([500, 1000, 2000, 15_000])
+})

@@ -1,0 +1,85 @@
+import type { AnswerEvent } from '../../api/events'
+import type { Problem, Reference, Timings, Turn, Usage } from '../../api/types'
+
+export type Phase = 'waiting' | 'retrieving' | 'reading' | 'writing' | 'done' | 'failed'
+
+/** An answer while it is written. `seq` is the number of the last event seen, so that a resume misses none. */
+export interface Answer {
+  id: string
+  seq: number
+  phase: Phase
+  model: string | null
+  note: string | null
+  query: string | null
+  references: Reference[] | null
+  progress: { done: number; total: number } | null
+  text: string
+  reasoning: string
+  nodes: { node: string; kind: string; seconds: number | null; running: boolean }[]
+  reason: string | null
+  usage: Usage | null
+  timings: Timings | null
+  error: Problem | null
+  turn: Turn | null
+}
+
+export const emptyAnswer = (id: string): Answer => ({
+  id,
+  seq: 0,
+  phase: 'waiting',
+  model: null,
+  note: null,
+  query: null,
+  references: null,
+  progress: null,
+  text: '',
+  reasoning: '',
+  nodes: [],
+  reason: null,
+  usage: null,
+  timings: null,
+  error: null,
+  turn: null,
+})
+
+export const isOver = (answer: Answer): boolean => answer.phase === 'done' || answer.phase === 'failed'
+
+/** The answer after one more event. An event already seen (a resumed stream overlaps) changes nothing. */
+export function reduce(answer: Answer, seq: number, event: AnswerEvent): Answer {
+  if (seq <= answer.seq || isOver(answer)) return answer
+  const next = { ...answer, seq }
+  switch (event.type) {
+    case 'started':
+      return { ...next, model: event.model, note: event.note }
+    case 'retrieved':
+      return { ...next, phase: 'waiting', query: event.query, references: event.results }
+    case 'progress':
+      return { ...next, phase: 'reading', progress: { done: event.done, total: event.total } }
+    case 'text':
+      return { ...next, phase: 'writing', text: answer.text + event.text }
+    case 'reasoning':
+      return { ...next, phase: 'writing', reasoning: answer.reasoning + event.text }
+    case 'node':
+      return nodeChanged(next, event)
+    case 'done':
+      return {
+        ...next,
+        phase: 'done',
+        reason: event.reason,
+        usage: event.usage,
+        timings: event.timings,
+        turn: event.turn,
+      }
+    case 'failed':
+      return { ...next, phase: 'failed', reason: 'failed', error: event.error, turn: event.turn }
+  }
+}
+
+function nodeChanged(answer: Answer, event: Extract<AnswerEvent, { type: 'node' }>): Answer {
+  const running = event.state === 'started'
+  const node = { node: event.node, kind: event.kind, seconds: event.seconds ?? null, running }
+  const nodes = [...answer.nodes.filter((other) => other.node !== event.node), node]
+  const before = answer.phase === 'waiting' || answer.phase === 'retrieving'
+  const searching = nodes.some((other) => other.running && other.kind.startsWith('retriev'))
+  return { ...answer, nodes, phase: before ? (searching ? 'retrieving' : 'waiting') : answer.phase }
+}

@@ -1,0 +1,37 @@
+import { useEffect, useState, useSyncExternalStore } from 'react'
+import type { Turn } from '../../api/types'
+import { type Answer, isOver } from './reduce'
+import { AnswerStream } from './stream'
+
+export interface Live {
+  answer: Answer
+  connected: boolean
+}
+
+const nothing = () => () => {}
+
+/**
+ * The answer `id` while it is written, or null. `onOver` gets the finished turn; `onGone` runs when the server does
+ * not give out the answer's events any more, and the conversation should be read again.
+ */
+export function useAnswer(id: string | null, onOver: (turn: Turn) => void, onGone: () => void): Live | null {
+  const [stream, setStream] = useState<AnswerStream | null>(null)
+  // biome-ignore lint/correctness/useExhaustiveDependencies: one stream per answer, whatever the callbacks are.
+  useEffect(() => {
+    if (!id) return
+    const opened = new AnswerStream(id, onGone)
+    const unsubscribe = opened.subscribe(() => {
+      const { answer } = opened.snapshot()
+      if (isOver(answer) && answer.turn) onOver(answer.turn)
+    })
+    window.addEventListener('online', opened.retryNow)
+    setStream(opened)
+    return () => {
+      window.removeEventListener('online', opened.retryNow)
+      unsubscribe()
+      opened.close()
+      setStream(null)
+    }
+  }, [id])
+  return useSyncExternalStore(stream?.subscribe ?? nothing, stream?.snapshot ?? (() => null))
+}
