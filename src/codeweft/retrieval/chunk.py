@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final
 
-from codeweft.retrieval.languages import NAMES_ONLY, Language, language_of
+from codeweft.retrieval.languages import NAMES_ONLY, Language
+from codeweft.retrieval.recognise import language_of
 from codeweft.retrieval.syntax import Definition, definitions, plain_comment
 
 WHOLE_CLASS: Final = 24
