@@ -70,6 +70,14 @@ def test_what_was_skipped_is_counted_and_listed_with_its_reason(home: Path, tmp_
     )
 
 
+def test_an_empty_index_says_so_instead_of_finding_nothing(home: Path, tmp_path: Path) -> None:
+    added = codeweft(home, "index", "add", str(tmp_path), "--name", "void")
+    assert added.returncode == 1 and "could be indexed" in added.stderr
+    searched = codeweft(home, "search", "anything", "--index", "void", "--json")
+    assert searched.returncode == 1 and "void is empty" in searched.stderr
+    assert codeweft(home, "index", "rm", "void").returncode == 0
+
+
 def test_searching_prints_the_stable_fields(home: Path) -> None:
     found = json.loads(
         codeweft(home, "search", "invoices nobody paid", "--index", "shop", "-k", "3", "--json").stdout

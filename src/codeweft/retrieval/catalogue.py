@@ -119,7 +119,8 @@ class Indexes:
     def search(self, query: Query) -> list[SearchResult]:
         """The best chunks of the query's index: the one it names, else the default, else the only one, else all.
 
-        Raises `NotFound` for an unknown index or when there is none at all, `InvalidRequest` for an empty query.
+        Raises `NotFound` for an unknown or empty index or when there is none at all, `NotReady` for one that is empty
+        yet, `InvalidRequest` for an empty query.
         """
         if query.index is not None:
             return self._search(self.get(query.index), query)
@@ -138,7 +139,11 @@ class Indexes:
 
     def _search(self, index: Index, query: Query) -> list[SearchResult]:
         try:
-            return index.search(query)
+            found = index.search(query)
+            if not found:
+                # An empty index must not look like a question without an answer.
+                index.check_filled()
+            return found
         except StorageFailed:
             if (index.folder / "index.sqlite").exists():
                 raise

@@ -250,6 +250,22 @@ class Index:
             question = read_question(query.text, self.source.repository)
             return self.results(rank(question, self.candidates(question, query.k, query.filters), query.k))
 
+    def check_filled(self) -> None:
+        """Raises `NotFound` when the index holds nothing, `NotReady` when it holds nothing yet."""
+        status = self.status()
+        if status.chunks:
+            return
+        if status.state == "indexing":
+            raise NotReady(
+                f"The index {self.name} is still being filled.", fix="Try again in a moment.", param="index"
+            )
+        raise NotFound(
+            f"The index {self.name} is empty: nothing in {status.source} could be indexed.",
+            fix=f"`codeweft index status --name {self.name}` says what was skipped, `codeweft index update {self.name}`"
+            " reads it again.",
+            param="index",
+        )
+
     def candidates(self, question: Question, k: int, filters: Filters = Filters()) -> list[Candidate]:
         """Chunks that may answer, with their scores, before ranking."""
         names = (self.name, self._store.settings().get("repository", self.name))
