@@ -27,8 +27,9 @@ def main() -> None:
     parser.add_argument("--searchers", default="codeweft,bm25", help="of codeweft, bm25, ripgrep, semble")
     parser.add_argument("--encoder", type=Path, help="an encoder file instead of the bundled one")
     parser.add_argument(
-        "--semble-model", type=Path, help="a model2vec model for semble; without, its BM25 path"
+        "--semble-model", type=Path, help="a model2vec model for semble (any will do with --semble-alpha 0)"
     )
+    parser.add_argument("--semble-alpha", type=float, help="0 leaves semble's BM25 and ranking alone")
     parser.add_argument("--only", help="repositories, comma-separated")
     parser.add_argument("--json", type=Path, help="write the figures here")
     arguments = parser.parse_args()
@@ -45,7 +46,7 @@ def main() -> None:
     results: dict[str, dict[str, Scores]] = {}
     report: dict[str, object] = {"set": arguments.set, "questions": len(questions), "searchers": {}}
     for name in arguments.searchers.split(","):
-        make = available(name, encoder, arguments.semble_model)
+        make = available(name, encoder, arguments.semble_model, arguments.semble_alpha)
         if make is None:
             continue
         scores, index_ms, query_ms = _run(make, questions, arguments.repos)

@@ -96,21 +96,22 @@ class Ripgrep:
 
 
 class Semble:
-    """MinishLab's semble, its BM25 and ranking, or the whole of it with a local model2vec model."""
+    """MinishLab's semble with a local model2vec model; `alpha` 0 leaves its BM25 and ranking alone, None is its own choice."""
 
-    def __init__(self, root: Path, model: Path | None) -> None:
+    def __init__(self, root: Path, model: Path, alpha: float | None) -> None:
         from semble import SembleIndex
 
-        options = {"model_path": str(model)} if model else {}
-        self._index = SembleIndex.from_path(str(root), **options)
-        self._alpha = None if model else 0.0
+        self._index = SembleIndex.from_path(str(root), model_path=str(model))
+        self._alpha = alpha
 
     def search(self, question: str) -> list[Hit]:
         results = self._index.search(question, top_k=10, alpha=self._alpha)
         return [Hit(r.chunk.file_path, r.chunk.start_line, r.chunk.end_line) for r in results]
 
 
-def available(name: str, encoder: Encoder, semble_model: Path | None) -> Callable[[Path], Searcher] | None:
+def available(
+    name: str, encoder: Encoder, semble_model: Path | None, semble_alpha: float | None
+) -> Callable[[Path], Searcher] | None:
     """How to make a searcher for a folder; None, and a line that says so, when it is not installed."""
     match name:
         case "codeweft":
@@ -119,14 +120,14 @@ def available(name: str, encoder: Encoder, semble_model: Path | None) -> Callabl
             return PlainBM25
         case "ripgrep" if shutil.which("rg"):
             return Ripgrep
-        case "semble":
+        case "semble" if semble_model is not None:
             try:
                 import semble  # noqa: F401
             except ImportError:
                 pass
             else:
-                return lambda root: Semble(root, semble_model)
+                return lambda root: Semble(root, semble_model, semble_alpha)
         case _ if name not in ("ripgrep", "semble"):
             raise SystemExit(f"There is no searcher {name!r}; there are codeweft, bm25, ripgrep and semble.")
-    print(f"{name}: not installed, left out")
+    print(f"{name}: not installed (semble also needs --semble-model), left out")
     return None
