@@ -60,6 +60,9 @@ def export(weights: Path, tokenizer: Path, out: Path, kind: str = "Q8_0") -> Non
     writer.add_license(LICENCE)
     writer.add_languages(["en"])
     writer.add_tags(["text-generation", "code", "python", "fill-in-the-middle"])
+    # What llama.cpp samples with when a request says nothing: a model this small repeats itself without a penalty.
+    writer.add_sampling_temp(0.2)
+    writer.add_sampling_penalty_repeat(1.1)
     writer.add_file_type(file_type)
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
     writer.add_vocab_size(shape["vocabulary"])
