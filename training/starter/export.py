@@ -149,8 +149,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.check:
         from training.starter.parity import compare
 
-        for kind in ("F16", options.kind):
-            file = options.out if kind == options.kind else options.out.with_suffix(".f16.gguf")
+        for kind in ("F32", "F16", options.kind):
+            file = options.out if kind == options.kind else options.out.with_suffix(f".{kind.lower()}.gguf")
             export(options.weights, tokenizer, file, kind)
             print(f"{kind}: {compare(options.weights, options.work, file)}")
 
