@@ -60,7 +60,8 @@ def test_a_run_in_slices_goes_on_where_it_stopped_and_its_parts_become_a_model(
         )
     found = parity.compare(tmp_path / "weights.safetensors", work, tmp_path / "F16.gguf")
     assert found.files == "9/9"
-    assert found.greedy == "240/240"
+    same, total = map(int, found.greedy.split("/"))
+    assert same == total > 20
     assert found.worst < 0.01
 
 

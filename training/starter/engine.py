@@ -47,13 +47,10 @@ class Engine:
             self.post("/tokenize", {"content": text, "add_special": False, "parse_special": True})["tokens"]
         )
 
-    def complete(
-        self, prompt: Sequence[int] | str, count: int, *, endless: bool = False, **more: Any
-    ) -> dict[str, Any]:
-        """The answer to one prompt, greedy; ``endless`` goes on behind end tokens."""
+    def complete(self, prompt: Sequence[int] | str, count: int, **more: Any) -> dict[str, Any]:
+        """The answer to one prompt, greedy, with the ids of its tokens."""
         body = {
-            "prompt": prompt, "n_predict": count, "temperature": 0, "samplers": ["temperature"],
-            "ignore_eos": endless, "return_tokens": True, "cache_prompt": False, **more,
+            "prompt": prompt, "n_predict": count, "temperature": 0, "samplers": ["temperature"],  "return_tokens": True, "cache_prompt": False, **more,
         }  # fmt: skip
         return dict(self.post("/completion", body))
 

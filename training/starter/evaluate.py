@@ -28,6 +28,8 @@ from training.starter.prepare import Text, read_texts
 
 ROOM = 480  # ids of a hole's surroundings
 ANSWER = 160  # ids that a chat may answer with
+# Chats are greedy but for the penalty that the file asks for (export.py).
+CHAT_SAMPLING = {"samplers": ["penalties", "temperature"], "repeat_penalty": 1.1}
 Encode = Callable[[str], list[int]]
 
 
@@ -42,15 +44,6 @@ class Score:
 
     def __str__(self) -> str:
         return f"| {self.task} | {self.measure} | {self.value:.3f} | {self.cases} |"
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """A hole and the text around it for judging whether the whole parses; empty when that cannot be judged."""
-
-    hole: layout.Hole
-    before: str = ""
-    after: str = ""
 
 
 def parses(text: str) -> bool:
@@ -74,20 +67,21 @@ def infill_prompt(hole: layout.Hole, encode: Encode) -> list[int]:
     return (tokens or [])[:-1]
 
 
-def infill(engine: Engine, encode: Encode, task: str, cases: Sequence[Case], count: int) -> list[Score]:
+def infill(
+    engine: Engine, encode: Encode, task: str, holes: Sequence[layout.Hole], count: int
+) -> list[Score]:
     """Exact match, similarity, empty answers and whether the file parses with the answer in it."""
-    answers = engine.texts([infill_prompt(case.hole, encode) for case in cases], count)
-    pairs = list(zip(cases, answers, strict=True))
-    whole = [
-        case.before + case.hole.prefix + answer + case.hole.suffix + case.after for case, answer in pairs
-    ]
+    answers = engine.texts([infill_prompt(hole, encode) for hole in holes], count)
+    pairs = list(zip(holes, answers, strict=True))
+    whole = [hole.prefix + answer + hole.suffix for hole, answer in pairs]
     return [
-        _mean(task, "exact match", [answer.strip() == case.hole.middle.strip() for case, answer in pairs]),
-        _mean(
-            task, "first line exact", [_first(answer) == _first(case.hole.middle) for case, answer in pairs]
-        ),
-        _mean(task, "edit similarity", [similarity(answer, case.hole.middle) for case, answer in pairs]),
+        _mean(task, "exact match", [answer.strip() == hole.middle.strip() for hole, answer in pairs]),
+        _mean(task, "first line exact", [_first(answer) == _first(hole.middle) for hole, answer in pairs]),
+        _mean(task, "edit similarity", [similarity(answer, hole.middle) for hole, answer in pairs]),
         _mean(task, "file parses", [parses(text) for text in whole]),
+        _mean(
+            task, "file parses, first line only", [parses(_one_line(hole, answer)) for hole, answer in pairs]
+        ),
         _mean(task, "empty answer", [not answer.strip() for answer in answers]),
     ]
 
@@ -96,25 +90,30 @@ def _first(text: str) -> str:
     return text.strip().split("\n")[0].strip()
 
 
-def humaneval_infilling(folder: Path, cases: int) -> list[Case]:
+def _one_line(hole: layout.Hole, answer: str) -> str:
+    """The whole text with the first line of an answer in it, as an editor shows a one-line completion."""
+    blank = re.match(r"\s*\n", answer)
+    line = (blank[0] if blank else "") + answer[blank.end() if blank else 0 :].split("\n")[0]
+    return hole.prefix + line + ("" if hole.suffix.startswith("\n") else "\n") + hole.suffix
+
+
+def humaneval_infilling(folder: Path, cases: int) -> list[layout.Hole]:
     """The first holes of HumanEval-Infilling's single-line set, spread over its problems."""
     with gzip.open(
         folder / "humaneval-infilling" / "SingleLineInfilling.jsonl.gz", "rt", encoding="utf-8"
     ) as lines:
         rows = [json.loads(line) for line in lines]
     random.Random(0).shuffle(rows)
-    return [
-        Case(layout.Hole(row["prompt"], row["canonical_solution"], row["suffix"])) for row in rows[:cases]
-    ]
+    return [layout.Hole(row["prompt"], row["canonical_solution"], row["suffix"]) for row in rows[:cases]]
 
 
-def held_out_holes(texts: Iterable[Text], cases: int) -> list[Case]:
+def held_out_holes(texts: Iterable[Text], cases: int) -> list[layout.Hole]:
     """Holes in files of packages that were never trained on, cut as in training."""
     found = []
     for text in texts:
         rng = random.Random(text.path)
         if len(text.text) < 15_000 and (hole := layout.cut(text.text, rng)) and hole.suffix:
-            found.append(Case(hole))
+            found.append(hole)
     return found[:cases]
 
 
@@ -161,7 +160,7 @@ def chats(engine: Engine, texts: Sequence[Text], cases: int) -> list[Score]:
 
 
 def _wishes(engine: Engine, chats: Sequence[Sequence[layout.Turn]]) -> list[Score]:
-    answers = engine.texts([_opened(turns) for turns in chats], ANSWER)
+    answers = engine.texts([_opened(turns) for turns in chats], ANSWER, **CHAT_SAMPLING)
     codes = [fenced(answer) for answer in answers]
     return [
         _mean("wish", "answer has a closed code block", [code is not None for code in codes]),
@@ -175,7 +174,7 @@ def _wishes(engine: Engine, chats: Sequence[Sequence[layout.Turn]]) -> list[Scor
 
 
 def _references(engine: Engine, chats: Sequence[Sequence[layout.Turn]]) -> list[Score]:
-    answers = engine.texts([_opened(turns) for turns in chats], 2 * ANSWER)
+    answers = engine.texts([_opened(turns) for turns in chats], 2 * ANSWER, **CHAT_SAMPLING)
     pairs = [(answer, turns[-1].content) for answer, turns in zip(answers, chats, strict=True)]
     return [
         _mean(

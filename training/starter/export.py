@@ -60,6 +60,9 @@ def export(weights: Path, tokenizer: Path, out: Path, kind: str = "Q8_0") -> Non
     writer.add_license(LICENCE)
     writer.add_languages(["en"])
     writer.add_tags(["text-generation", "code", "python", "fill-in-the-middle"])
+    # What llama.cpp samples with when a request says nothing: a model this small repeats itself without a penalty.
+    writer.add_sampling_temp(0.2)
+    writer.add_sampling_penalty_repeat(1.1)
     writer.add_file_type(file_type)
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
     writer.add_vocab_size(shape["vocabulary"])
@@ -146,8 +149,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.check:
         from training.starter.parity import compare
 
-        for kind in ("F16", options.kind):
-            file = options.out if kind == options.kind else options.out.with_suffix(".f16.gguf")
+        for kind in ("F32", "F16", options.kind):
+            file = options.out if kind == options.kind else options.out.with_suffix(f".{kind.lower()}.gguf")
             export(options.weights, tokenizer, file, kind)
             print(f"{kind}: {compare(options.weights, options.work, file)}")
 

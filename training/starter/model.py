@@ -148,6 +148,7 @@ class Llama(nn.Module):
         """(batch, time) token ids -> (batch, time, vocabulary) logits."""
         return F.linear(self.hidden(tokens), self.model.embed_tokens.weight)
 
-    def loss(self, tokens: Tensor, targets: Tensor) -> Tensor:
-        """Mean cross-entropy in nats per token; targets of -1 do not count."""
-        return F.cross_entropy(self(tokens).float().flatten(0, 1), targets.flatten(), ignore_index=-1)
+    def loss(self, tokens: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
+        """Mean cross-entropy in nats per token; targets of -1 do not count, ``weights`` weigh each id."""
+        logits = self(tokens).float().flatten(0, 1)
+        return F.cross_entropy(logits, targets.flatten(), weight=weights, ignore_index=-1)

@@ -44,12 +44,15 @@ def load(weights: Path) -> Llama:
 
 
 @torch.no_grad()
-def greedy(model: Llama, ids: list[int], count: int) -> list[int]:
-    """``count`` greedy tokens."""
-    ids = list(ids)
-    for _ in range(count):
-        ids.append(int(model(torch.tensor([ids]))[0, -1].argmax()))
-    return ids[-count:]
+def greedy(model: Llama, ids: list[int], count: int, ends: set[int]) -> list[int]:
+    """At most ``count`` greedy tokens, up to an end token and without it."""
+    found: list[int] = []
+    while len(found) < count:
+        token = int(model(torch.tensor([ids + found]))[0, -1].argmax())
+        if token in ends:
+            break
+        found.append(token)
+    return found
 
 
 def compare(weights: Path, work: Path, gguf: Path) -> Parity:
@@ -58,15 +61,18 @@ def compare(weights: Path, work: Path, gguf: Path) -> Parity:
     model, tokenizer, engine = load(weights), Tokenizer.from_file(str(work / "tokenizer.json")), Engine(gguf)
     texts = [text.text[:20_000] for text in read_texts(work / "heldout.jsonl")[:40]]
     same = sum(tokenizer.encode(text).ids == engine.tokens(text) for text in texts)
-    equal, worst = 0, 0.0
+    ends = {tokenizer.token_to_id(token) for token in (layout.END, layout.TURN_END, layout.PAD)}
+    equal, total, worst = 0, 0, 0.0
     for prompt in PROMPTS:
         ids = tokenizer.encode(prompt).ids
-        answer = engine.complete(ids, COUNT, endless=True, n_probs=1)
-        got, wanted = answer["tokens"], greedy(model, ids, COUNT)
+        answer = engine.complete(ids, COUNT, n_probs=1)
+        wanted = greedy(model, ids, COUNT, ends)
+        got = [token for token in answer["tokens"] if token not in ends]
+        total += max(len(wanted), len(got))
         equal += next(
             (at for at, pair in enumerate(zip(got, wanted, strict=False)) if pair[0] != pair[1]), len(got)
         )
         with torch.no_grad():
             best = float(torch.log_softmax(model(torch.tensor([ids]))[0, -1], -1).max())
         worst = max(worst, abs(best - answer["completion_probabilities"][0]["logprob"]))
-    return Parity(f"{same}/{len(texts)}", f"{equal}/{len(PROMPTS) * COUNT}", round(worst, 4))
+    return Parity(f"{same}/{len(texts)}", f"{equal}/{total}", round(worst, 4))
