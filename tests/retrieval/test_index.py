@@ -65,6 +65,15 @@ def test_a_question_finds_the_function_that_answers_it(index: Index) -> None:
     assert {"lexical", "vector", "definition"} <= set(result.why)
 
 
+def test_a_result_ends_with_its_last_line_of_code(index: Index, code: Path) -> None:
+    (code / "gaps.py").write_text(
+        "def lonely_giraffe():\n    return 1\n\n\n\ndef other_thing():\n    return 2\n"
+    )
+    index.update()
+    chunk = index.search(Query("lonely_giraffe"))[0].chunk
+    assert (chunk.start_line, chunk.end_line, chunk.text) == (1, 2, "def lonely_giraffe():\n    return 1\n")
+
+
 def test_filters_restrict_a_search(index: Index) -> None:
     question = "session routes path token shop books"
     assert {

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import blake2b
 from itertools import islice
@@ -278,7 +278,7 @@ class Index:
         settings = self._store.settings()
         full = {row.id: row for row in self._store.rows((c.row.id for c in ranked), text=True)}
         return [
-            SearchResult(self._chunk(full[c.row.id], settings), round(c.score, 6), c.why)
+            SearchResult(_trimmed(self._chunk(full[c.row.id], settings)), round(c.score, 6), c.why)
             for c in ranked
             if c.row.id in full
         ]
@@ -411,6 +411,22 @@ def check(query: Query) -> None:
         raise InvalidRequest("The query is empty.", fix="Say what to look for.", param="query")
     if query.k < 1:
         raise InvalidRequest(f"k is {query.k}, it must be at least 1.", fix="Ask for 1 or more.", param="k")
+
+
+def _trimmed(chunk: Chunk) -> Chunk:
+    """Without the blank lines at its end, which belong to it only so that every line belongs somewhere."""
+    lines = chunk.text.split("\n")
+    if lines and not lines[-1]:
+        lines.pop()
+    kept = len(lines)
+    while kept > 1 and not lines[kept - 1].strip():
+        kept -= 1
+    blank = len(lines) - kept
+    return (
+        replace(chunk, end_line=chunk.end_line - blank, text="\n".join(lines[:kept]) + "\n")
+        if blank
+        else chunk
+    )
 
 
 def _fingerprint(encoder: Encoder) -> str:
