@@ -71,7 +71,7 @@ def test_a_result_ends_with_its_last_line_of_code(index: Index, code: Path) -> N
     )
     index.update()
     chunk = index.search(Query("lonely_giraffe"))[0].chunk
-    assert (chunk.start_line, chunk.end_line, chunk.text) == (1, 2, "def lonely_giraffe():\n    return 1\n")
+    assert (chunk.start_line, chunk.end_line, chunk.text) == (1, 2, "def lonely_giraffe():\n    return 1")
 
 
 def test_filters_restrict_a_search(index: Index) -> None:

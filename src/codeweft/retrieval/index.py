@@ -415,18 +415,9 @@ def check(query: Query) -> None:
 
 def _trimmed(chunk: Chunk) -> Chunk:
     """Without the blank lines at its end, which belong to it only so that every line belongs somewhere."""
-    lines = chunk.text.split("\n")
-    if lines and not lines[-1]:
-        lines.pop()
-    kept = len(lines)
-    while kept > 1 and not lines[kept - 1].strip():
-        kept -= 1
-    blank = len(lines) - kept
-    return (
-        replace(chunk, end_line=chunk.end_line - blank, text="\n".join(lines[:kept]) + "\n")
-        if blank
-        else chunk
-    )
+    text = chunk.text.rstrip()
+    blank = chunk.text.count("\n", len(text))
+    return replace(chunk, end_line=chunk.end_line - blank, text=text) if text and blank else chunk
 
 
 def _fingerprint(encoder: Encoder) -> str:
