@@ -3,8 +3,8 @@
 What is fetched stands in ``packages.tsv`` (ecosystem, name, version, licence), one package a line. Archives come
 through the ordinary clients (pip, npm, apt-get), are never unpacked to disk and nothing in them is executed.
 
-    python -m training.corpus fetch --out training/work/corpus
-    python -m training.corpus stats --out training/work/corpus
+    python -m training.corpus fetch --out training/build/corpus
+    python -m training.corpus stats --out training/build/corpus
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from email.parser import HeaderParser
 from pathlib import Path, PurePosixPath
 
 PACKAGES = Path(__file__).with_name("packages.tsv")
-DEFAULT_OUT = Path(__file__).with_name("work") / "corpus"
+DEFAULT_OUT = Path(__file__).with_name("build") / "corpus"
 ECOSYSTEMS = ("pypi", "npm", "debian", "debian-source")
 
 LANGUAGES = {

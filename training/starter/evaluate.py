@@ -1,6 +1,6 @@
 """Scores a GGUF file on held-out packages and on HumanEval-Infilling, with llama.cpp as the product runs it.
 
-    python -m training.starter.evaluate --model starter.gguf --work training/work/starter --benchmarks ../shared/data
+    python -m training.starter.evaluate --model starter.gguf --work training/build/starter --benchmarks ../shared/data
     python -m training.starter.evaluate --weights RUN/weights.safetensors --model ... (adds loss and bits per byte)
 
 Nothing that the model writes is executed: a text counts as good when it is equal, similar, or parses.

@@ -1,6 +1,6 @@
 """Turns the corpus into packed rows of token ids.
 
-    python -m training.starter.prepare --corpus training/work/corpus --work training/work/starter \
+    python -m training.starter.prepare --corpus training/build/corpus --work training/build/starter \
         --benchmarks ../shared/data
 
 Writes ``texts.jsonl`` (training files), ``heldout.jsonl`` (files of packages that are never trained on),

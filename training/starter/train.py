@@ -1,7 +1,7 @@
 """Trains the starter model, in slices: stops after ``--slice-minutes``, and goes on from its checkpoint when run again.
 
-python -m training.starter.train --work training/work/starter --preset cpu
-python -m training.starter.train --work training/work/starter --preset gpu --slice-minutes 9
+python -m training.starter.train --work training/build/starter --preset cpu
+python -m training.starter.train --work training/build/starter --preset gpu --slice-minutes 9
 """
 
 from __future__ import annotations

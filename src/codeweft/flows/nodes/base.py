@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from codeweft.flows.state import Services, State
 from codeweft.types import Event
-
-if TYPE_CHECKING:
-    from codeweft.flows.run import Services, State
 
 NODE_ID = r"^[a-z][a-z0-9_-]{0,31}$"
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from codeweft.flows.nodes.base import Node
+from codeweft.flows.state import Services, State
 from codeweft.stream import fold
 from codeweft.types import Event, Message, Request, Retrieval, Sampling, SearchResult
-
-if TYPE_CHECKING:
-    from codeweft.flows.run import Services, State
 
 QUESTION = """\
 Does this code help with the task? Answer yes or no.

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from codeweft.errors import ContextOverflow
 from codeweft.flows.nodes.base import Node
+from codeweft.flows.state import Services, State
 from codeweft.stream import reading
 from codeweft.types import Done, Event, Failed, Neighbour, Request, Started
-
-if TYPE_CHECKING:
-    from codeweft.flows.run import Services, State
 
 INFILL_NEIGHBOURS = 4
 """Chunks shown to an infilling model; more delays the first token more than it helps."""

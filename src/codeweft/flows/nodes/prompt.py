@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from jinja2 import StrictUndefined, Template, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -13,10 +13,8 @@ from pydantic import field_validator
 
 from codeweft.errors import InvalidRequest
 from codeweft.flows.nodes.base import Node
+from codeweft.flows.state import Services, State
 from codeweft.types import Event, Message, SearchResult
-
-if TYPE_CHECKING:
-    from codeweft.flows.run import Services, State
 
 BYTES_PER_TOKEN = 3.0
 """Cautious for code: tokenizers of code models make 3.0 to 3.6 bytes a token of it (measured on the starter's)."""

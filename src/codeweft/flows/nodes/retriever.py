@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from codeweft.errors import NotFound, NotReady
 from codeweft.flows.nodes.base import Node
+from codeweft.flows.state import Services, State
 from codeweft.types import Event, Infill, Query, Retrieved
-
-if TYPE_CHECKING:
-    from codeweft.flows.run import Services, State
 
 SHORT_QUESTION = 6
 """Words below which a follow-up ("and in Go?") is looked up together with the question before it."""
