@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
 from codeweft.cli.options import ConfigOption, JsonOption, indexes
-from codeweft.cli.render import note, out, print_json, progress
+from codeweft.cli.render import note, out, print_json, progress, table
 from codeweft.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -148,10 +147,8 @@ def _table(statuses: list[IndexStatus], as_json: bool) -> None:
     if not statuses:
         note("No index yet. Make one: codeweft index add PATH")
         return
-    table = Table(
-        "Name", "State", "Files", "Chunks", "Skipped", "Failed", "Source", box=None, header_style="bold"
-    )
+    shown = table("Name", "State", "Files", "Chunks", "Skipped", "Failed", "Source")
     for found in statuses:
         counts = (found.indexed, found.chunks, len(found.skipped), len(found.failed))
-        table.add_row(found.name, found.state, *map(str, counts), found.source)
-    out.print(table)
+        shown.add_row(found.name, found.state, *map(str, counts), found.source)
+    out.print(shown)

@@ -7,10 +7,9 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from codeweft.cli.options import JsonOption
-from codeweft.cli.render import note, out, print_json
+from codeweft.cli.render import note, out, print_json, table
 from codeweft.errors import NotFound
 
 app = typer.Typer(help="Make and remove API keys.", no_args_is_help=True)
@@ -48,10 +47,10 @@ def list_(as_json: JsonOption = False) -> None:
     elif not keys:
         note("No key yet. Make one: codeweft keys create --name NAME")
     else:
-        table = Table("Name", "Key", "Created", box=None, header_style="bold")
+        shown = table("Name", "Key", "Created")
         for key in keys:
-            table.add_row(str(key["name"]), f"{key['prefix']}…", str(key["created_at"])[:16])
-        out.print(table)
+            shown.add_row(str(key["name"]), f"{key['prefix']}…", str(key["created_at"])[:16])
+        out.print(shown)
 
 
 @app.command(epilog="Example: `codeweft keys rm laptop`")

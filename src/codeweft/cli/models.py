@@ -7,10 +7,9 @@ import os
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from codeweft.cli.options import ConfigOption, JsonOption, settings
-from codeweft.cli.render import note, out, print_json, progress
+from codeweft.cli.render import note, out, print_json, progress, table
 
 app = typer.Typer(help="List, fetch and remove models.")
 
@@ -49,14 +48,14 @@ def list_(as_json: JsonOption = False, config: ConfigOption = None) -> None:
     if as_json:
         print_json(found)
         return
-    table = Table("Name", "Kind", "Context", "Skills", "Description", box=None, header_style="bold")
+    shown = table("Name", "Kind", "Context", "Skills", "Description")
     for entry in found:
         context = f"{entry['context']:,}" if entry["context"] else ""
         name = f"{entry['name']} *" if entry["default"] else entry["name"]
-        table.add_row(
+        shown.add_row(
             name, entry["kind"], context, " ".join(entry["skills"]), entry["note"] or entry["description"]
         )
-    out.print(table)
+    out.print(shown)
     note("* answers when none is named. More models: `codeweft models catalogue`")
 
 
@@ -64,6 +63,7 @@ def list_(as_json: JsonOption = False, config: ConfigOption = None) -> None:
 def catalogue(as_json: JsonOption = False) -> None:
     """List code models worth fetching: licence, context, disk and memory, and what fits this machine."""
     from codeweft.models.catalogue import CATALOGUE
+    from codeweft.models.hub import DEFAULT_QUANTISATION
 
     if as_json:
         print_json(
@@ -90,29 +90,29 @@ def catalogue(as_json: JsonOption = False) -> None:
             ]
         )
         return
-    table = Table(
-        "Name", "Licence", "Context", "Quantisation", "Disk", "Memory", "", box=None, header_style="bold"
-    )
+    shown = table("Name", "Fits", "Quant", "Disk GB", "RAM GB", "Context", "Licence")
     for entry in CATALOGUE:
         best = entry.best_fit()
-        shown = best or entry.quantisations[0]
-        fits = "[green]fits[/]" if best else "[dim]too large for this machine[/]"
-        table.add_row(
+        quantisation = best or entry.quantisations[0]
+        fits = "[green]yes[/]" if best else "[dim]no[/]"
+        shown.add_row(
             entry.name,
-            entry.licence,
-            f"{entry.context:,}",
-            shown,
-            _gb(entry.disk(shown)),
-            _gb(entry.memory(shown)),
             fits,
+            quantisation,
+            f"{entry.disk(quantisation) / 1e9:.1f}",
+            f"{entry.memory(quantisation) / 1e9:.1f}",
+            f"{entry.context >> 10}k",
+            entry.licence,
         )
-    out.print(table)
-    note("Fetch one: codeweft models pull NAME (or NAME:QUANTISATION)")
+    out.print(shown)
+    note(
+        f"Fetch one: codeweft models pull NAME ({DEFAULT_QUANTISATION}) or NAME:QUANTISATION. Shown: the best that fits."
+    )
 
 
 @app.command(
-    epilog="Examples: `codeweft models pull qwen2.5-coder-7b-instruct` · `codeweft models pull "
-    "qwen2.5-coder-1.5b-instruct:Q8_0` · `codeweft models pull ./model.gguf` · "
+    epilog="Examples: `codeweft models pull qwen2.5-coder-7b` · `codeweft models pull "
+    "qwen2.5-coder-1.5b:Q8_0` · `codeweft models pull ./model.gguf` · "
     "`codeweft models pull NAME --mirror https://models.example.com`"
 )
 def pull(
@@ -154,7 +154,7 @@ def pull(
         )
 
 
-@app.command(epilog="Example: `codeweft models rm qwen2.5-coder-7b-instruct`")
+@app.command(epilog="Example: `codeweft models rm qwen2.5-coder-7b`")
 def rm(name: Annotated[str, typer.Argument(help="Name of the installed model.")]) -> None:
     """Delete a fetched model."""
     from codeweft.models.hub import remove

@@ -19,6 +19,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.syntax import Syntax
+from rich.table import Table
 from rich.text import Text
 
 from codeweft.errors import CodeweftError
@@ -69,6 +70,14 @@ def progress(quiet: bool = False) -> Iterator[Report]:
             bars.update(task, description=phase, completed=done, total=total)
 
         yield report
+
+
+def table(*columns: str) -> Table:
+    """An empty table whose first column, the name one copies, is never cut."""
+    made = Table(box=None, header_style="bold")
+    for position, title in enumerate(columns):
+        made.add_column(title, no_wrap=position == 0)
+    return made
 
 
 def place(result: SearchResult) -> str:
