@@ -1,5 +1,5 @@
 import { ArrowUp, Square } from 'lucide-react'
-import { type KeyboardEvent, type Ref, useImperativeHandle, useRef, useState } from 'react'
+import { type KeyboardEvent, type Ref, useEffect, useImperativeHandle, useRef, useState } from 'react'
 import type { Problem } from '../../api/types'
 import { ProblemNote } from '../../components/ui'
 import { useWords } from '../../lib/i18n'
@@ -26,6 +26,12 @@ export function Composer({ label, onSend, onStop, lastMessage, busy, problem, re
   const words = useWords()
   const [text, setText] = useState('')
   const area = useRef<HTMLTextAreaElement>(null)
+
+  useEffect(() => {
+    // The page comes in late; whatever menu the person has opened meanwhile keeps the focus.
+    const occupied = document.querySelector('[aria-expanded="true"], dialog[open]')
+    if (!occupied && matchMedia('(pointer: fine)').matches) area.current?.focus()
+  }, [])
 
   const fill = (to: string) => {
     setText(to)
@@ -71,8 +77,6 @@ export function Composer({ label, onSend, onStop, lastMessage, busy, problem, re
           ref={area}
           id="composer"
           rows={1}
-          // biome-ignore lint/a11y/noAutofocus: writing is what this page is for.
-          autoFocus={matchMedia('(pointer: fine)').matches}
           aria-label={label}
           placeholder={words.chat.placeholder}
           value={text}
