@@ -15,6 +15,7 @@ from codeweft.errors import ContextOverflow, EngineFailed, InvalidRequest, Missi
 from codeweft.models.embedded import EmbeddedModel
 from codeweft.models.embedder import EmbeddedEmbedder
 from codeweft.models.plan import EngineOptions
+from codeweft.models.starter import bundled
 from codeweft.types import (
     Caller,
     Failed,
@@ -144,6 +145,20 @@ async def test_an_infilling_prompt_is_greedy_and_bounded_by_default(
     first, again = await events_of(model, request), await events_of(model, request)
     assert text_of(first) == text_of(again)
     assert done(first).usage.completion_tokens <= 256
+
+
+async def test_a_hole_is_filled_without_the_penalty_that_a_file_asks_for_in_its_chats(
+    make_model: MakeModel,
+) -> None:
+    model = make_model(bundled())
+
+    async def filled(penalty: float | None) -> str:
+        hole = Infill("values = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, ", "]\n")
+        sampling = Sampling(max_tokens=12, repetition_penalty=penalty)
+        return text_of(await events_of(model, Request("tiny", infill=hole, sampling=sampling)))
+
+    assert await filled(None) == await filled(1.0)
+    assert await filled(None) != await filled(1.9)
 
 
 async def test_any_of_the_familys_special_tokens_ends_an_infilling(tiny: Path, make_model: MakeModel) -> None:

@@ -24,12 +24,13 @@ from tokenizers import Tokenizer
 
 from training.starter import layout
 from training.starter.engine import Engine
+from training.starter.export import REPETITION_PENALTY
 from training.starter.prepare import Text, read_texts
 
 ROOM = 480  # ids of a hole's surroundings
 ANSWER = 160  # ids that a chat may answer with
 # Chats are greedy but for the penalty that the file asks for (export.py).
-CHAT_SAMPLING = {"samplers": ["penalties", "temperature"], "repeat_penalty": 1.1}
+CHAT_SAMPLING = {"samplers": ["penalties", "temperature"], "repeat_penalty": REPETITION_PENALTY}
 Encode = Callable[[str], list[int]]
 
 

@@ -23,6 +23,8 @@ TYPES = {
     "F16": (GGMLQuantizationType.F16, LlamaFileType.MOSTLY_F16),
     "Q8_0": (GGMLQuantizationType.Q8_0, LlamaFileType.MOSTLY_Q8_0),
 }
+REPETITION_PENALTY = 1.2
+"""Of the chats of twenty plain wishes, 4 (at 1.1), 6 (1.2) and 6 (1.3) had code that parses."""
 DESCRIPTION = "Codeweft's starter model: very small, Python only, for trying things without a network."
 LICENCE = "apache-2.0"
 
@@ -62,7 +64,7 @@ def export(weights: Path, tokenizer: Path, out: Path, kind: str = "Q8_0") -> Non
     writer.add_tags(["text-generation", "code", "python", "fill-in-the-middle"])
     # What llama.cpp samples with when a request says nothing: a model this small repeats itself without a penalty.
     writer.add_sampling_temp(0.2)
-    writer.add_sampling_penalty_repeat(1.1)
+    writer.add_sampling_penalty_repeat(REPETITION_PENALTY)
     writer.add_file_type(file_type)
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
     writer.add_vocab_size(shape["vocabulary"])

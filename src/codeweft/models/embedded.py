@@ -149,6 +149,9 @@ class EmbeddedModel:
         if request.tools:
             skills.require("tools", self._info.skills, self._info.name)
         sampling = skills.with_defaults(request.sampling, request.skill)
+        if request.infill is not None and sampling.repetition_penalty is None:
+            # A file may ask for a penalty that suits its chats; a hole repeats what stands around it.
+            sampling = replace(sampling, repetition_penalty=1.0)
         if sampling.max_tokens is not None and sampling.max_tokens < 1:
             raise InvalidRequest("max_tokens must be at least 1.", param="max_tokens")
         await file.engine.ready()
