@@ -15,7 +15,6 @@ from codeweft.errors import ContextOverflow, EngineFailed, InvalidRequest, Missi
 from codeweft.models.embedded import EmbeddedModel
 from codeweft.models.embedder import EmbeddedEmbedder
 from codeweft.models.plan import EngineOptions
-from codeweft.models.starter import bundled
 from codeweft.types import (
     Caller,
     Failed,
@@ -148,17 +147,15 @@ async def test_an_infilling_prompt_is_greedy_and_bounded_by_default(
 
 
 async def test_a_hole_is_filled_without_the_penalty_that_a_file_asks_for_in_its_chats(
-    make_model: MakeModel,
+    tmp_path: Path, tiny: Path, make_model: MakeModel
 ) -> None:
-    model = make_model(bundled())
-
-    async def filled(penalty: float | None) -> str:
-        hole = Infill("values = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, ", "]\n")
-        sampling = Sampling(max_tokens=12, repetition_penalty=penalty)
-        return text_of(await events_of(model, Request("tiny", infill=hole, sampling=sampling)))
-
-    assert await filled(None) == await filled(1.0)
-    assert await filled(None) != await filled(1.9)
+    hole = Request("tiny", infill=Infill("values = [0, 0, 0, 0, ", "]\n"), sampling=Sampling(max_tokens=24))
+    penalising = make_model(write_tiny_gguf(tmp_path / "penalising.gguf", penalty=3.0))
+    plain = make_model(tiny)
+    filled, expected = await events_of(penalising, hole), await events_of(plain, hole)
+    assert text_of(filled) == text_of(expected)
+    question = chat("a a a a a a", sampling=Sampling(temperature=0.0, max_tokens=24))
+    assert text_of(await events_of(penalising, question)) != text_of(await events_of(plain, question))
 
 
 async def test_any_of_the_familys_special_tokens_ends_an_infilling(tiny: Path, make_model: MakeModel) -> None:

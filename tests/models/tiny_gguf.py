@@ -144,6 +144,7 @@ def write_tiny_gguf(
     width: int = 64,
     layers: int = 2,
     seed: int = 0,
+    penalty: float | None = None,
 ) -> Path:
     """Write the model to `path` and return it."""
     heads, kv_heads, feed_forward = 4, 2, 2 * width
@@ -163,6 +164,8 @@ def write_tiny_gguf(
     writer.add_rope_dimension_count(width // heads)
     if chat_template is not None:
         writer.add_chat_template(chat_template)
+    if penalty is not None:
+        writer.add_sampling_penalty_repeat(penalty)
 
     random = np.random.default_rng(seed)
     head = width // heads
