@@ -218,6 +218,42 @@ async def test_a_prompt_that_is_too_long_after_all_is_tried_again_with_fewer_ref
     assert "Reference [2]" not in writer.asked[-1].messages[-1].content
 
 
+async def test_a_conversation_that_does_not_fit_loses_its_oldest_turns_and_says_so() -> None:
+    class Narrow(Writer):
+        async def stream(self, request: Request) -> AsyncIterator[Event]:
+            if sum(len(turn.content) for turn in request.messages if turn.role != "system") > 60:
+                yield Failed(ContextOverflow("too long"))
+                return
+            async for event in super().stream(request):
+                yield event
+
+    writer = Narrow("fits")
+    same = "the very same words again"
+    turns = [Message("user", same), Message("assistant", same)] * 2 + [Message("user", same)]
+    answer = await fold(flow(writer, Shelf(found("a"))).stream(Request("codegen", tuple(turns))))
+    assert [turn.role for turn in writer.asked[0].messages] == ["system", "user"]
+    assert answer.text == "fits" and "4 oldest turns were left out" in answer.note
+    lonely = await events(flow(writer, Shelf()).stream(ask("x" * 100)))
+    assert isinstance(lonely[-1], Failed) and isinstance(lonely[-1].error, ContextOverflow)
+
+
+async def test_a_hole_that_does_not_fit_with_its_neighbours_is_filled_with_fewer() -> None:
+    class Narrow(Writer):
+        async def stream(self, request: Request) -> AsyncIterator[Event]:
+            if request.infill is not None and len(request.infill.neighbours) > 1:
+                yield Failed(ContextOverflow("too long"))
+                return
+            async for event in super().stream(request):
+                yield event
+
+    writer = Narrow("x")
+    shelf = Shelf(*map(found, "abcdef"))
+    answer = await fold(flow(writer, shelf).stream(Request("codegen", infill=Infill("a", "b"))))
+    hole = writer.asked[0].infill
+    assert hole is not None and [one.path for one in hole.neighbours] == ["a.py"]
+    assert [result.chunk.name for result in answer.results or ()] == ["a"]
+
+
 async def test_closing_the_flow_closes_the_model() -> None:
     writer = Writer("a b c d e f")
     async with reading(flow(writer, Shelf()).stream(ask("x"))) as stream:

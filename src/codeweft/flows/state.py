@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from codeweft.types import (
+    Event,
     FinishReason,
     Message,
     Model,
@@ -14,6 +15,7 @@ from codeweft.types import (
     Retrieved,
     Retriever,
     SearchResult,
+    Started,
     Usage,
 )
 
@@ -37,8 +39,12 @@ class State:
     """What was looked up and is still held relevant, best first."""
     shown: tuple[SearchResult, ...] = ()
     """The results that the prompt really holds; reference n is `shown[n - 1]`."""
-    lay_out: Callable[[Sequence[SearchResult]], tuple[Message, ...]] | None = None
-    """Lays the conversation out anew with other references, for a prompt that turned out too long."""
+    turns: tuple[Message, ...] = ()
+    """The conversation that the prompt holds, before it was laid out."""
+    lay_out: Callable[[Sequence[Message], Sequence[SearchResult]], tuple[Message, ...]] | None = None
+    """Lays turns and references out as messages; used anew when a prompt turned out too long."""
+    forgotten: int = 0
+    """Turns that were left out because the conversation does not fit the model."""
     usage: Usage = field(default_factory=Usage)
     reason: FinishReason = "stop"
     timings: dict[str, float] = field(default_factory=dict)
@@ -54,13 +60,38 @@ class State:
         """The last thing the user said."""
         return next((turn.content for turn in reversed(self.request.messages) if turn.role == "user"), "")
 
-    def show(self, results: Sequence[SearchResult]) -> Iterator[Retrieved]:
+    def show(self, results: Sequence[SearchResult]) -> Iterator[Event]:
         """Put these results, and no others, into the prompt; what was found and left out is no reference."""
         self.shown = tuple(results)
-        if self.lay_out is not None:
-            self.request = replace(self.request, messages=self.lay_out(results))
+        self._lay_out()
         if self.found is not None and len(self.shown) < len(self.found.results):
             yield replace(self.found, results=self.shown)
+
+    @property
+    def can_shorten(self) -> bool:
+        return bool(self.shown) or (self.lay_out is not None and len(self._dialogue()) > 1)
+
+    def shorten(self) -> Iterator[Event]:
+        """Make a prompt that is too long shorter: the weaker half of the references goes first, then the oldest turns."""
+        if self.shown:
+            yield from self.show(self.shown[: len(self.shown) // 2])
+            return
+        system = [turn for turn in self.turns if turn.role == "system"]
+        dialogue = self._dialogue()
+        dropped = min(2, len(dialogue) - 1)
+        self.forgotten += dropped
+        self.turns = (*system, *dialogue[dropped:])
+        self._lay_out()
+        info = self.writer.info
+        said = f"The conversation does not fit this model: its {self.forgotten} oldest turns were left out."
+        yield Started(info.name, f"{info.note} {said}".strip())
+
+    def _lay_out(self) -> None:
+        if self.lay_out is not None:
+            self.request = replace(self.request, messages=self.lay_out(self.turns, self.shown))
+
+    def _dialogue(self) -> list[Message]:
+        return [turn for turn in self.turns if turn.role != "system"]
 
     def spend(self, usage: Usage) -> None:
         self.usage = Usage(

@@ -35,6 +35,9 @@ class WriteWithModel(Node):
         return self.model
 
     async def run(self, state: State, services: Services) -> AsyncIterator[Event]:
+        if state.request.infill is not None:
+            for event in state.show(state.results[:INFILL_NEIGHBOURS]):
+                yield event
         while True:
             overflow = False
             async with reading(state.writer.stream(self._request(state))) as events:
@@ -46,14 +49,13 @@ class WriteWithModel(Node):
                             state.spend(event.usage)
                             state.reason = event.reason
                             state.timings = dict(event.timings)
-                        case Failed(error=ContextOverflow()) if state.shown and state.lay_out is not None:
+                        case Failed(error=ContextOverflow()) if state.can_shorten:
                             overflow = True
                         case _:
                             yield event
             if not overflow:
                 return
-            # The estimate of what fits was wrong for this tokenizer: the weaker half of the references goes.
-            for event in state.show(state.shown[: len(state.shown) // 2]):
+            for event in state.shorten():
                 yield event
 
     def _request(self, state: State) -> Request:
@@ -65,10 +67,7 @@ class WriteWithModel(Node):
         )
         infill = state.request.infill
         if infill is not None:
-            found = (
-                Neighbour(result.chunk.path, result.chunk.text)
-                for result in state.results[:INFILL_NEIGHBOURS]
-            )
+            found = (Neighbour(result.chunk.path, result.chunk.text) for result in state.shown)
             infill = replace(infill, neighbours=(*infill.neighbours, *found))
         return replace(
             state.request, model=state.writer.info.name, sampling=sampling, infill=infill, context=state.shown

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Literal
 
 from jinja2 import StrictUndefined, Template, TemplateError
@@ -52,7 +52,7 @@ class Prompt(Node):
         return bool(state.request.messages)
 
     async def run(self, state: State, services: Services) -> AsyncIterator[Event]:
-        state.lay_out = partial(self.lay_out, state.request.messages)
+        state.turns, state.lay_out = state.request.messages, self.lay_out
         for event in state.show(fit(state.results, self._room(state))):
             yield event
         state.detail = {
