@@ -38,11 +38,11 @@ CHAT_EXAMPLES = """Examples:
 END_OF_INPUT = "!!"
 """A line that sends a multi-line question (LMDeploy's terminator)."""
 COMMANDS = """\
-A question of one line is sent as it is. For more lines (and always with --cap), a line !! alone sends; \\ at the
-end of a line goes on.
-/new      forget the conversation        /model NAME   answer with another model or app
-/models   list models and apps           /index NAME   search another index (- for none)
-/refs     show or hide references        /exit         leave (also Ctrl-D)"""
+Enter sends a question of one line. End a line with \\ to write more, and
+send with a line !! alone (with --cap, always).
+/new      forget the conversation     /model NAME   answer with another model
+/models   list models and apps        /index NAME   search there (- for none)
+/refs     show or hide references     /exit         leave (also Ctrl-D)"""
 
 
 class Capability(StrEnum):
