@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from codeweft.models.starter import bundled
 from tests.e2e.conftest import SAMPLE, Server, codeweft
 
 COMMANDS = [
@@ -188,6 +189,35 @@ def test_mistakes_get_one_message_and_no_traceback(home: Path, arguments: list[s
     assert ended.returncode in (1, 2)
     assert said in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_a_server_that_cannot_get_ready_ends_with_the_reason(tmp_path: Path) -> None:
+    short = codeweft(tmp_path, "serve", "--port", "0", env={"CODEWEFT_API_KEY": "short"}, timeout=60)
+    assert short.returncode == 1 and "at least 8" in short.stderr and "Traceback" not in short.stderr
+    (tmp_path / "c.yaml").write_text("model: nowhere\n")
+    wrong = codeweft(tmp_path, "serve", "--port", "0", "--config", str(tmp_path / "c.yaml"), timeout=60)
+    assert wrong.returncode == 1 and "nowhere" in wrong.stderr and "Traceback" not in wrong.stderr
+    (tmp_path / "server.json").mkdir()
+    blocked = codeweft(tmp_path, "serve", "--port", "0", timeout=60)
+    assert blocked.returncode != 0 and "ready" not in blocked.stdout
+
+
+def test_the_last_model_that_was_pulled_answers(tmp_path: Path) -> None:
+    for name in ("alpha", "beta"):
+        assert codeweft(tmp_path, "models", "pull", str(bundled_as(tmp_path, name))).returncode == 0
+        time.sleep(1.1)
+    listed = json.loads(codeweft(tmp_path, "models", "list", "--json").stdout)
+    assert [entry["name"] for entry in listed if entry["default"]] == ["codegen", "beta"]
+    assert codeweft(tmp_path, "models", "rm", "beta").returncode == 0
+    listed = json.loads(codeweft(tmp_path, "models", "list", "--json").stdout)
+    assert [entry["name"] for entry in listed if entry["default"]] == ["codegen", "alpha"]
+
+
+def bundled_as(folder: Path, name: str) -> Path:
+    """The starter's file under another name, to be pulled."""
+    copy = folder / f"{name}.gguf"
+    copy.write_bytes(bundled().read_bytes())
+    return copy
 
 
 def test_wrong_settings_name_the_field(tmp_path: Path) -> None:

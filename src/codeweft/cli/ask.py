@@ -132,7 +132,7 @@ async def _ask_once(config: Path | None, server: str | None, request: Request, a
 
 
 def _record(answer: Answer) -> dict[str, Any]:
-    from codeweft.cli.search import record
+    from codeweft.retrieval.record import record
 
     return {
         "text": answer.text,

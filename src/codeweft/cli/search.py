@@ -11,7 +11,7 @@ import typer
 from codeweft.cli.options import ConfigOption, IndexOption, JsonOption, indexes
 from codeweft.cli.render import note, print_json, print_results
 from codeweft.errors import InvalidRequest
-from codeweft.types import Filters, Query, SearchResult
+from codeweft.types import Filters, Query
 
 EXAMPLES = """Examples:
 
@@ -59,6 +59,8 @@ def search(
         raise InvalidRequest(
             "Say what to look for.", fix='codeweft search "…", or --queries FILE.jsonl for many.'
         )
+    from codeweft.retrieval.record import record
+
     filters = Filters(tuple(path or ()), tuple(language or ()), tuple(kind or ()))
     opened = indexes(config)
     if queries is not None:
@@ -69,29 +71,11 @@ def search(
     assert query is not None
     found = opened.search(Query(query, index, k, filters))
     if as_json:
-        print_json([record(result, explain) for result in found])
+        print_json([record(result) | ({"why": dict(result.why)} if explain else {}) for result in found])
     elif found:
         print_results(found, code=code, explain=explain)
     else:
         note("Nothing was found. Try other words, or `codeweft index status` to see what is indexed.")
-
-
-def record(result: SearchResult, explain: bool = False) -> dict[str, Any]:
-    """A result as programs read it; the field names are stable."""
-    chunk = result.chunk
-    fields: dict[str, Any] = {
-        "path": chunk.path,
-        "start_line": chunk.start_line,
-        "end_line": chunk.end_line,
-        "name": chunk.qualified_name,
-        "kind": chunk.kind,
-        "language": chunk.language,
-        "score": round(result.score, 6),
-        "repository": chunk.repository,
-    }
-    if explain:
-        fields["why"] = dict(result.why)
-    return fields
 
 
 def _read(path: Path) -> list[tuple[Any, str]]:

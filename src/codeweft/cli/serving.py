@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from codeweft.cli.render import err, note, progress
-from codeweft.config import Settings
+from codeweft.config import Settings, environment_key
 from codeweft.errors import CodeweftError
 
 if TYPE_CHECKING:
@@ -28,23 +29,33 @@ def run(settings: Settings, sources: tuple[str, ...]) -> None:
     logging.basicConfig(
         level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr
     )
-    starting: set[asyncio.Task[None]] = set()
+    key = environment_key()
+    starting: list[asyncio.Task[None]] = []
 
     def listening(address: str, runtime: Runtime) -> None:
-        task = asyncio.get_running_loop().create_task(_get_ready(address, runtime, sources))
-        starting.add(task)
-        task.add_done_callback(starting.discard)
+        task = asyncio.get_running_loop().create_task(_get_ready(address, runtime, sources, key))
+        task.add_done_callback(_stop_if_failed)
+        starting.append(task)
 
     note("Starting Codeweft… (Ctrl-C stops it)")
     # uvicorn has stopped everything when it hands the interrupt on.
     with suppress(KeyboardInterrupt):
         serve(open_runtime, settings, listening)
+    for task in starting:
+        if not task.cancelled() and (failure := task.exception()) is not None:
+            raise failure
     note("Stopped.")
 
 
-async def _get_ready(address: str, runtime: Runtime, sources: tuple[str, ...]) -> None:
+def _stop_if_failed(task: asyncio.Task[None]) -> None:
+    """A server that cannot get ready must not look as if it still might."""
+    if not task.cancelled() and task.exception() is not None:
+        signal.raise_signal(signal.SIGINT)
+
+
+async def _get_ready(address: str, runtime: Runtime, sources: tuple[str, ...], key: str | None) -> None:
     """Load the model and read the code, then say so."""
-    await runtime.announce(address)
+    await runtime.announce(address, key)
     await asyncio.gather(_load(runtime), *(_read(runtime, source) for source in sources))
     print(f"Codeweft is ready at {address}", flush=True)
     link = f"{address}/signin?token={await runtime.accounts.signin_link()}"

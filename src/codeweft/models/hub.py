@@ -65,7 +65,7 @@ Report = Callable[[PullProgress], None]
 
 @dataclass(frozen=True, slots=True)
 class InstalledModel:
-    """A model file in the models folder and where it came from."""
+    """A model file in the models folder and where it came from. `pulled` is Unix seconds, 0 when it was put there."""
 
     name: str
     path: Path
@@ -73,6 +73,7 @@ class InstalledModel:
     source: str = ""
     licence: str = ""
     sha256: str = ""
+    pulled: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +177,7 @@ async def pull(
             f"The model cannot be written to {folder}: {error.strerror or error}.",
             fix="Free some space or choose another folder (CODEWEFT_HOME).",
         ) from None
-    return InstalledModel(source.name, target, target.stat().st_size, note.source, note.licence, digest)
+    return _installed(target, note)
 
 
 @contextmanager
@@ -202,11 +203,13 @@ def installed(folder: Path) -> list[InstalledModel]:
         return []
     found = []
     for path in sorted(folder.glob("*.gguf")):
-        note = _read_note(_note_path(path)) or _Note("")
-        found.append(
-            InstalledModel(path.stem, path, path.stat().st_size, note.source, note.licence, note.sha256)
-        )
+        found.append(_installed(path, _read_note(_note_path(path)) or _Note("")))
     return found
+
+
+def _installed(path: Path, note: _Note) -> InstalledModel:
+    size = path.stat().st_size
+    return InstalledModel(path.stem, path, size, note.source, note.licence, note.sha256, note.pulled)
 
 
 def remove(name: str, folder: Path) -> None:

@@ -83,11 +83,6 @@ class CountBody(msgspec.Struct, frozen=True):
     input_tokens: int
 
 
-class Slot(msgspec.Struct, frozen=True):
-    is_processing: bool
-    n_ctx: int
-
-
 decode_event = msgspec.json.Decoder(CompletionEvent).decode
 decode_error = msgspec.json.Decoder(ErrorBody).decode
 decode_tokens = msgspec.json.Decoder(TokenizeBody).decode

@@ -6,7 +6,6 @@ import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from codeweft import config
 from codeweft.accounts import Accounts
 from codeweft.config import ModelSettings, Settings
 from codeweft.errors import NotFound
@@ -71,11 +70,8 @@ class Runtime:
 
     @property
     def default_writer(self) -> str:
-        """The model that apps write with: the configured one, else one that was pulled, else the starter."""
-        chosen = self.settings.model
-        if chosen is not None and chosen in self._models:
-            return chosen
-        return next(iter(self._models))
+        """The model that apps write with: the chosen one, else the first configured, the last pulled, or the starter."""
+        return self.settings.model or next(iter(self._models))
 
     def infos(self) -> list[ModelInfo]:
         """Apps first, then models, then embedders. With several models, each app is listed with each of them."""
@@ -112,11 +108,10 @@ class Runtime:
         """The embedded engines and how they are."""
         return [model.state for model in self._models.values() if isinstance(model, EmbeddedModel)]
 
-    async def announce(self, url: str) -> None:
-        """Let commands of this user find the server at `url`, and admit the key that the environment holds, if any."""
+    async def announce(self, url: str, key: str | None) -> None:
+        """Let commands of this user find the server at `url`, and admit `key` while it runs. Raises `OSError`."""
         admin = await self.accounts.admin()
         announce(Server(url, os.getpid(), self.accounts.admit(admin)))
-        key = config.environment_key()
         if key is not None:
             self.accounts.admit(admin, key)
 
@@ -136,19 +131,24 @@ class Runtime:
         return self._models[name]
 
     async def open_models(self, stack: AsyncExitStack) -> None:
-        """Make the models that settings and the models folder name; nothing is loaded yet."""
+        """Make the models that settings and the models folder name; nothing is loaded yet.
+
+        Raises `NotFound` when the settings choose a default model that there is not.
+        """
         for name, entry in self.settings.all_models().items():
             if entry.embeddings:
                 self._embedders[name] = self._embedder_of(name, entry, stack)
             else:
                 self._models[name] = self._model_of(name, entry)
-        for found in installed(models_folder()):
+        for found in sorted(installed(models_folder()), key=lambda model: -model.pulled):
             if found.name not in self._models:
                 self._models[found.name] = EmbeddedModel(found.name, found.path, options=self._options())
         if STARTER not in self._models:
             self._models[STARTER] = EmbeddedModel(STARTER, bundled(), options=self._options(), note=NOTE)
         for model in self._models.values():
             stack.push_async_callback(model.close)
+        if self.settings.model is not None:
+            self._writer(self.settings.model)
 
     def _model_of(self, name: str, entry: ModelSettings) -> EmbeddedModel | OpenAICompatible:
         skills = frozenset(entry.skills) if entry.skills else None

@@ -139,6 +139,4 @@ def create_app(runtime: Runtime) -> Application:
 
 
 async def _nothing(scope: Scope, receive: Receive, send: Send) -> None:
-    raise NotFound(
-        f"There is nothing at {scope['path']}.", fix="The README lists the addresses of the program API."
-    )
+    raise NotFound(f"There is nothing at {scope['path']}.", fix="docs/api.md lists the addresses.")

@@ -17,6 +17,7 @@ from starlette.routing import Route
 from codeweft import __version__
 from codeweft.errors import InvalidRequest, NotFound
 from codeweft.retrieval.index import Index
+from codeweft.retrieval.record import record
 from codeweft.server import fields, links, wire
 from codeweft.server.emit import dumps
 from codeweft.server.knowledge import delete_index, every, read_uploads, start_update, upload_path
@@ -81,20 +82,7 @@ class Opea:
             raise InvalidRequest("`query` is empty.", param="query")
         query = Query(body.query, body.index or body.index_name or None, body.k or 10, wire.filters(body))
         results = await asyncio.to_thread(self._indexes.search, query)
-        shown = [
-            {
-                "path": result.chunk.path,
-                "start_line": result.chunk.start_line,
-                "end_line": result.chunk.end_line,
-                "name": result.chunk.qualified_name,
-                "kind": result.chunk.kind,
-                "language": result.chunk.language,
-                "score": round(result.score, 6),
-                "repository": result.chunk.repository,
-            }
-            for result in results
-        ]
-        return json(dumps({"results": shown}))
+        return json(dumps({"results": [record(result) for result in results]}))
 
     # ── data preparation ─────────────────────────────────────────────────────────────────────────────────────
 

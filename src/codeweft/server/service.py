@@ -97,7 +97,7 @@ def several(request: Request, n: int) -> list[Request]:
 
 
 def caller(http: HTTPRequest) -> Caller:
-    """Who asks, as `Door` found out."""
+    """Who asks, as the application found out."""
     found: Caller = http.scope["codeweft.caller"]
     return found
 
