@@ -199,7 +199,8 @@ def test_a_server_that_cannot_get_ready_ends_with_the_reason(tmp_path: Path) -> 
     assert wrong.returncode == 1 and "nowhere" in wrong.stderr and "Traceback" not in wrong.stderr
     (tmp_path / "server.json").mkdir()
     blocked = codeweft(tmp_path, "serve", "--port", "0", timeout=60)
-    assert blocked.returncode != 0 and "ready" not in blocked.stdout
+    assert blocked.returncode == 1 and "server.json" in blocked.stderr and "Traceback" not in blocked.stderr
+    assert "ready" not in blocked.stdout
 
 
 def test_the_last_model_that_was_pulled_answers(tmp_path: Path) -> None:

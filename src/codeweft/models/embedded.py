@@ -12,11 +12,12 @@ from typing import Any, Final
 import aiohttp
 import jinja2
 
-from codeweft.errors import CodeweftError, ContextOverflow, EngineFailed, InvalidRequest
+from codeweft.errors import ContextOverflow, EngineFailed, InvalidRequest
 from codeweft.models import native, schema, skills, wire
 from codeweft.models.chat_template import ChatTemplate
+from codeweft.models.failing import told
 from codeweft.models.gguf import GgufHeader
-from codeweft.models.loaded import EngineState, LoadedFile, refusal
+from codeweft.models.loaded import LoadedFile, OnFile, refusal
 from codeweft.models.plan import EngineOptions, generation_parameters
 from codeweft.models.reasoning import ThinkSplitter
 from codeweft.models.skills import Family, Piece
@@ -25,7 +26,6 @@ from codeweft.models.tokens import PromptTokens
 from codeweft.types import (
     Done,
     Event,
-    Failed,
     FinishReason,
     Infill,
     ModelInfo,
@@ -55,7 +55,7 @@ class _Prompt:
     thinking: ThinkSplitter | None = None
 
 
-class EmbeddedModel:
+class EmbeddedModel(OnFile):
     """A model file served by an engine process of its own. Satisfies `Model`.
 
     A file that is not a model does not fail the constructor: it shows in `state`, and every answer is that error.
@@ -74,8 +74,6 @@ class EmbeddedModel:
     ) -> None:
         self._path = path
         self._options = options or EngineOptions()
-        self._defect: EngineFailed | None = None
-        self._file: LoadedFile | None = None
         try:
             self._file = LoadedFile(name, path, self._options, generation_parameters)
         except EngineFailed as error:
@@ -98,47 +96,14 @@ class EmbeddedModel:
             created=int(path.stat().st_mtime),
         )
 
-    @property
-    def info(self) -> ModelInfo:
-        return self._info
-
-    @property
-    def state(self) -> EngineState:
-        if self._file is None:
-            reason = self._defect.message if self._defect else ""
-            return EngineState(self._info.name, "failed", reason, self._path)
-        return self._file.state
-
-    async def start(self) -> None:
-        """Load the model now instead of at the first request. Raises `EngineFailed`."""
-        await self._loaded().engine.ready()
-
-    async def close(self) -> None:
-        """End the engine's process; running answers fail."""
-        if self._file is not None:
-            await self._file.engine.close()
-
     async def count(self, text: str) -> int:
         """Tokens of plain text. Raises `EngineFailed`."""
         await self.start()
         return len(await self._tokens.of_text(text))
 
-    async def stream(self, request: Request) -> AsyncGenerator[Event]:
+    def stream(self, request: Request) -> AsyncGenerator[Event]:
         """Answer `request`; see `Model.stream`."""
-        try:
-            async with aclosing(self._answer(request)) as events:
-                async for event in events:
-                    yield event
-        except CodeweftError as error:
-            yield Failed(error)
-        except UnicodeEncodeError as error:
-            yield Failed(skills.not_unicode(error))
-
-    def _loaded(self) -> LoadedFile:
-        if self._file is None:
-            assert self._defect is not None
-            raise self._defect
-        return self._file
+        return told(self._answer(request))
 
     # ── answering ───────────────────────────────────────────────────────────────────────────────────────────
 

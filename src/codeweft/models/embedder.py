@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from codeweft.errors import EngineFailed, InvalidRequest
-from codeweft.models.loaded import EngineState, LoadedFile
+from codeweft.models.loaded import LoadedFile, OnFile
 from codeweft.models.plan import EngineOptions, embedding_parameters
 from codeweft.models.skills import family
 from codeweft.models.tokens import PromptTokens
@@ -32,7 +32,7 @@ class _Answer(msgspec.Struct, frozen=True):
 _decode = msgspec.json.Decoder(_Answer).decode
 
 
-class EmbeddedEmbedder:
+class EmbeddedEmbedder(OnFile):
     """A model file that turns texts into vectors of unit length. Satisfies `Embedder`.
 
     Like `EmbeddedModel`, it is constructed even when the file is unusable, and then says so at every call.
@@ -42,8 +42,6 @@ class EmbeddedEmbedder:
         self, name: str, path: Path, *, options: EngineOptions | None = None, description: str = ""
     ) -> None:
         self._path = path
-        self._file: LoadedFile | None = None
-        self._defect: EngineFailed | None = None
         try:
             self._file = LoadedFile(name, path, options or EngineOptions(), embedding_parameters)
         except EngineFailed as error:
@@ -62,26 +60,6 @@ class EmbeddedEmbedder:
             created=int(path.stat().st_mtime),
         )
 
-    @property
-    def info(self) -> ModelInfo:
-        return self._info
-
-    @property
-    def state(self) -> EngineState:
-        if self._file is None:
-            reason = self._defect.message if self._defect else ""
-            return EngineState(self._info.name, "failed", reason, self._path)
-        return self._file.state
-
-    async def start(self) -> None:
-        """Load the model now. Raises `EngineFailed`."""
-        await self._loaded().engine.ready()
-
-    async def close(self) -> None:
-        """End the engine's process."""
-        if self._file is not None:
-            await self._file.engine.close()
-
     async def embed(self, texts: Sequence[str]) -> Embeddings:
         """(n, d) float32 rows of unit length, in the order of `texts`; see `Embedder.embed`."""
         file = self._loaded()
@@ -96,12 +74,6 @@ class EmbeddedEmbedder:
             rows.append(np.array([row.embedding for row in ordered], dtype=np.float32))
         vectors = np.concatenate(rows) if rows else np.zeros((0, file.header.dimensions), np.float32)
         return Embeddings(vectors, Usage(prompt_tokens=sum(map(len, prompts))))
-
-    def _loaded(self) -> LoadedFile:
-        if self._file is None:
-            assert self._defect is not None
-            raise self._defect
-        return self._file
 
     async def _ids(self, text: str, number: int) -> list[int]:
         if not text:

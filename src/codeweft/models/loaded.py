@@ -16,6 +16,7 @@ from codeweft.models.engine import Engine, Status
 from codeweft.models.gguf import GgufHeader, read_header
 from codeweft.models.plan import EngineOptions, EnginePlan, plan, this_machine
 from codeweft.models.turns import Turns
+from codeweft.types import ModelInfo
 
 Parameters = Callable[[GgufHeader, EngineOptions, EnginePlan], dict[str, Any]]
 
@@ -91,6 +92,41 @@ class LoadedFile:
             return []
         body = {"content": text, "add_special": False, "parse_special": special}
         return native.decode_tokens(await self.ask("/tokenize", body)).tokens
+
+
+class OnFile:
+    """What models and embedders on a file share: a file that is unusable shows in `state` and at every call."""
+
+    _info: ModelInfo
+    _path: Path
+    _file: LoadedFile | None = None
+    _defect: EngineFailed | None = None
+
+    @property
+    def info(self) -> ModelInfo:
+        return self._info
+
+    @property
+    def state(self) -> EngineState:
+        if self._file is None:
+            reason = self._defect.message if self._defect else ""
+            return EngineState(self._info.name, "failed", reason, self._path)
+        return self._file.state
+
+    async def start(self) -> None:
+        """Load the model now instead of at the first request. Raises `EngineFailed`."""
+        await self._loaded().engine.ready()
+
+    async def close(self) -> None:
+        """End the engine's process; running answers fail."""
+        if self._file is not None:
+            await self._file.engine.close()
+
+    def _loaded(self) -> LoadedFile:
+        if self._file is None:
+            assert self._defect is not None
+            raise self._defect
+        return self._file
 
 
 def refusal(status: int, data: bytes) -> CodeweftError:

@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 import msgspec
 import numpy as np
 
-from codeweft.errors import CodeweftError, InvalidRequest, UpstreamFailed
+from codeweft.errors import InvalidRequest, UpstreamFailed
 from codeweft.models import last_resort, schema, skills, wire
+from codeweft.models.failing import told
 from codeweft.models.skills import Family
 from codeweft.models.sse import data_lines
 from codeweft.models.upstream import Refused, Upstream
@@ -21,7 +22,6 @@ from codeweft.types import (
     Done,
     Embeddings,
     Event,
-    Failed,
     FinishReason,
     Infill,
     ModelInfo,
@@ -117,16 +117,9 @@ class OpenAICompatible:
             await upstream.close()
         return [item.info for item in listed]
 
-    async def stream(self, request: Request) -> AsyncGenerator[Event]:
+    def stream(self, request: Request) -> AsyncGenerator[Event]:
         """Answer `request`; see `Model.stream`."""
-        try:
-            async with aclosing(self._answer(request)) as events:
-                async for event in events:
-                    yield event
-        except CodeweftError as error:
-            yield Failed(error)
-        except UnicodeEncodeError as error:
-            yield Failed(skills.not_unicode(error))
+        return told(self._answer(request))
 
     # ── answering ───────────────────────────────────────────────────────────────────────────────────────────
 

@@ -109,7 +109,7 @@ class Runtime:
         return [model.state for model in self._models.values() if isinstance(model, EmbeddedModel)]
 
     async def announce(self, url: str, key: str | None) -> None:
-        """Let commands of this user find the server at `url`, and admit `key` while it runs. Raises `OSError`."""
+        """Let commands of this user find the server at `url`, and admit `key` while it runs. Raises `StorageFailed`."""
         admin = await self.accounts.admin()
         announce(Server(url, os.getpid(), self.accounts.admit(admin)))
         if key is not None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from codeweft import config
+from codeweft.errors import StorageFailed
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,17 @@ def _announcement() -> Path:
 
 
 def announce(server: Server) -> None:
-    """Leave word of a running server for commands of the same user (mode 0600)."""
+    """Leave word of a running server for commands of the same user (mode 0600). Raises `StorageFailed`."""
     path = _announcement()
-    path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        json.dump(asdict(server), file)
+    try:
+        path.unlink(missing_ok=True)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            json.dump(asdict(server), file)
+    except OSError as error:
+        raise StorageFailed(
+            f"{path} cannot be written: {error.strerror}.",
+            fix="Free some space, or remove what stands there.",
+        ) from None
 
 
 def retract() -> None:
