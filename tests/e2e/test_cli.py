@@ -102,12 +102,15 @@ def test_searching_prints_the_stable_fields(home: Path) -> None:
 
 def test_many_queries_run_in_one_process(home: Path, tmp_path: Path) -> None:
     queries = tmp_path / "q.jsonl"
-    queries.write_text('{"id": 7, "query": "retry with backoff"}\n\n{"id": "b", "query": "Money.add"}\n')
+    queries.write_text(
+        '{"id": 7, "query": "retry with\u2028backoff"}\n\n{"id": "none", "query": " "}\n{"id": "b", "query": "Money.add"}\n'
+    )
     lines = codeweft(home, "search", "--queries", str(queries), "--index", "shop").stdout.splitlines()
     answers = [json.loads(line) for line in lines]
-    assert [answer["id"] for answer in answers] == [7, "b"]
+    assert [answer["id"] for answer in answers] == [7, "none", "b"]
     assert answers[0]["results"][0]["path"] == "web/retry.js"
-    assert answers[1]["results"][0]["path"] == "billing/money.py"
+    assert answers[1]["results"] == [] and "empty" in answers[1]["error"]
+    assert answers[2]["results"][0]["path"] == "billing/money.py"
 
 
 def test_a_question_is_answered_without_a_server(home: Path) -> None:

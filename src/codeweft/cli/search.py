@@ -65,8 +65,14 @@ def search(
     opened = indexes(config)
     if queries is not None:
         for identity, text in _read(queries):
-            found = opened.search(Query(text, index, k, filters))
-            print_json({"id": identity, "results": [record(result) for result in found]})
+            try:
+                answer: dict[str, Any] = {
+                    "results": [record(r) for r in opened.search(Query(text, index, k, filters))]
+                }
+            except InvalidRequest as error:
+                # One question that cannot be asked must not lose the answers to the others.
+                answer = {"results": [], "error": str(error)}
+            print_json({"id": identity} | answer)
         return
     assert query is not None
     found = opened.search(Query(query, index, k, filters))
@@ -82,7 +88,7 @@ def _read(path: Path) -> list[tuple[Any, str]]:
     import json
 
     try:
-        lines = (sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")).splitlines()
+        lines = (sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")).split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidRequest(f"{path} cannot be read: {error}") from None
     questions = []
