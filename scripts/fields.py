@@ -13,6 +13,7 @@ TABLES = {
     "POST /v1/chat/completions": fields.CHAT,
     "POST /v1/completions": fields.COMPLETION,
     "POST /v1/embeddings": fields.EMBEDDING,
+    "POST /v1/responses": fields.RESPONSES,
     "POST /v1/messages": fields.MESSAGES,
     "POST /infill (llama.cpp)": fields.INFILL,
     "POST /v1/completions with `segments` (Tabby)": fields.TABBY,

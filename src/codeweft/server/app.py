@@ -19,6 +19,7 @@ from codeweft.server.llamacpp import LlamaCpp
 from codeweft.server.ollama import Ollama
 from codeweft.server.opea import Opea
 from codeweft.server.openai import OpenAI
+from codeweft.server.responses import Responses
 from codeweft.server.service import Service
 from codeweft.server.site import create_site
 from codeweft.server.streams import ClientGone
@@ -38,6 +39,7 @@ class Application:
         protocols = (
             Tabby(self._service, otherwise=openai.completions),
             openai,
+            Responses(self._service),
             Anthropic(self._service),
             LlamaCpp(self._service),
             Ollama(self._service),

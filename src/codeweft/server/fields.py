@@ -116,6 +116,37 @@ CODEGEN: Fields = {
     "top_n": Field("ignored", "`k` says how many references the model sees"),
 }
 
+RESPONSES: Fields = {
+    **_used(
+        *("index", "input", "instructions", "k", "max_output_tokens", "metadata", "model", "stream"),
+        *("temperature", "text", "tool_choice", "tools", "top_p"),
+    ),
+    "access_programs": NOTE,
+    "background": Field("rejected", "answers are not kept; read the stream", (False,)),
+    "background_options": Field("rejected", "answers are not kept; read the stream"),
+    "client_metadata": NOTE,
+    "context_management": Field("ignored", "the oldest turns are left out when a conversation does not fit"),
+    "conversation": Field("rejected", "nothing is stored; send the whole input"),
+    "image": Field("rejected", "answers are text"),
+    "include": Field("ignored", "everything there is to tell is told", ([],)),
+    "max_tool_calls": Field("ignored", "it counts built-in tools, of which there are none"),
+    "moderation": CHAT["moderation"],
+    "parallel_tool_calls": Field("ignored", "the model decides how many tools it calls at once"),
+    "previous_response_id": Field("rejected", "nothing is stored; send the whole input"),
+    "prompt": Field("rejected", "there are no stored prompts"),
+    "prompt_cache_key": CACHE,
+    "prompt_cache_options": CACHE,
+    "prompt_cache_retention": CACHE,
+    "reasoning": Field("ignored", "a model thinks when its own template makes it"),
+    "safety_identifier": NOTE,
+    "service_tier": _TIER,
+    "store": Field("ignored", "nothing is ever stored"),
+    "stream_options": Field("ignored", "the stream is not padded"),
+    "top_logprobs": Field("rejected", "/v1/chat/completions reports log probabilities", (0,)),
+    "truncation": Field("ignored", "the oldest turns are left out when a conversation does not fit"),
+    "user": SAMPLING["user"],
+}
+
 MESSAGES: Fields = {
     **_used(
         "index",

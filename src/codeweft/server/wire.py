@@ -267,7 +267,9 @@ def check_ranges(body: Any) -> None:
 
 
 def check_max_tokens(max_tokens: int | None, limit: int) -> None:
-    """Raises `InvalidRequest` above what this server allows."""
+    """Raises `InvalidRequest` below 1 and above what this server allows."""
+    if max_tokens is not None and max_tokens < 1:
+        raise InvalidRequest(f"`max_tokens` is {max_tokens}; it must be at least 1.", param="max_tokens")
     if max_tokens is not None and max_tokens > limit:
         raise InvalidRequest(
             f"`max_tokens` is {max_tokens}; this server allows at most {limit}.",
