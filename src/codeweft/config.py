@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from platformdirs import user_data_dir
@@ -43,6 +43,10 @@ class ModelSettings(_Section):
     api_key: str | None = Field(
         None, description="Key of the endpoint; ${NAME} reads an environment variable."
     )
+    protocol: Literal["openai", "anthropic", "bedrock"] | None = Field(
+        None, description="What the endpoint speaks (default: openai; anthropic at Anthropic's own address)."
+    )
+    region: str | None = Field(None, description="AWS region of a model on Bedrock.")
     pool: list[Name] | None = Field(
         None, min_length=1, description="Models that answer under this name; the least busy that is well."
     )
@@ -72,8 +76,13 @@ class ModelSettings(_Section):
 
     @model_validator(mode="after")
     def _one_kind(self) -> ModelSettings:
-        if sum(kind is not None for kind in (self.path, self.base_url, self.pool)) != 1:
+        endpoint = self.base_url if self.protocol != "bedrock" else self.region
+        if sum(kind is not None for kind in (self.path, endpoint, self.pool)) != 1:
             raise ValueError("give one of `path` (a GGUF file), `base_url` (an endpoint) and `pool` (models)")
+        if (self.protocol == "bedrock") != (self.region is not None):
+            raise ValueError("a model on Bedrock has `protocol: bedrock` and a `region`")
+        if self.protocol is not None and self.embeddings:
+            raise ValueError("embeddings come from files and OpenAI-compatible endpoints")
         if self.fallback and self.pool is None:
             raise ValueError("`fallback` belongs to a `pool`; a pool of one model is one")
         if self.base_url is not None and not self.base_url.startswith(("http://", "https://")):
