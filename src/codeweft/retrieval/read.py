@@ -10,12 +10,12 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
-from codeweft.retrieval.chunk import Piece, chunk
+from codeweft.retrieval.chunk import chunk
 from codeweft.retrieval.decode import decode
 from codeweft.retrieval.documents import Document, read_document
 from codeweft.retrieval.documents.formats import format_of
 from codeweft.retrieval.documents.part import Unreadable
-from codeweft.retrieval.store.embedded import NewChunk
+from codeweft.retrieval.store.base import FoundSecret, NewChunk
 
 DIGEST_BYTES: Final = 16
 _ENCODED_CHARACTERS: Final = 3000
@@ -34,6 +34,7 @@ class ReadFile:
     language: str = ""
     lines: int = 0
     chunks: tuple[NewChunk, ...] = ()
+    secrets: tuple[FoundSecret, ...] = ()
 
 
 def read_file(root: Path, path: str, known_digest: bytes = b"") -> ReadFile:
@@ -44,7 +45,7 @@ def read_file(root: Path, path: str, known_digest: bytes = b"") -> ReadFile:
         return ReadFile(path, 0, b"", "gone")
     except OSError as error:
         return ReadFile(path, 0, b"", "failed", f"cannot be read: {error.strerror or error}")
-    digest = blake2b(data, digest_size=DIGEST_BYTES).digest()
+    digest = _digest(data)
     if digest == known_digest:
         return ReadFile(path, len(data), digest, "unchanged")
     try:
@@ -69,6 +70,18 @@ def _read_text(data: bytes, path: str) -> Document:
     return Document(text, language.name, tuple(pieces))
 
 
+def file_digest(path: Path) -> bytes:
+    """The digest of a file's content as it is now; empty when it cannot be read."""
+    try:
+        return _digest(path.read_bytes())
+    except OSError:
+        return b""
+
+
+def _digest(data: bytes) -> bytes:
+    return blake2b(data, digest_size=DIGEST_BYTES).digest()
+
+
 def follow(parent: int) -> None:
     """In a worker process: leave when the process that started it is gone, even if that was killed."""
 
@@ -87,7 +100,8 @@ def text_digest(text: str) -> int:
     )
 
 
-def encoded_text(path: str, piece: Piece, text: str) -> str:
+def encoded_text(path: str, chunk: NewChunk) -> str:
     """What the encoder sees of a chunk: where it is, what it is called, what it says."""
-    head = " ".join(filter(None, (path, piece.scope, piece.name, piece.docstring[:600])))
-    return f"{head}\n{text[:_ENCODED_CHARACTERS]}"
+    piece = chunk.piece
+    head = " ".join(filter(None, (path, piece.scope, piece.name, piece.docstring[:600], chunk.summary)))
+    return f"{head}\n{chunk.text[:_ENCODED_CHARACTERS]}"

@@ -10,7 +10,7 @@ import os
 import shutil
 import stat
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -97,6 +97,12 @@ class Walk:
     skipped: tuple[SkippedFile, ...]
 
 
+def path_patterns(lines: Iterable[str]) -> GitIgnoreSpec:
+    """Patterns as in `.gitignore`. Raises ValueError for one that cannot be read."""
+    # Where re2 happens to be installed it would be chosen, and it refuses names that are not UTF-8.
+    return GitIgnoreSpec.from_lines(lines, backend="simple")
+
+
 def walk(
     root: Path,
     *,
@@ -109,16 +115,13 @@ def walk(
 
     Documents (PDF, Office, notebooks) have a limit of their own: pictures make them large, not text.
     """
-    excluded = GitIgnoreSpec.from_lines([*EXCLUDED, *exclude])
+    excluded = path_patterns([*EXCLUDED, *exclude])
     listed = _list_by_git(root) if git else None
     paths = iter(listed) if listed is not None else _list_by_walking(root, excluded)
     files: list[FoundFile] = []
     skipped: dict[str, str] = {}
     beside: dict[str, bool] = {}
     for path in paths:
-        if (shown := path.encode(errors="backslashreplace").decode()) != path:
-            skipped[shown] = "the file name is not valid UTF-8"
-            continue
         if folder := excluded_part(path, excluded) or _build_folder(root, path, beside):
             skipped.setdefault(folder, LEFT_OUT[folder.endswith("/")])
             continue
@@ -162,9 +165,6 @@ def _list_by_walking(root: Path, excluded: GitIgnoreSpec) -> Iterator[str]:
             is_folder = entry.is_dir(follow_symlinks=False)
             if is_folder:
                 path += "/"
-            if not _encodable(path):
-                yield path
-                continue
             if entry.name == ".git" or _ignored(path, ignores):
                 continue
             if not is_folder or excluded.match_file(path):
@@ -175,14 +175,9 @@ def _list_by_walking(root: Path, excluded: GitIgnoreSpec) -> Iterator[str]:
                 pending.append((path, ignores))
 
 
-def _encodable(path: str) -> bool:
-    """Whether a name is valid UTF-8; patterns can be matched only against those."""
-    return path.isascii() or not any("\ud800" <= one <= "\udfff" for one in path)
-
-
 def _read_gitignore(folder: Path) -> GitIgnoreSpec | None:
     try:
-        return GitIgnoreSpec.from_lines((folder / ".gitignore").read_text("utf-8", "replace").splitlines())
+        return path_patterns((folder / ".gitignore").read_text("utf-8", "replace").splitlines())
     except OSError:
         return None
 
@@ -224,6 +219,12 @@ def _build_folder(root: Path, path: str, known: dict[str, bool]) -> str | None:
 
 def _inspect(root: Path, path: str, max_bytes: int) -> FoundFile | SkippedFile | None:
     """Decide by the file's metadata alone; None for a file that is gone."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return SkippedFile(
+            path.encode(errors="backslashreplace").decode(), "the file name is not valid UTF-8"
+        )
     try:
         info = (root / path).lstat()
     except FileNotFoundError:

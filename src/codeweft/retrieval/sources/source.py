@@ -66,19 +66,22 @@ class Source:
         last = re.split(r"[/:]", self.location.rstrip("/"))[-1]
         return last.removesuffix(".git") or "uploads"
 
+    def root(self, state: Path) -> Path:
+        """The folder its files are read from once it is prepared."""
+        return Path(self.location) if self.kind == "folder" else state / "files"
+
     def prepare(self, state: Path, report: Callable[[str, int], None], access: Access = Access()) -> Prepared:
         """Bring the files to this machine (below `state` where they have to be copied).
 
         `report` is told a stage and percent. Raises `NotFound` for a folder or file that is gone, `UpstreamFailed`
         when git or a site cannot be read, `InvalidRequest` for a damaged archive, `TooLarge` for one that is a trap.
         """
-        root = state / "files"
+        root = self.root(state)
         match self.kind:
             case "folder":
-                folder = Path(self.location)
-                if not folder.is_dir():
+                if not root.is_dir():
                     raise _gone("folder", self.location)
-                return Prepared(folder, git.commit_of(folder))
+                return Prepared(root, git.commit_of(root))
             case "file":
                 if not Path(self.location).is_file():
                     raise _gone("file", self.location)

@@ -19,15 +19,14 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from backports import zstd
-from pathspec import GitIgnoreSpec
 
 from codeweft.errors import InvalidRequest, TooLarge
 from codeweft.retrieval.documents.formats import format_of
 from codeweft.retrieval.sources.access import Access
 from codeweft.retrieval.sources.names import upload_path
-from codeweft.retrieval.walk import EXCLUDED, LEFT_OUT, SkippedFile, excluded_part
+from codeweft.retrieval.walk import EXCLUDED, LEFT_OUT, SkippedFile, excluded_part, path_patterns
 
-_TARS: Final[dict[str, Callable[[Path, str], Any]]] = {
+_TARS: Final[dict[str, Any]] = {
     ".tar": Path.open,
     ".tar.gz": gzip.open,
     ".tgz": gzip.open,
@@ -151,7 +150,7 @@ def unpacked_uploads(state: Path) -> tuple[SkippedFile, ...]:
 
 def _write(archive: Path, name: str, folder: Path, access: Access) -> Iterator[SkippedFile]:
     budget = max(FREE_GROWTH, MOST_GROWTH * archive.stat().st_size)
-    excluded = GitIgnoreSpec.from_lines(EXCLUDED)
+    excluded = path_patterns(EXCLUDED)
     folders: set[str] = set()
     count = total = unpacked_to = 0
     with _members(archive, name) as members:
