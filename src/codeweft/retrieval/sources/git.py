@@ -39,11 +39,12 @@ def fetch(url: str, ref: str, root: Path, token: str, report: Report) -> str:
     `StorageFailed` when the disk is full.
     """
     report(f"fetching {url}", 0)
-    before = commit_of(root) if (root / ".git").is_dir() else ""
+    cloned = (root / ".git").is_dir()
+    before = commit_of(root) if cloned else ""
     try:
         _fetch(url, ref, root, token)
     except UpstreamFailed:
-        if not before or _run("rev-parse", "--verify", "HEAD^{tree}", cwd=root).returncode == 0:
+        if not cloned or _run("rev-parse", "--verify", "HEAD^{tree}", cwd=root).returncode == 0:
             raise
         # A fetch that was killed can leave a clone that git does not accept any more.
         shutil.rmtree(root)
@@ -59,7 +60,7 @@ def commit_of(root: Path) -> str:
     """The commit checked out in `root`, or "" outside git."""
     if shutil.which("git") is None or not any((folder / ".git").exists() for folder in (root, *root.parents)):
         return ""
-    done = _run("rev-parse", "--verify", "--quiet", "HEAD", cwd=root)
+    done = _run("rev-parse", "--verify", "--quiet", "HEAD", cwd=root, within=True)
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
@@ -157,8 +158,14 @@ def _checked(url: str, ref: str, token: str, *arguments: str, cwd: Path) -> subp
 
 
 def _run(
-    *arguments: str, cwd: Path | None = None, token: str = "", url: str = "", timeout: float = GIT_SECONDS
+    *arguments: str,
+    cwd: Path | None = None,
+    token: str = "",
+    url: str = "",
+    timeout: float = GIT_SECONDS,
+    within: bool = False,
 ) -> subprocess.CompletedProcess[str]:
+    """Run git. Only `within` may `cwd` belong to a repository further up: no clone of ours may change another one."""
     if shutil.which("git") is None:
         raise UpstreamFailed(
             "git is not installed.", fix="Install git (apt install git), or index a folder instead."
@@ -173,6 +180,7 @@ def _run(
         "GIT_LFS_SKIP_SMUDGE": "1",
         "GIT_ALLOW_PROTOCOL": "https:http:ssh:git:file",
         "LC_ALL": "C",
+        **({} if within or cwd is None else {"GIT_CEILING_DIRECTORIES": str(cwd.resolve().parent)}),
         **(_credentials(url, token) if token else {}),
     }
     try:
