@@ -145,7 +145,7 @@ def test_an_interrupted_crawl_is_made_good_by_the_next(site: Site, local: Indexe
 
 
 def test_private_addresses_are_refused_unless_named(site: Site, indexes: Indexes, local: Indexes) -> None:
-    with pytest.raises(InvalidRequest, match="index.private_hosts"):
+    with pytest.raises(InvalidRequest, match=r"index\.private_hosts"):
         indexes.add(f"{site.url}/guide/", web=True).update()
     assert site.asked == []
     site.redirects["/guide/away.html"] = site.url.replace("127.0.0.1", "127.0.0.2") + "/guide/install.html"

@@ -98,7 +98,7 @@ def test_a_wrong_token_is_an_error_without_the_token(hub: tuple[Forge, Path], in
     status = index.status()
     assert status.state == "failed" and "wrong-but-secret" not in repr(status)
     index.set_token("")
-    with pytest.raises(UpstreamFailed, match="(?i)give a token"):
+    with pytest.raises(UpstreamFailed, match=r"(?i)give a token"):
         index.update()
     index.set_token("${NOT_SET_ANYWHERE}")
     with pytest.raises(InvalidRequest, match="NOT_SET_ANYWHERE"):
