@@ -1,0 +1,276 @@
+"""What one process holds of an embedded store in memory: candidates for a question, with what speaks for their files."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codeweft.errors import Conflict, NotReady
+from codeweft.retrieval.forms import known_forms
+from codeweft.retrieval.question import Question
+from codeweft.retrieval.store.base import (
+    CANDIDATES,
+    DEPTH,
+    FIELD_WEIGHTS,
+    FILE_FIELDS,
+    FILE_TERMS,
+    FORM_WEIGHT,
+    NEAR_CHUNKS,
+    SYMBOL_CANDIDATES,
+    TERM_DEPTH,
+    Candidate,
+    Probe,
+    Row,
+)
+from codeweft.retrieval.store.lexical import LexicalDocument, LexicalIndex
+from codeweft.retrieval.store.selection import Allowed, Selection
+from codeweft.retrieval.store.sqlite import Tables
+from codeweft.retrieval.store.vectors import Ids, Places, VectorTable
+from codeweft.types import Filters, Vectors
+
+_PATIENCE_SECONDS: Final = 5.0
+
+
+class Searcher:
+    """What one process holds of an index in memory, kept up with what any process commits. Thread-safe."""
+
+    def __init__(
+        self,
+        folder: Path,
+        tables: Tables,
+        dimensions: int,
+        updating: Callable[[str], AbstractContextManager[None]],
+        updater: Callable[[], int | None],
+    ) -> None:
+        """`updating` and `updater` are the store's; repairing on behalf of a dead updater takes its lock."""
+        self._folder = folder
+        self._tables = tables
+        self._dimensions = dimensions
+        self._updating = updating
+        self._updater = updater
+        self._lock = threading.Lock()
+        self._lexical: LexicalIndex | None = None
+        self._table = VectorTable.empty(dimensions)
+        self._generation = -1
+        self._behind = True
+        self._files = 0
+        self._selection = Selection(tables)
+
+    # ── the lexical index follows SQLite ─────────────────────────────────────────────────────────────────────
+
+    def _open(self) -> LexicalIndex:
+        if self._lexical is None:
+            self._lexical = LexicalIndex(self._folder / "lexical")
+        return self._lexical
+
+    def write_lexical(self, documents: list[LexicalDocument], replaced: list[int], generation: int) -> None:
+        """Take over what was just committed to SQLite. The caller holds the index's lock."""
+        self._open().write(documents, replaced, generation)
+
+    def finish(self) -> None:
+        """The update is over."""
+        if self._lexical is not None:
+            self._lexical.finish()
+
+    def repair(self) -> None:
+        """Bring the lexical index up to date when it is missing, damaged or behind. The caller holds the lock."""
+        generation = self._tables.generation()
+        try:
+            lexical = self._open()
+            lexical.reload()
+        except ValueError:
+            LexicalIndex.wipe(self._folder / "lexical")
+            self._lexical = None
+            lexical = self._open()
+        has = lexical.generation()
+        if has == generation:
+            return
+        removed = self._tables.removed_files(has) if has < generation else None
+        if removed is None:
+            lexical.write(self._tables.documents(), (), generation, anew=True)
+        else:
+            lexical.write(self._tables.documents(has), removed, generation)
+
+    def refresh(self) -> tuple[VectorTable, LexicalIndex]:
+        """Vectors and lexical index as of the last commit of any process."""
+        generation = self._tables.generation()
+        lexical = self._lexical
+        if generation == self._generation and not self._behind and lexical is not None:
+            return self._table, lexical
+        with self._lock:
+            if generation != self._generation:
+                self._generation, self._table = self._tables.vector_changes(
+                    self._generation, self._table, self._dimensions
+                )
+                self._files = self._tables.count_files()
+            lexical = self._current_lexical()
+            self._behind = lexical.generation() < self._generation
+            return self._table, lexical
+
+    def _current_lexical(self) -> LexicalIndex:
+        """The lexical index as last committed; repaired when the updater that should have done so died.
+
+        Raises `NotReady` when it is damaged and an updater that is about to repair it takes too long.
+        """
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while True:
+            try:
+                lexical = self._open()
+                lexical.reload()
+                if lexical.generation() >= self._generation or self._updater() is not None:
+                    return lexical
+            except ValueError:
+                self._lexical = None
+            try:
+                with self._updating(self._folder.name):
+                    self.repair()
+                    self.finish()
+            except Conflict as conflict:
+                if time.monotonic() > deadline:
+                    raise NotReady(
+                        f"The index {self._folder.name} is being repaired.", fix="Try again."
+                    ) from conflict
+
+    # ── candidates ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def candidates(self, probe: Probe) -> list[Candidate]:
+        """See `Store.candidates`."""
+        table, lexical = self.refresh()
+        question, vector = probe.question, probe.vector
+        allowed = self._selection.of(table, probe.filters)
+        if allowed.share == 0:
+            return []
+        wanted = max(CANDIDATES, 5 * probe.k)
+        depth = max(DEPTH, wanted)
+        forms = {term: known_forms(term, lexical.frequency) for term in question.terms}
+        rows, scores = _lexical_hits(lexical, question, forms, table, allowed, depth)
+        near, similarities = table.nearest(vector, depth, allowed.mask)
+        defining = np.array(
+            sorted(self._tables.defining(question.folded_symbols, SYMBOL_CANDIDATES)), np.int64
+        )
+        symbols = allowed.only(table.rows_of(defining))
+        chosen = np.unique(np.concatenate([rows[:wanted], near[:wanted], symbols]))
+        files = table.files[chosen]
+        lexical_scores = _looked_up(chosen, rows, scores)
+        cosines = table.similarities(vector, chosen)
+        terms = _terms(lexical, forms, files, self._files, allowed)
+        nearness = _nearness(table.files[near], similarities, files)
+        evidence = zip(*(part.tolist() for part in (lexical_scores, cosines, terms, nearness)), strict=True)
+        by_id = dict(zip(table.ids[chosen].tolist(), evidence, strict=True))
+        return [Candidate(row, *by_id[row.id]) for row in self._tables.rows(by_id)]
+
+    def nearest(self, vector: Vectors, k: int, filters: Filters) -> list[tuple[int, float]]:
+        """See `Store.nearest`."""
+        table, _ = self.refresh()
+        rows, similarities = table.nearest(vector, k, self._selection.of(table, filters).mask)
+        return list(zip(table.ids[rows].tolist(), similarities.tolist(), strict=True))
+
+    def vectors(self, ids: Sequence[int]) -> Vectors:
+        """See `Store.vectors`."""
+        table, _ = self.refresh()
+        rows, here = table.places(np.array(ids, np.int64))
+        found = np.zeros((len(rows), self._dimensions), np.float32)
+        found[here] = table.unit(rows[here])
+        return found
+
+    def holding(self, terms: Sequence[str], limit: int, filters: Filters) -> list[int]:
+        """See `Store.holding`."""
+        table, lexical = self.refresh()
+        allowed = self._selection.of(table, filters)
+        if allowed.share == 0:
+            return []
+        asked = int(limit * allowed.factor)
+        while True:
+            ids = lexical.holding(terms, asked, allowed.restriction)
+            found: list[int] = table.ids[allowed.only(table.rows_of(ids))].tolist()
+            if len(found) >= limit or len(ids) < asked:
+                return found[:limit]
+            asked *= 8
+
+    def scan(self, literal: str, filters: Filters) -> Iterator[Row]:
+        """See `Store.scan`."""
+        table, _ = self.refresh()
+        allowed = self._selection.of(table, filters)
+        for row in self._tables.scan(literal):
+            if allowed.mask is None or len(allowed.only(table.rows_of(np.array([row.id])))):
+                yield row
+
+
+def _lexical_hits(
+    lexical: LexicalIndex,
+    question: Question,
+    forms: Mapping[str, Sequence[str]],
+    table: VectorTable,
+    allowed: Allowed,
+    wanted: int,
+) -> tuple[Places, Vectors]:
+    """Rows and BM25 of hits that exist and pass the filters, best first; asks for more until there are enough."""
+    terms = {form: FORM_WEIGHT for others in forms.values() for form in others} | dict(question.terms)
+    limit = int(wanted * allowed.factor)
+    while True:
+        ids, scores = lexical.search(terms, FIELD_WEIGHTS, limit, allowed.restriction)
+        rows, keep = table.places(ids)
+        if allowed.mask is not None:
+            keep &= allowed.mask[rows]
+        if keep.sum() >= wanted // 2 or len(ids) < limit:
+            return rows[keep][:wanted], scores[keep][:wanted]
+        limit *= 8
+
+
+def _looked_up(wanted: Places, rows: Places, scores: Vectors) -> Vectors:
+    """The scores of `wanted` among `rows`; zero for those that are not there."""
+    found = np.zeros(len(wanted), np.float32)
+    # `wanted` is sorted.
+    at = np.minimum(np.searchsorted(wanted, rows), max(len(wanted) - 1, 0))
+    here = wanted[at] == rows if len(wanted) else np.zeros(len(rows), bool)
+    found[at[here]] = scores[here]
+    return found
+
+
+def _terms(
+    lexical: LexicalIndex, forms: Mapping[str, Sequence[str]], files: Ids, count: int, allowed: Allowed
+) -> NDArray[np.float64]:
+    """For each of `files`: which of the question's terms it holds and in how many chunks, BM25 with a file as document.
+
+    A chunk holds few of the words of a question about how parts work together; their file holds most.
+    """
+    terms = list(forms)
+    if len(terms) > FILE_TERMS:
+        terms = sorted(terms, key=lexical.frequency)[:FILE_TERMS]
+    total = np.zeros(len(files))
+    for term in terms:
+        holders = lexical.files((term, *forms[term]), FILE_FIELDS, TERM_DEPTH, allowed.restriction)
+        if not len(holders):
+            continue
+        holding, counts = np.unique(holders, return_counts=True)
+        rarity = math.log(1 + max(count - len(holding) + 0.5, 0.5) / (len(holding) + 0.5))
+        at = np.minimum(np.searchsorted(holding, files), len(holding) - 1)
+        total += np.where(holding[at] == files, rarity * counts[at] / (counts[at] + 1.0), 0.0)
+    return total
+
+
+def _nearness(near: Ids, similarities: Vectors, files: Ids) -> NDArray[np.float64]:
+    """For each of `files`: the similarities of its nearest chunks, summed. `near` are files of chunks, nearest first.
+
+    A chunk that was not looked at counts nothing.
+    """
+    if not len(near):
+        return np.zeros(len(files))
+    # The sort is stable, so that each file's chunks stay nearest first.
+    order = np.argsort(near, kind="stable")
+    ordered = near[order]
+    starts = np.flatnonzero(np.diff(ordered, prepend=-1))
+    rank = np.arange(len(order)) - np.repeat(starts, np.diff(np.append(starts, len(order))))
+    counted = np.where(rank < NEAR_CHUNKS, np.maximum(similarities[order], 0.0), 0.0)
+    sums = np.add.reduceat(counted, starts)
+    known = ordered[starts]
+    at = np.minimum(np.searchsorted(known, files), len(known) - 1)
+    return np.where(known[at] == files, sums[at], 0.0)
