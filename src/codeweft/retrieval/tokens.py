@@ -39,6 +39,7 @@ _OTHER_PART: Final = re.compile(r"[^\W\d_]+|\d+")
 _SCRIPT: Final = re.compile(
     rf"(?P<hangul>[{HANGUL}]+)|(?P<cjk>[{HAN}{KANA}]+)|(?P<name>[^\W{HANGUL}{HAN}{KANA}]+)"
 )
+_HIRAGANA: Final = re.compile(r"[\u3041-\u309f]+")
 
 _QUESTION_WORD_LIST: Final = """
     a an and are be been can could did do does for how i if in is it its me my of on or please should show so that
@@ -110,28 +111,38 @@ def query_terms(text: str) -> list[str]:
     The words themselves stay in, so comments in those languages are found as well. A question of nothing but question
     words keeps them all.
     """
-    return list(weighted_terms(text))
+    return [term for term, _ in asked_terms(text)]
 
 
 def weighted_terms(text: str) -> dict[str, float]:
-    """The terms of `query_terms`, in order, with what each is worth: a word's second English term less than its first."""
+    """The different terms of `query_terms`, in order, with what each is worth (0 to 1)."""
     weights: dict[str, float] = {}
+    for term, weight in asked_terms(text):
+        weights[term] = max(weight, weights.get(term, 0.0))
+    return weights
+
+
+def asked_terms(text: str) -> list[tuple[str, float]]:
+    """`query_terms` with what each is worth: of several English terms for one word, the second less than the first."""
     japanese = not text.isascii() and is_japanese(text)
-    for run in runs(text):
-        for term, weight in _weighted_terms_of_run(run, japanese):
-            weights[term] = max(weight, weights.get(term, 0.0))
-    kept = {term: weight for term, weight in weights.items() if term not in _QUESTION_WORDS}
-    return kept or weights
+    terms = [found for run in runs(text) for found in _asked_terms_of_run(run, japanese)]
+    return [one for one in terms if one[0] not in _QUESTION_WORDS] or terms
 
 
 @lru_cache(maxsize=1 << 14)
-def _weighted_terms_of_run(run: str, japanese: bool) -> tuple[tuple[str, float], ...]:
-    terms = [(term, 1.0) for term in terms_of_run(run)]
-    if not run.isascii():
-        for match in _SCRIPT.finditer(run[:LONGEST_RUN]):
-            for english in _english(match.group(), match.lastgroup, japanese):
-                terms += zip(english, _ALTERNATIVES, strict=False)
-    return tuple(terms)
+def _asked_terms_of_run(run: str, japanese: bool) -> tuple[tuple[str, float], ...]:
+    if run.isascii():
+        return tuple((term, 1.0) for term in terms_of_run(run))
+    terms: list[str] = []
+    translated: list[tuple[str, float]] = []
+    for match in _SCRIPT.finditer(run[:LONGEST_RUN]):
+        piece, script = match.group(), match.lastgroup
+        # Hiragana is what joins words; its pairs would only be noise.
+        pieces = _HIRAGANA.split(piece) if script == "cjk" else [piece]
+        terms.extend(chain.from_iterable(map(terms_of_run, pieces)))
+        for english in _english(piece, script, japanese):
+            translated.extend(zip(english, _ALTERNATIVES, strict=False))
+    return (*((term, 1.0) for term in terms), *translated)
 
 
 def _english(piece: str, script: str | None, japanese: bool) -> tuple[Terms, ...]:
