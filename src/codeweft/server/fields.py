@@ -93,7 +93,7 @@ CHAT: Fields = {
 COMPLETION: Fields = {
     **SAMPLING,
     **RETRIEVAL,
-    **_used("best_of", "echo", "logprobs", "model", "prompt", "suffix"),
+    **_used("best_of", "echo", "logprobs", "model", "neighbours", "prompt", "suffix"),
 }
 
 _SEARCH_TYPE = "search is hybrid (words and vectors, re-ranked); there is one search type"

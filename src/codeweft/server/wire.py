@@ -104,10 +104,18 @@ class CodegenBody(ChatBody, kw_only=True):
     best_of: int | None = None
 
 
+class NeighbourBody(msgspec.Struct):
+    """Another file, shown to the model as repository context when it fills in."""
+
+    path: str
+    text: str
+
+
 class CompletionBody(SamplingBody, kw_only=True):
     prompt: str | list[str | int | list[int]]
     model: str | None = None
     suffix: str | None = None
+    neighbours: list[NeighbourBody] | None = None
     echo: bool | None = None
     logprobs: int | None = None
     best_of: int | None = None
