@@ -16,6 +16,7 @@ from codeweft.errors import Conflict, InvalidRequest, NotFound, StorageFailed
 from codeweft.retrieval.index import Index, IndexStatus, check
 from codeweft.retrieval.question import read_question
 from codeweft.retrieval.rank import rank
+from codeweft.retrieval.redact import Redactor
 from codeweft.retrieval.sources import Source, parse_source
 from codeweft.retrieval.store.base import Candidate, Stores
 from codeweft.retrieval.store.embedded import EmbeddedStores
@@ -38,16 +39,20 @@ class Indexes:
         exclude: Sequence[str] = (),
         workers: int | None = None,
         default: str | None = None,
+        redact: bool = True,
+        allow_secrets: Sequence[str] = (),
         stores: Stores = EmbeddedStores(),
     ) -> None:
         """`default` is searched when a query names no index. `workers=0` parses in this process.
 
-        `stores` says where chunks live: by default in the indexes' folders.
+        Secrets are taken out of what is read if `redact`, except those in which one of the regular expressions
+        `allow_secrets` is found (raises `InvalidRequest` for a bad one). `stores` says where chunks live: by default in the indexes' folders.
         """
         self.root = root
         self.default = default
         self._encoder = encoder
-        self._limits = IndexLimits(int(max_file_mb * 1_000_000), tuple(exclude), workers)
+        redactor = Redactor(allow_secrets) if redact else None
+        self._limits = IndexLimits(int(max_file_mb * 1_000_000), tuple(exclude), workers, redactor)
         self._stores = stores
         self._open: dict[str, tuple[Hashable, Index]] = {}
         self._lock = threading.Lock()

@@ -15,7 +15,16 @@ from codeweft.errors import CodeweftError, InvalidRequest, NotFound, NotReady
 from codeweft.retrieval.question import Question, read_question
 from codeweft.retrieval.rank import rank
 from codeweft.retrieval.sources import Source, upload_path
-from codeweft.retrieval.store.base import FORMAT, Candidate, Probe, Row, Store, StoredFile, Stores
+from codeweft.retrieval.store.base import (
+    FORMAT,
+    Candidate,
+    FoundSecret,
+    Probe,
+    Row,
+    Store,
+    StoredFile,
+    Stores,
+)
 from codeweft.retrieval.store.embedded import EmbeddedStores
 from codeweft.retrieval.store.failures import storage_errors
 from codeweft.retrieval.update import IndexLimits, Progress, Update, differing, stored_again, walked
@@ -258,6 +267,11 @@ class Index:
         """All files known, with status and reason, by path."""
         with storage_errors(self.folder):
             return self.store.files()
+
+    def secrets(self) -> list[tuple[str, FoundSecret]]:
+        """Paths with what was taken out of them, by path and line."""
+        with storage_errors(self.folder):
+            return self.store.secrets()
 
     def chunks(self, path: str) -> list[Chunk]:
         """The chunks of one file in order. Raises `NotFound`."""

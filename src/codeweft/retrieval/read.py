@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from codeweft.retrieval.chunk import chunk
+from codeweft.retrieval.redact import Redactor
 from codeweft.retrieval.store.base import FoundSecret, NewChunk
 from codeweft.retrieval.walk import decode
 
@@ -34,8 +35,14 @@ class ReadFile:
     secrets: tuple[FoundSecret, ...] = ()
 
 
-def read_file(root: Path, path: str, known_digest: bytes = b"") -> ReadFile:
-    """Read and chunk `path`; a file whose content has `known_digest` comes back without chunks as `unchanged`."""
+def read_file(
+    root: Path, redactor: Redactor | None, path: str, known_digest: bytes = b"", *, wait: bool = True
+) -> ReadFile:
+    """Read and chunk `path`; a file whose content has `known_digest` comes back without chunks as `unchanged`.
+
+    Its secrets are taken out first. Unless it may `wait` for the redactor, a file that would need to is `held`.
+    Raises `NotReady` when the redactor has no rules.
+    """
     try:
         data = (root / path).read_bytes()
     except FileNotFoundError:
@@ -48,6 +55,12 @@ def read_file(root: Path, path: str, known_digest: bytes = b"") -> ReadFile:
     text, reason = decode(data, path)
     if reason:
         return ReadFile(path, len(data), digest, "skipped", reason)
+    secrets: tuple[FoundSecret, ...] = ()
+    if redactor is not None:
+        if not wait and not redactor.sure(text):
+            return ReadFile(path, len(data), digest, "held")
+        clean = redactor.redact(text, path)
+        text, secrets = clean.text, clean.found
     language, pieces = chunk(text, path)
     lines = text.split("\n")
     chunks = tuple(
@@ -55,8 +68,9 @@ def read_file(root: Path, path: str, known_digest: bytes = b"") -> ReadFile:
         for piece in pieces
         for body in ("\n".join(lines[piece.start_line - 1 : piece.end_line]),)
     )
+    count = text.count("\n") + 1
     return ReadFile(
-        path, len(data), digest, language=language.name, lines=text.count("\n") + 1, chunks=chunks
+        path, len(data), digest, language=language.name, lines=count, chunks=chunks, secrets=secrets
     )
 
 
@@ -72,8 +86,10 @@ def _digest(data: bytes) -> bytes:
     return blake2b(data, digest_size=DIGEST_BYTES).digest()
 
 
-def follow(parent: int) -> None:
+def follow(parent: int, redactor: Redactor | None) -> None:
     """In a worker process: leave when the process that started it is gone, even if that was killed."""
+    if redactor is not None:
+        redactor.begin(compiled_only=True)
 
     def watch() -> None:
         while os.getppid() == parent:

@@ -13,10 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-CONFIG_SUFFIXES: Final = frozenset(
-    ".env .ini .cfg .cnf .conf .config .properties .yaml .yml .toml .tfvars .netrc .npmrc .pypirc .pgpass .sh .bash"
-    " .zsh .service .txt".split()
-)
+CONFIG_SUFFIXES: Final = frozenset((
+    ".env", ".ini", ".cfg", ".cnf", ".conf", ".config", ".properties", ".yaml", ".yml", ".toml", ".tfvars", ".netrc",
+    ".npmrc", ".pypirc", ".pgpass", ".sh", ".bash", ".zsh", ".service", ".txt",
+))  # fmt: skip
 """Files in which values stand without quotes."""
 
 Match = re.Match[str]
@@ -54,10 +54,10 @@ _SWITCH = re.compile(r"[0-9](?=[A-Za-z])|[A-Za-z](?=[0-9])|[a-z](?=[A-Z])")
 _ALPHABETS = ("0123456789", "1234567890", "abcdefghijklmnopqrstuvwxyz")
 _LONG, _RANDOM_BITS = 28, 4.0
 """A value that long and that mixed is random, whatever words it happens to hold."""
-_NO_PASSWORDS = frozenset(
-    "password passwort passphrase passwd username user string str text hidden secret required optional none null nil"
-    " true false boolean integer varchar bcrypt argon2 prompt current-password new-password nopassword".split()
-)
+_NO_PASSWORDS: Final = frozenset((
+    "password", "passwort", "passphrase", "passwd", "username", "string", "hidden", "secret", "required", "optional",
+    "boolean", "integer", "varchar", "bcrypt", "argon2", "sha256", "prompt", "current-password", "new-password",
+))  # fmt: skip
 
 
 def entropy(text: str) -> float:
@@ -93,7 +93,13 @@ def _password(match: Match) -> bool:
         return False
     if any(c.isdigit() for c in value):
         return True
-    return value.islower() and value.isalpha() and len(value) >= 8 and "pass" not in value and entropy(value) >= 2.8
+    return (
+        value.islower()
+        and value.isalpha()
+        and len(value) >= 8
+        and "pass" not in value
+        and entropy(value) >= 2.8
+    )
 
 
 def _random(match: Match) -> bool:
@@ -119,7 +125,10 @@ def _no_words(match: Match) -> bool:
 
 # ── the table ────────────────────────────────────────────────────────────────────────────────────────────────
 
-_WHICH_KEY = "api access auth secret private encryption signing master account storage shared service deploy".split()
+_WHICH_KEY = (
+    "api", "access", "auth", "secret", "private", "encryption", "signing", "master", "account", "storage", "shared",
+    "service", "deploy",
+)  # fmt: skip
 _BEFORE_KEY = "|".join(f"(?<={word})|(?<={word}[_.-])" for word in _WHICH_KEY)
 _KEY = rf"(?:secret|token|credential|(?:{_BEFORE_KEY})key)[\w.-]{{0,30}}"
 _PASS = r"(?:passw(?:or)?d|passphrase|pwd)[\w.-]{0,20}"
@@ -147,6 +156,8 @@ def _bare(name: str, words: tuple[str, ...], left: str, long: str, holds: Callab
     return Rule(name, words, pattern, holds, config_only=True)
 
 
+GUESSED: Final = frozenset(("secret-in-assignment", "password-in-assignment", "random-string"))
+"""Rules that do not know what they found; another's word for the same place is better."""
 RULES: Final[tuple[Rule, ...]] = (
     # RFC 7468 and 4716 and PGP's blocks (RFC 9580), PuTTY's key files; a block cut short is hidden as far as it goes.
     Rule(

@@ -14,14 +14,14 @@ import re
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from ahocorasick_rs import AhoCorasick
+from platformdirs import user_cache_dir
 
 from codeweft.errors import InvalidRequest, NotReady
-from codeweft.retrieval.secret_rules import CONFIG_SUFFIXES, RULES, Rule, switches
+from codeweft.retrieval.secret_rules import CONFIG_SUFFIXES, GUESSED, RULES, Rule, switches
 
 if TYPE_CHECKING:
     from kingfisher_sdk import Scanner
@@ -47,8 +47,9 @@ class Found:
 class Secrets:
     """Finds secrets. Thread-safe."""
 
-    def __init__(self, allow: Sequence[str] = ()) -> None:
+    def __init__(self, formats: Formats, allow: Sequence[str] = ()) -> None:
         """What one of the regular expressions `allow` is found in is no secret. Raises `InvalidRequest` for a bad one."""
+        self._formats = formats
         try:
             self._allow = tuple(re.compile(pattern) for pattern in allow)
         except re.error as error:
@@ -59,7 +60,7 @@ class Secrets:
 
     def sure(self, text: str) -> bool:
         """Whether `find` can answer now: Kingfisher's rules are loaded, or nothing in `text` could match one."""
-        return formats().ready or not any(
+        return self._formats.ready or not any(
             (turns := switches(run)) > 2 and turns * 7 >= len(run) for run in _RUN.findall(text)
         )
 
@@ -68,14 +69,11 @@ class Secrets:
 
         Waits for Kingfisher's rules unless `sure`. Raises `NotReady` when they cannot be loaded.
         """
-        known = formats()
         found = list(by_shape(text, path))
-        if known.ready or not self.sure(text):
-            found.extend(known.find(text))
-        if not found:
-            return []
+        if not self.sure(text) or self._formats.ready:
+            found.extend(self._formats.find(text))
         kept: list[Found] = []
-        for one in sorted(found, key=lambda one: (one.start, -one.end)):
+        for one in sorted(found, key=lambda one: (one.start, one.rule in GUESSED, -one.end)):
             if (not kept or one.start >= kept[-1].end) and not self._allowed(text, one):
                 kept.append(one)
         return kept
@@ -105,6 +103,9 @@ def _matches(text: str) -> Iterator[tuple[Rule, re.Match[str] | None]]:
     low = text.lower()
     if len(low) != len(text):
         low = text.translate(_ASCII_LOWER)
+    if not low.isascii():
+        # Half surrogates would be refused below.
+        low = low.encode("utf-8", "replace").decode("utf-8")
     for literal, at, _ in _LITERALS.find_matches_as_indexes(low, overlapping=True):
         for rule in _RULES_OF[literal]:
             if at >= rule.back:
@@ -125,24 +126,36 @@ class Formats:
     def __init__(self) -> None:
         self._scanner: Scanner | None = None
         self._failure: Exception | None = None
-        self._thread = threading.Thread(target=self._load, name="secret-formats", daemon=True)
-        self._thread.start()
-
-    def _load(self) -> None:
-        try:
-            from kingfisher_sdk import Rules, Scanner
-
-            self._scanner = Scanner(Rules(), base64=False)
-        except Exception as error:
-            self._failure = error
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
 
     @property
     def ready(self) -> bool:
         return self._scanner is not None
 
+    def begin(self, *, compiled_only: bool = False) -> None:
+        """Begin to load, unless begun; with `compiled_only` not when the rules must be compiled for it."""
+        if compiled_only and not any(_compiled_rules().glob("*.vscdb")):
+            return
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._load, name="secret-formats", daemon=True)
+                self._thread.start()
+
+    def _load(self) -> None:
+        try:
+            from kingfisher_sdk import Rules, Scanner
+
+            _compiled_rules().mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._scanner = Scanner(Rules(cache_dir=_compiled_rules()), base64=False)
+        except Exception as error:
+            self._failure = error
+
     def find(self, text: str) -> Iterator[Found]:
         """Secrets in a provider's format. Raises `NotReady` when the rules cannot be loaded."""
         if self._scanner is None:
+            self.begin()
+            assert self._thread is not None
             self._thread.join(LOAD_SECONDS)
         if self._scanner is None:
             raise NotReady(
@@ -157,10 +170,9 @@ class Formats:
                 yield Found(_plain(finding.rule_id), start, end)
 
 
-@cache
-def formats() -> Formats:
-    """The providers' formats; the first call begins to load them and returns at once."""
-    return Formats()
+def _compiled_rules() -> Path:
+    """Where Kingfisher keeps its compiled rules, which fit this machine's processor only."""
+    return Path(user_cache_dir("codeweft", appauthor=False)) / "secret-formats"
 
 
 def _characters(data: bytes, offset: int) -> int:

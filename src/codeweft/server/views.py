@@ -202,6 +202,14 @@ class FileReason(View):
         return [cls(path=clean(path), reason=clean(reason)) for path, reason in pairs[:SHOWN_FILES]]
 
 
+class SecretView(View):
+    """A secret that was taken out of a file: its kind and where it was, never what it was."""
+
+    path: str
+    line: int
+    rule: str
+
+
 class IndexView(View):
     name: str
     source: str
@@ -218,6 +226,7 @@ class IndexView(View):
     skipped: list[FileReason]
     failed_count: int
     skipped_count: int
+    secrets_count: int = Field(description="Secrets that were taken out before anything was stored.")
     updated_at: str | None
     error: str
     job: JobView | None
@@ -243,6 +252,7 @@ class IndexView(View):
             skipped=FileReason.some(status.skipped),
             failed_count=len(status.failed),
             skipped_count=len(status.skipped),
+            secrets_count=status.secrets,
             updated_at=None if not status.updated_at else iso(status.updated_at),
             error=clean(status.error),
             job=None if job is None else JobView.of(job),

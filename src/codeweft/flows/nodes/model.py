@@ -44,7 +44,8 @@ class WriteWithModel(Node):
                 async for event in events:
                     match event:
                         case Started():
-                            pass
+                            if event.note != state.writer.info.note:
+                                yield event
                         case Done():
                             state.spend(event.usage)
                             state.reason = event.reason
