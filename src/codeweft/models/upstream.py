@@ -48,13 +48,21 @@ class Upstream:
     """One endpoint. `ours` says that it is a Codeweft server, whose errors are taken over as they are."""
 
     def __init__(
-        self, name: str, base_url: str, api_key: str | None, *, timeout: float = 120, ours: bool = False
+        self,
+        name: str,
+        base_url: str,
+        api_key: str | None,
+        *,
+        timeout: float = 120,
+        attempts: int = ATTEMPTS,
+        ours: bool = False,
     ) -> None:
-        """`timeout` is the longest silence in seconds."""
+        """`timeout` is the longest silence in seconds; with one attempt a failure is told at once."""
         self.name = name
         self.base_url = base_url.rstrip("/")
         self._key = api_key
         self._timeout = timeout
+        self._attempts = attempts
         self._ours = ours
         self._session: aiohttp.ClientSession | None = None
 
@@ -104,7 +112,7 @@ class Upstream:
         if self._key:
             headers["Authorization"] = f"Bearer {self._key}"
         failure: CodeweftError
-        for attempt in range(1, ATTEMPTS + 1):
+        for attempt in range(1, self._attempts + 1):
             try:
                 response = await session.request(
                     method, self.base_url + path, data=data, headers=headers, allow_redirects=False
@@ -124,7 +132,7 @@ class Upstream:
                 failure = await self._refused(response)
                 if response.status not in RETRIED:
                     raise failure
-            if attempt == ATTEMPTS:
+            if attempt == self._attempts:
                 raise failure
             await asyncio.sleep(pause(attempt))
         raise AssertionError("unreachable: the last attempt returns or raises")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 from codeweft.accounts import Accounts
 from codeweft.config import ModelSettings, Settings
@@ -17,7 +18,9 @@ from codeweft.models.hub import installed
 from codeweft.models.loaded import EngineState
 from codeweft.models.openai_compatible import OpenAICompatible, OpenAIEmbedder
 from codeweft.models.plan import EngineOptions
+from codeweft.models.pool import EndpointState, Member, Pool, PoolPolicy
 from codeweft.models.starter import NOTE, STARTER, bundled
+from codeweft.models.upstream import ATTEMPTS
 from codeweft.retrieval.catalogue import Indexes, IndexRetriever
 from codeweft.retrieval.encode import StaticEncoder
 from codeweft.retrieval.redact import Redactor
@@ -60,7 +63,7 @@ class Runtime:
         self.accounts = accounts
         self.jobs = jobs
         self.indexes = indexes
-        self._models: dict[str, EmbeddedModel | OpenAICompatible] = {}
+        self._models: dict[str, EmbeddedModel | OpenAICompatible | Pool] = {}
         self._embedders: dict[str, Embedder] = {ENCODER: LocalEmbedder(encoder)}
         self._apps: dict[str, FlowSpec] = library()
         self._redactor = Redactor(settings.index.allow_secrets)
@@ -111,6 +114,10 @@ class Runtime:
         """The embedded engines and how they are."""
         return [model.state for model in self._models.values() if isinstance(model, EmbeddedModel)]
 
+    def pools(self) -> dict[str, list[EndpointState]]:
+        """The endpoints of each pool and how they are."""
+        return {name: model.states() for name, model in self._models.items() if isinstance(model, Pool)}
+
     async def announce(self, url: str, key: str | None) -> None:
         """Let commands of this user find the server at `url`, and admit `key` while it runs. Raises `StorageFailed`."""
         admin = await self.accounts.admin()
@@ -133,10 +140,11 @@ class Runtime:
             raise NotFound(f"There is no model called {name!r}.", fix=f"There is: {', '.join(self._models)}.")
         return self._guarded(self._models[name])
 
-    def _guarded(self, model: EmbeddedModel | OpenAICompatible) -> Model:
-        """The model, kept from the secrets in what it is asked if the settings say so."""
+    def _guarded(self, model: EmbeddedModel | OpenAICompatible | Pool) -> Model:
+        """The model, kept from the secrets in what it is asked if the settings say so. A pool's members are guarded."""
         wanted = self.settings.redact_prompts
-        if wanted == "never" or (wanted == "remote" and isinstance(model, EmbeddedModel)):
+        local = isinstance(model, EmbeddedModel) and wanted == "remote"
+        if wanted == "never" or local or isinstance(model, Pool):
             return model
         return Redacting(model, self._redactor)
 
@@ -145,22 +153,48 @@ class Runtime:
 
         Raises `NotFound` when the settings choose a default model that there is not.
         """
-        for name, entry in self.settings.all_models().items():
+        configured = self.settings.all_models()
+        pooled = {member for entry in configured.values() for member in entry.pool or ()}
+        for name, entry in configured.items():
+            if entry.pool is not None:
+                continue
             if entry.embeddings:
                 self._embedders[name] = self._embedder_of(name, entry, stack)
             else:
-                self._models[name] = self._model_of(name, entry)
+                self._models[name] = self._model_of(name, entry, pooled=name in pooled)
         for found in sorted(installed(models_folder()), key=lambda model: -model.pulled):
             if found.name not in self._models:
                 self._models[found.name] = EmbeddedModel(found.name, found.path, options=self._options())
         if STARTER not in self._models:
             self._models[STARTER] = EmbeddedModel(STARTER, bundled(), options=self._options(), note=NOTE)
         for model in self._models.values():
-            stack.push_async_callback(model.close)
+            if not isinstance(model, Pool):
+                stack.push_async_callback(model.close)
+        for name, entry in configured.items():
+            if entry.pool is not None:
+                self._models[name] = self._pool_of(name, entry, entry.pool)
         if self.settings.model is not None:
             self._writer(self.settings.model)
 
-    def _model_of(self, name: str, entry: ModelSettings) -> EmbeddedModel | OpenAICompatible:
+    def _pool_of(self, name: str, entry: ModelSettings, members: Sequence[str]) -> Pool:
+        configured = self.settings.all_models()
+        for fallback in entry.fallback:
+            self._writer(fallback)
+        return Pool(
+            name,
+            [
+                Member(self._writer(one), configured[one].parallel if one in configured else None)
+                for one in members
+            ],
+            fallbacks=[partial(self._writer, fallback) for fallback in entry.fallback],
+            policy=PoolPolicy(
+                entry.attempts, entry.cooldown_s, entry.first_token_s, self.settings.engine.queue
+            ),
+        )
+
+    def _model_of(
+        self, name: str, entry: ModelSettings, *, pooled: bool = False
+    ) -> EmbeddedModel | OpenAICompatible:
         skills = frozenset(entry.skills) if entry.skills else None
         if entry.path is not None:
             return EmbeddedModel(
@@ -176,6 +210,8 @@ class Runtime:
             skills=skills,
             context=entry.context,
             timeout=entry.timeout,
+            # In a pool the next endpoint is asked rather than the same one again.
+            attempts=1 if pooled else ATTEMPTS,
         )
 
     def _embedder_of(self, name: str, entry: ModelSettings, stack: AsyncExitStack) -> Embedder:
