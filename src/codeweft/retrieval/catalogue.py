@@ -201,7 +201,7 @@ def _search_all(indexes: Sequence[Index], query: Query) -> list[SearchResult]:
 
 
 class IndexRetriever:
-    """`Indexes` as an asynchronous `Retriever`: searches run in threads, the event loop stays free."""
+    """`Indexes` as an asynchronous `Retriever` and `Sources`: it works in threads, the event loop stays free."""
 
     def __init__(self, indexes: Indexes) -> None:
         self._indexes = indexes
@@ -209,6 +209,24 @@ class IndexRetriever:
     async def search(self, query: Query) -> list[SearchResult]:
         """See `Indexes.search`."""
         return await asyncio.to_thread(self._indexes.search, query)
+
+    async def standing(self, results: Sequence[SearchResult], index: str | None) -> list[bool]:
+        """See `Sources.standing`."""
+        return await asyncio.to_thread(self._standing, results, index)
+
+    def _standing(self, results: Sequence[SearchResult], index: str | None) -> list[bool]:
+        try:
+            homes = [self._indexes.get(name) for name in ([index] if index else self._indexes.names())]
+        except NotFound:
+            # Removed since it was searched: nothing can be looked up there any more.
+            return [False] * len(results)
+        by_repository: dict[str, list[Index]] = {}
+        for home in homes:
+            by_repository.setdefault(home.repository, []).append(home)
+        return [
+            any(home.stands(result.chunk) for home in by_repository.get(result.chunk.repository, ()))
+            for result in results
+        ]
 
 
 def _check_name(name: str) -> None:

@@ -14,6 +14,7 @@ from typing import Literal
 from codeweft.errors import CodeweftError, InvalidRequest, NotFound, NotReady
 from codeweft.retrieval.question import Question, read_question
 from codeweft.retrieval.rank import rank
+from codeweft.retrieval.read import file_digest, read_file
 from codeweft.retrieval.sources import Source, upload_path
 from codeweft.retrieval.store.base import (
     FORMAT,
@@ -102,6 +103,11 @@ class Index:
         """Where the files come from. A folder that is gone still has its source."""
         text = self.store.settings().get("source", "uploads:")
         return _stored_source(text)
+
+    @property
+    def repository(self) -> str:
+        """The name under which its chunks are known."""
+        return self.store.settings().get("repository", self.name)
 
     # ── updating ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -286,6 +292,25 @@ class Index:
         chunks = self.chunks(path)
         lines = [line for one in chunks for line in one.text.split("\n")]
         return "\n".join(lines[max(start, 1) - 1 : max(end, 0)])
+
+    def stands(self, chunk: Chunk) -> bool:
+        """Whether the source still says what `chunk` shows, at its lines. A text that was cut ends with a line `…`.
+
+        A file that was edited since it was indexed is read again; one whose source is not on this machine is not.
+        """
+        with storage_errors(self.folder):
+            known = self.store.file(chunk.path)
+            root = self.source.root(self.folder)
+            if not root.is_dir() and self.source.kind == "folder":
+                return False
+            if root.is_dir() and (known is None or file_digest(root / chunk.path) != known.digest):
+                read = read_file(root, self._limits.redactor, chunk.path)
+                texts = [one.text for one in read.chunks]
+            else:
+                texts = [one.text for one in self.store.chunks(chunk.path)]
+        lines = [line for text in texts for line in text.split("\n")]
+        now = "\n".join(lines[chunk.start_line - 1 : chunk.end_line])
+        return bool(now) and now.startswith(chunk.text.removesuffix("\n…").rstrip())
 
     def put(self, path: str, data: bytes) -> str:
         """Add or replace an uploaded file; the next update reads it. Returns its path. Raises `InvalidRequest`."""

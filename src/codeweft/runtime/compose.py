@@ -67,7 +67,8 @@ class Runtime:
         self._embedders: dict[str, Embedder] = {ENCODER: LocalEmbedder(encoder)}
         self._apps: dict[str, FlowSpec] = library()
         self._redactor = Redactor(settings.index.allow_secrets)
-        self._services = Services(self._writer, IndexRetriever(indexes))
+        retriever = IndexRetriever(indexes)
+        self._services = Services(self._writer, retriever, retriever)
 
     @property
     def default_model(self) -> str:

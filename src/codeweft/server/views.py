@@ -324,6 +324,9 @@ class ReferenceView(View):
     score: float
     text: str
     why: dict[str, float] = Field(default_factory=dict)
+    verified: bool | None = Field(
+        None, description="False when its source does not say it any more; null when nobody looked."
+    )
 
     @classmethod
     def all(cls, results: Sequence[SearchResult], indexes: Sequence[str]) -> list[ReferenceView]:
@@ -454,6 +457,7 @@ class AskBody(Body):
         None, max_length=200, description='null takes the app\'s default, "" looks nothing up.'
     )
     sampling: SamplingBody = SamplingBody()
+    explain: bool = Field(False, description="Tell what was looked up and why, and what the model read.")
 
 
 class AskedView(View):
