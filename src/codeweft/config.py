@@ -43,6 +43,10 @@ class ModelSettings(_Section):
     api_key: str | None = Field(
         None, description="Key of the endpoint; ${NAME} reads an environment variable."
     )
+    protocol: Literal["openai", "anthropic", "bedrock"] | None = Field(
+        None, description="What the endpoint speaks (default: openai; anthropic at Anthropic's own address)."
+    )
+    region: str | None = Field(None, description="AWS region of a model on Bedrock.")
     pool: list[Name] | None = Field(
         None, min_length=1, description="Models that answer under this name; the least busy that is well."
     )
@@ -72,8 +76,13 @@ class ModelSettings(_Section):
 
     @model_validator(mode="after")
     def _one_kind(self) -> ModelSettings:
-        if sum(kind is not None for kind in (self.path, self.base_url, self.pool)) != 1:
+        endpoint = self.base_url if self.protocol != "bedrock" else self.region
+        if sum(kind is not None for kind in (self.path, endpoint, self.pool)) != 1:
             raise ValueError("give one of `path` (a GGUF file), `base_url` (an endpoint) and `pool` (models)")
+        if (self.protocol == "bedrock") != (self.region is not None):
+            raise ValueError("a model on Bedrock has `protocol: bedrock` and a `region`")
+        if self.protocol is not None and self.embeddings:
+            raise ValueError("embeddings come from files and OpenAI-compatible endpoints")
         if self.fallback and self.pool is None:
             raise ValueError("`fallback` belongs to a `pool`; a pool of one model is one")
         if self.base_url is not None and not self.base_url.startswith(("http://", "https://")):
@@ -103,6 +112,18 @@ class IndexSettings(_Section):
     """How code is read."""
 
     max_file_mb: float = Field(1.0, gt=0, description="Larger files are skipped (and listed as skipped).")
+    max_document_mb: float = Field(
+        32.0, gt=0, description="The same for documents: PDF, Office files, notebooks."
+    )
+    max_pages: int = Field(2000, gt=0, description="Pages read of one web site.")
+    private_hosts: list[str] = Field(
+        default_factory=list,
+        description="Hosts of web pages that may lie inside this network (wiki.internal, 10.0.0.5).",
+    )
+    watch: bool = Field(True, description="The server follows changes in folders as they happen.")
+    refresh_minutes: float = Field(
+        30.0, ge=0, description="How often the server fetches git repositories and web pages again; 0 never."
+    )
     exclude: list[str] = Field(default_factory=list, description="Gitignore-style patterns to leave out.")
     workers: int | None = Field(None, ge=0, description="Processes that parse; 0 parses in this process.")
     default: str | None = Field(None, description="Index used when a request names none.")

@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
 from codeweft.retrieval.chunk import chunk
-from codeweft.retrieval.redact import Redactor
+from codeweft.retrieval.decode import decode
+from codeweft.retrieval.documents import Document, read_document
+from codeweft.retrieval.documents.formats import format_of
+from codeweft.retrieval.documents.part import Unreadable
+from codeweft.retrieval.redact import Redacted, Redactor
 from codeweft.retrieval.store.base import FoundSecret, NewChunk
-from codeweft.retrieval.walk import decode
 
 DIGEST_BYTES: Final = 16
 _ENCODED_CHARACTERS: Final = 3000
@@ -52,26 +55,61 @@ def read_file(
     digest = _digest(data)
     if digest == known_digest:
         return ReadFile(path, len(data), digest, "unchanged")
-    text, reason = decode(data, path)
-    if reason:
-        return ReadFile(path, len(data), digest, "skipped", reason)
-    secrets: tuple[FoundSecret, ...] = ()
-    if redactor is not None:
-        if not wait and not redactor.sure(text):
-            return ReadFile(path, len(data), digest, "held")
-        clean = redactor.redact(text, path)
-        text, secrets = clean.text, clean.found
-    language, pieces = chunk(text, path)
-    lines = text.split("\n")
+    try:
+        document = read_document(data, path) if format_of(path) else None
+        text = document.text if document is not None else _text(data, path)
+    except Unreadable as why:
+        return ReadFile(path, len(data), digest, "failed" if why.failed else "skipped", why.reason)
+    if redactor is not None and not wait and not redactor.sure(text):
+        return ReadFile(path, len(data), digest, "held")
+    clean = Redacted(text) if redactor is None else redactor.redact(text, path)
+    if document is None:
+        language, pieces = chunk(clean.text, path)
+        document = Document(clean.text, language.name, tuple(pieces))
+    elif redactor is not None and clean.found:
+        document = _cleaned(document, clean.text, redactor)
+    lines = document.text.split("\n")
     chunks = tuple(
         NewChunk(piece, body, text_digest(body))
-        for piece in pieces
+        for piece in document.pieces
         for body in ("\n".join(lines[piece.start_line - 1 : piece.end_line]),)
     )
-    count = text.count("\n") + 1
     return ReadFile(
-        path, len(data), digest, language=language.name, lines=count, chunks=chunks, secrets=secrets
+        path,
+        len(data),
+        digest,
+        language=document.language,
+        lines=len(lines),
+        chunks=chunks,
+        secrets=clean.found,
     )
+
+
+def _text(data: bytes, path: str) -> str:
+    """Raises `Unreadable` for what is not worth indexing."""
+    text, reason = decode(data, path)
+    if reason:
+        raise Unreadable(reason)
+    return text
+
+
+def _cleaned(document: Document, text: str, redactor: Redactor) -> Document:
+    """The document with its text redacted; what its pieces say in words of their own is redacted too."""
+
+    def clean(words: str) -> str:
+        return redactor.redact(words).text
+
+    pieces = (
+        replace(
+            piece,
+            name=clean(piece.name),
+            scope=clean(piece.scope),
+            signature=clean(piece.signature),
+            docstring=clean(piece.docstring),
+        )
+        for piece in document.pieces
+    )
+    return replace(document, text=text, pieces=tuple(pieces))
 
 
 def file_digest(path: Path) -> bytes:

@@ -6,12 +6,16 @@ import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from typing import TypedDict
+from urllib.parse import urlsplit
 
 from codeweft.accounts import Accounts
 from codeweft.config import ModelSettings, Settings
 from codeweft.errors import NotFound
 from codeweft.flows import Flow, FlowSpec, Services, library
 from codeweft.jobs import Jobs
+from codeweft.models.anthropic import AnthropicModel
+from codeweft.models.bedrock import BedrockModel
 from codeweft.models.embedded import EmbeddedModel
 from codeweft.models.embedder import EmbeddedEmbedder
 from codeweft.models.hub import installed
@@ -27,10 +31,30 @@ from codeweft.retrieval.redact import Redactor
 from codeweft.runtime.redacting import Redacting
 from codeweft.runtime.running import Server, announce, retract
 from codeweft.runtime.state import models_folder, open_accounts, open_indexes
-from codeweft.types import Embedder, Embeddings, Model, ModelInfo, Usage
+from codeweft.types import Embedder, Embeddings, Model, ModelInfo, Skills, Usage
 
 DEFAULT_APP = "codegen"
 ENCODER = "codeweft-encoder"
+
+
+Single = EmbeddedModel | OpenAICompatible | AnthropicModel | BedrockModel
+"""A model that is no pool."""
+
+
+class Endpoint(TypedDict):
+    """What all models behind an endpoint are made with."""
+
+    api_key: str | None
+    model: str
+    skills: Skills | None
+    context: int | None
+    timeout: float
+    attempts: int
+
+
+def spoken_at(base_url: str) -> str:
+    """The protocol of an endpoint by its address."""
+    return "anthropic" if urlsplit(base_url).hostname == "api.anthropic.com" else "openai"
 
 
 class LocalEmbedder:
@@ -63,7 +87,7 @@ class Runtime:
         self.accounts = accounts
         self.jobs = jobs
         self.indexes = indexes
-        self._models: dict[str, EmbeddedModel | OpenAICompatible | Pool] = {}
+        self._models: dict[str, Single | Pool] = {}
         self._embedders: dict[str, Embedder] = {ENCODER: LocalEmbedder(encoder)}
         self._apps: dict[str, FlowSpec] = library()
         self._redactor = Redactor(settings.index.allow_secrets)
@@ -193,27 +217,28 @@ class Runtime:
             ),
         )
 
-    def _model_of(
-        self, name: str, entry: ModelSettings, *, pooled: bool = False
-    ) -> EmbeddedModel | OpenAICompatible:
+    def _model_of(self, name: str, entry: ModelSettings, *, pooled: bool = False) -> Single:
         skills = frozenset(entry.skills) if entry.skills else None
         if entry.path is not None:
             return EmbeddedModel(
                 name, entry.path, options=self._options(entry), family=entry.family, skills=skills
             )
-        assert entry.base_url is not None
-        return OpenAICompatible(
-            name,
-            entry.base_url,
+        endpoint = Endpoint(
             api_key=entry.api_key,
             model=entry.model or name,
-            family=entry.family,
             skills=skills,
             context=entry.context,
             timeout=entry.timeout,
             # In a pool the next endpoint is asked rather than the same one again.
             attempts=1 if pooled else ATTEMPTS,
         )
+        if entry.region is not None:
+            return BedrockModel(name, region=entry.region, base_url=entry.base_url, **endpoint)
+        assert entry.base_url is not None
+        if (entry.protocol or spoken_at(entry.base_url)) == "anthropic":
+            limit = self.settings.limits.default_max_tokens
+            return AnthropicModel(name, entry.base_url, default_max_tokens=limit, **endpoint)
+        return OpenAICompatible(name, entry.base_url, family=entry.family, **endpoint)
 
     def _embedder_of(self, name: str, entry: ModelSettings, stack: AsyncExitStack) -> Embedder:
         if entry.path is not None:
