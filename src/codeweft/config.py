@@ -127,6 +127,12 @@ class IndexSettings(_Section):
     exclude: list[str] = Field(default_factory=list, description="Gitignore-style patterns to leave out.")
     workers: int | None = Field(None, ge=0, description="Processes that parse; 0 parses in this process.")
     default: str | None = Field(None, description="Index used when a request names none.")
+    redact: bool = Field(
+        True, description="Take keys, tokens and passwords out of files before anything of them is stored."
+    )
+    allow_secrets: list[str] = Field(
+        default_factory=list, description="Regular expressions; what one is found in is no secret."
+    )
 
 
 class LimitSettings(_Section):
@@ -151,6 +157,10 @@ class Settings(_Section):
     models: dict[Name, ModelSettings] = Field(default_factory=dict, description="Further models by name.")
     engine: EngineSettings = EngineSettings()
     index: IndexSettings = IndexSettings()
+    redact_prompts: Literal["remote", "always", "never"] = Field(
+        "remote",
+        description="Which models get prompts without keys, tokens and passwords: those at an endpoint, all, none.",
+    )
     limits: LimitSettings = LimitSettings()
 
     @model_validator(mode="after")

@@ -27,6 +27,8 @@ from codeweft.models.starter import NOTE, STARTER, bundled
 from codeweft.models.upstream import ATTEMPTS
 from codeweft.retrieval.catalogue import Indexes, IndexRetriever
 from codeweft.retrieval.encode import StaticEncoder
+from codeweft.retrieval.redact import Redactor
+from codeweft.runtime.redacting import Redacting
 from codeweft.runtime.running import Server, announce, retract
 from codeweft.runtime.state import models_folder, open_accounts, open_indexes
 from codeweft.types import Embedder, Embeddings, Model, ModelInfo, Skills, Usage
@@ -88,7 +90,9 @@ class Runtime:
         self._models: dict[str, Single | Pool] = {}
         self._embedders: dict[str, Embedder] = {ENCODER: LocalEmbedder(encoder)}
         self._apps: dict[str, FlowSpec] = library()
-        self._services = Services(self._writer, IndexRetriever(indexes))
+        self._redactor = Redactor(settings.index.allow_secrets)
+        retriever = IndexRetriever(indexes)
+        self._services = Services(self._writer, retriever, retriever)
 
     @property
     def default_model(self) -> str:
@@ -113,7 +117,7 @@ class Runtime:
         if app in self._apps and (not writer or writer in self._models):
             return Flow(self._apps[app], self._services, writer or None)
         if name in self._models:
-            return self._models[name]
+            return self._guarded(self._models[name])
         raise NotFound(
             f"There is no model or app called {name!r}.",
             fix=f"There is: {', '.join([*self._apps, *self._models])}. `codeweft models pull NAME` fetches more.",
@@ -159,7 +163,15 @@ class Runtime:
         name = name or self.default_writer
         if name not in self._models:
             raise NotFound(f"There is no model called {name!r}.", fix=f"There is: {', '.join(self._models)}.")
-        return self._models[name]
+        return self._guarded(self._models[name])
+
+    def _guarded(self, model: EmbeddedModel | OpenAICompatible | Pool) -> Model:
+        """The model, kept from the secrets in what it is asked if the settings say so. A pool's members are guarded."""
+        wanted = self.settings.redact_prompts
+        local = isinstance(model, EmbeddedModel) and wanted == "remote"
+        if wanted == "never" or local or isinstance(model, Pool):
+            return model
+        return Redacting(model, self._redactor)
 
     async def open_models(self, stack: AsyncExitStack) -> None:
         """Make the models that settings and the models folder name; nothing is loaded yet.
