@@ -135,6 +135,14 @@ class IndexSettings(_Section):
     )
 
 
+class PriceSettings(_Section):
+    """What a model costs, in USD per million tokens."""
+
+    input: float = Field(ge=0, description="Tokens of the prompt.")
+    output: float = Field(ge=0, description="Tokens of the answer.")
+    cached: float | None = Field(None, ge=0, description="Tokens of the prompt read from a cache.")
+
+
 class LimitSettings(_Section):
     """Guards on what a request may ask."""
 
@@ -162,6 +170,9 @@ class Settings(_Section):
         description="Which models get prompts without keys, tokens and passwords: those at an endpoint, all, none.",
     )
     limits: LimitSettings = LimitSettings()
+    prices: dict[str, PriceSettings] = Field(
+        default_factory=dict, description="Own prices by model name; others are looked up in a bundled table."
+    )
 
     @model_validator(mode="after")
     def _shorthand(self) -> Settings:

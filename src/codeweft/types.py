@@ -365,6 +365,10 @@ class ModelInfo:
     family: str = ""
     created: int = 0
     """Unix time in seconds."""
+    served: str = ""
+    """The model's name at its endpoint, by which its price is known."""
+    host: str = ""
+    """The endpoint's host name."""
 
 
 # ── the seams ────────────────────────────────────────────────────────────────────────────────────────────────

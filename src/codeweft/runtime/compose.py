@@ -23,6 +23,7 @@ from codeweft.models.loaded import EngineState
 from codeweft.models.openai_compatible import OpenAICompatible, OpenAIEmbedder
 from codeweft.models.plan import EngineOptions
 from codeweft.models.pool import EndpointState, Member, Pool, PoolPolicy
+from codeweft.models.prices import Price, Prices
 from codeweft.models.starter import NOTE, STARTER, bundled
 from codeweft.models.upstream import ATTEMPTS
 from codeweft.retrieval.catalogue import Indexes, IndexRetriever
@@ -87,6 +88,9 @@ class Runtime:
         self.accounts = accounts
         self.jobs = jobs
         self.indexes = indexes
+        self.prices = Prices(
+            {name: Price(one.input, one.output, one.cached) for name, one in settings.prices.items()}
+        )
         self._models: dict[str, Single | Pool] = {}
         self._embedders: dict[str, Embedder] = {ENCODER: LocalEmbedder(encoder)}
         self._apps: dict[str, FlowSpec] = library()
@@ -123,6 +127,11 @@ class Runtime:
             fix=f"There is: {', '.join([*self._apps, *self._models])}. `codeweft models pull NAME` fetches more.",
             param="model",
         )
+
+    def writer_info(self, name: str) -> ModelInfo | None:
+        """What the model that wrote an answer is; None when it is not one of ours."""
+        model = self._models.get(name)
+        return None if model is None else model.info
 
     def embedder(self, name: str | None) -> Embedder:
         """The embedder of that name (None: the bundled encoder). Raises `NotFound`."""

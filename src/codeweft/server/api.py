@@ -18,6 +18,7 @@ from codeweft.server.admin import admin_routes
 from codeweft.server.chat import Answers
 from codeweft.server.conversations import conversation_routes
 from codeweft.server.knowledge import knowledge_routes
+from codeweft.server.people import people_routes
 from codeweft.server.service import Service
 from codeweft.server.views import ErrorView
 
@@ -37,7 +38,12 @@ def create_api(runtime: Runtime, service: Service, answers: Answers) -> FastAPI:
         },
         generate_unique_id_function=lambda route: route.name,
     )
-    for router in (admin_routes(runtime), knowledge_routes(runtime), conversation_routes(service, answers)):
+    for router in (
+        admin_routes(runtime),
+        knowledge_routes(runtime),
+        people_routes(runtime),
+        conversation_routes(service, answers),
+    ):
         api.include_router(router, prefix="/api")
     for kind in (CodeweftError, HTTPException, Exception):
         api.add_exception_handler(kind, _answer)
