@@ -118,7 +118,7 @@ class StaticEncoder:
         self.vocabulary = vocabulary
         self._table = table
         self._scale = scale
-        self._query_weight = query_weight
+        self._query_scale = scale * query_weight
         self._query_map = query_map
         self._count_power = count_power
 
@@ -152,7 +152,7 @@ class StaticEncoder:
             ) from error
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise _not_an_encoder(path) from error
-        shapes = encoder._scale.shape, encoder._query_weight.shape, encoder._query_map.shape
+        shapes = encoder._scale.shape, encoder._query_scale.shape, encoder._query_map.shape
         if rows != len(encoder.vocabulary) or shapes != ((rows,), (rows,), (dimensions, dimensions)):
             raise _not_an_encoder(path)
         return encoder
@@ -177,8 +177,7 @@ class StaticEncoder:
 
     def encode_query(self, texts: Sequence[str]) -> Vectors:
         """Like `encode`, for questions that are compared with encoded code."""
-        weight = self._scale * self._query_weight
-        sums = self._sum(map(self.vocabulary.query_rows, texts), weight)
+        sums = self._sum(map(self.vocabulary.query_rows, texts), self._query_scale)
         return _unit(_unit(sums) @ self._query_map)
 
     def _sum(self, row_lists: Iterable[list[int]], weight: Vectors) -> Vectors:
