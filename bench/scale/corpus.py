@@ -63,7 +63,7 @@ def real(folder: Path, roots: Sequence[Path], chunks: int, encoder: Encoder) -> 
 def _files(roots: Sequence[Path]) -> Iterator[NewFile]:
     for number, root in enumerate(roots):
         for found in walk(root, git=False).files:
-            read = read_file(root, found.path)
+            read = read_file(root, None, found.path)
             if read.status == "indexed" and read.chunks:
                 yield NewFile(
                     f"source{number}/{read.path}", "indexed", "", read.digest, read.size, 1, 2, read.language,
@@ -99,7 +99,7 @@ def _repeat(connection: sqlite3.Connection, number: int, files: int, chunks: int
     )
     connection.execute("BEGIN")
     connection.execute(
-        f"INSERT INTO files (id, path, {columns}, first_chunk) SELECT id + ?, 'variation' || ? || '/' || path, {columns},"
+        f"INSERT INTO files (id, path, {columns}, first_chunk) SELECT id + ?, 'times' || ? || '/' || path, {columns},"
         " first_chunk + ? FROM files WHERE id <= ?", (by_file, number, by_chunk, files),
     )  # fmt: skip
     connection.execute(

@@ -95,6 +95,10 @@ class _Memo(dict[str, Rows]):
         super().__init__()
         self._compute = compute
 
+    def __reduce__(self) -> tuple[type[_Memo], tuple[Callable[[str], Rows]]]:
+        """Another process remembers what it meets itself."""
+        return _Memo, (self._compute,)
+
     def __missing__(self, run: str) -> Rows:
         if len(self) >= _MEMO_LIMIT:
             self.clear()
@@ -109,6 +113,9 @@ class StaticEncoder:
     multiplies a term's row in questions, `query_map` (d, d) turns a question's sum into the space of code.
     A term that occurs c times counts c ** `count_power`.
     """
+
+    portable: Final = True
+    """Small enough to be sent to the processes that read files."""
 
     def __init__(
         self,
