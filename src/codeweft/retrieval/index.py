@@ -17,7 +17,7 @@ from codeweft.retrieval.rank import rank
 from codeweft.retrieval.sources import Source, stored_source, upload_path
 from codeweft.retrieval.sources.access import load_token, save_token
 from codeweft.retrieval.sources.git import check_token
-from codeweft.retrieval.sources.unpack import is_archive, put_archive, stem
+from codeweft.retrieval.sources.unpack import is_archive, put_archive, remove_upload, stem
 from codeweft.retrieval.store.base import FORMAT, Candidate, Probe, Row, Store, StoredFile, Stores
 from codeweft.retrieval.store.embedded import EmbeddedStores
 from codeweft.retrieval.store.failures import storage_errors
@@ -348,7 +348,7 @@ class Index:
             self.store.repair()
             if self.source.kind == "uploads":
                 for one in held:
-                    (self.folder / "files" / self._uploaded(one)).unlink(missing_ok=True)
+                    remove_upload(self.folder, self._uploaded(one))
             self.store.write((), held)
 
     def close(self) -> None:

@@ -129,6 +129,8 @@ class LexicalIndex:
         """Let segments be merged and others write."""
         writer, self._writer = self._writer, None
         if writer is not None:
+            # What this process looked at last is replaced by now; only then its files can go.
+            writer.garbage_collect_files()
             writer.wait_merging_threads()
             self.reload()
 
