@@ -16,6 +16,7 @@ from codeweft.errors import Conflict, InvalidRequest, NotFound, StorageFailed
 from codeweft.retrieval.index import Index, IndexStatus, check
 from codeweft.retrieval.question import read_question
 from codeweft.retrieval.rank import rank
+from codeweft.retrieval.redact import Redactor
 from codeweft.retrieval.sources import Source, parse_source, split_token
 from codeweft.retrieval.store.base import Candidate, Stores
 from codeweft.retrieval.store.embedded import EmbeddedStores
@@ -39,12 +40,16 @@ class Indexes:
         exclude: Sequence[str] = (),
         workers: int | None = None,
         default: str | None = None,
+        redact: bool = True,
+        allow_secrets: Sequence[str] = (),
         max_pages: int = 2_000,
         private_hosts: Sequence[str] = (),
         stores: Stores = EmbeddedStores(),
     ) -> None:
         """`default` is searched when a query names no index. `workers=0` parses in this process.
 
+        Secrets are taken out of what is read if `redact`, except those in which one of the regular expressions
+        `allow_secrets` is found (raises `InvalidRequest` for a bad one).
         Web pages are read from the public internet and from `private_hosts`, at most `max_pages` of a site.
         `stores` says where chunks live: by default in the indexes' folders.
         """
@@ -58,6 +63,7 @@ class Indexes:
             int(max_document_mb * 1_000_000),
             max_pages,
             tuple(private_hosts),
+            Redactor(allow_secrets) if redact else None,
         )
         self._stores = stores
         self._open: dict[str, tuple[Hashable, Index]] = {}
@@ -215,7 +221,7 @@ def _search_all(indexes: Sequence[Index], query: Query) -> list[SearchResult]:
 
 
 class IndexRetriever:
-    """`Indexes` as an asynchronous `Retriever`: searches run in threads, the event loop stays free."""
+    """`Indexes` as an asynchronous `Retriever` and `Sources`: it works in threads, the event loop stays free."""
 
     def __init__(self, indexes: Indexes) -> None:
         self._indexes = indexes
@@ -223,6 +229,24 @@ class IndexRetriever:
     async def search(self, query: Query) -> list[SearchResult]:
         """See `Indexes.search`."""
         return await asyncio.to_thread(self._indexes.search, query)
+
+    async def standing(self, results: Sequence[SearchResult], index: str | None) -> list[bool]:
+        """See `Sources.standing`."""
+        return await asyncio.to_thread(self._standing, results, index)
+
+    def _standing(self, results: Sequence[SearchResult], index: str | None) -> list[bool]:
+        try:
+            homes = [self._indexes.get(name) for name in ([index] if index else self._indexes.names())]
+        except NotFound:
+            # Removed since it was searched: nothing can be looked up there any more.
+            return [False] * len(results)
+        by_repository: dict[str, list[Index]] = {}
+        for home in homes:
+            by_repository.setdefault(home.repository, []).append(home)
+        return [
+            any(home.stands(result.chunk) for home in by_repository.get(result.chunk.repository, ()))
+            for result in results
+        ]
 
 
 def _check_name(name: str) -> None:

@@ -14,11 +14,21 @@ from typing import Final, Literal
 from codeweft.errors import CodeweftError, InvalidRequest, NotFound, NotReady
 from codeweft.retrieval.question import Question, read_question
 from codeweft.retrieval.rank import rank
+from codeweft.retrieval.read import file_digest, read_file
 from codeweft.retrieval.sources import Source, stored_source, upload_path
 from codeweft.retrieval.sources.access import load_token, save_token
 from codeweft.retrieval.sources.git import check_token
 from codeweft.retrieval.sources.unpack import is_archive, put_archive, remove_upload, stem
-from codeweft.retrieval.store.base import FORMAT, Candidate, Probe, Row, Store, StoredFile, Stores
+from codeweft.retrieval.store.base import (
+    FORMAT,
+    Candidate,
+    FoundSecret,
+    Probe,
+    Row,
+    Store,
+    StoredFile,
+    Stores,
+)
 from codeweft.retrieval.store.embedded import EmbeddedStores
 from codeweft.retrieval.store.failures import storage_errors
 from codeweft.retrieval.update import IndexLimits, Progress, Update, differing, stored_again, walked
@@ -122,6 +132,11 @@ class Index:
             own = self.store.settings().get("refresh_minutes", "")
         return float(own) if own else default
 
+    @property
+    def repository(self) -> str:
+        """The name under which its chunks are known."""
+        return self.store.settings().get("repository", self.name)
+
     # ── updating ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def update(
@@ -213,7 +228,7 @@ class Index:
         branches = {settings.get("branch", ""), self.source.ref} - {""}
         if filters.branches and not branches & set(filters.branches):
             return []
-        return self.store.candidates(Probe(question, self._encode(question.text), k, filters))
+        return self.store.candidates(Probe(question, self._encode(question.gist), k, filters))
 
     def _encode(self, question: str) -> Vectors:
         encode = getattr(self._encoder, "encode_query", self._encoder.encode)
@@ -288,6 +303,11 @@ class Index:
         with storage_errors(self.folder):
             return self.store.files()
 
+    def secrets(self) -> list[tuple[str, FoundSecret]]:
+        """Paths with what was taken out of them, by path and line."""
+        with storage_errors(self.folder):
+            return self.store.secrets()
+
     def chunks(self, path: str) -> list[Chunk]:
         """The chunks of one file in order. Raises `NotFound`."""
         with storage_errors(self.folder):
@@ -301,6 +321,25 @@ class Index:
         chunks = self.chunks(path)
         lines = [line for one in chunks for line in one.text.split("\n")]
         return "\n".join(lines[max(start, 1) - 1 : max(end, 0)])
+
+    def stands(self, chunk: Chunk) -> bool:
+        """Whether the source still says what `chunk` shows, at its lines. A text that was cut ends with a line `…`.
+
+        A file that was edited since it was indexed is read again; one whose source is not on this machine is not.
+        """
+        with storage_errors(self.folder):
+            known = self.store.file(chunk.path)
+            root = self.source.root(self.folder)
+            if not root.is_dir() and self.source.kind == "folder":
+                return False
+            if root.is_dir() and (known is None or file_digest(root / chunk.path) != known.digest):
+                read = read_file(root, self._limits.redactor, chunk.path)
+                texts = [one.text for one in read.chunks]
+            else:
+                texts = [one.text for one in self.store.chunks(chunk.path)]
+        lines = [line for text in texts for line in text.split("\n")]
+        now = "\n".join(lines[chunk.start_line - 1 : chunk.end_line])
+        return bool(now) and now.startswith(chunk.text.removesuffix("\n…").rstrip())
 
     def put(self, path: str, data: bytes) -> tuple[str, ...]:
         """Add or replace an uploaded file, or unpack an archive; the next update reads it. Returns the paths.

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import blake2b
 from itertools import islice
@@ -19,6 +19,7 @@ import numpy as np
 
 from codeweft.errors import NotReady
 from codeweft.retrieval.read import ReadFile, encoded_text, file_digest, follow, read_file
+from codeweft.retrieval.redact import Redactor
 from codeweft.retrieval.sources import Access, Prepared, Source
 from codeweft.retrieval.store.base import FORMAT, NewChunk, NewFile, Store, StoredFile
 from codeweft.retrieval.store.vectors import quantise
@@ -68,6 +69,7 @@ class IndexLimits:
 
     `workers=None` uses as many as there are cores, 0 none. Documents (PDF, Office, notebooks) have a size limit of
     their own. Web pages are read from the public internet and from `private_hosts`, at most `max_pages` of a site.
+    Without a `redactor`, secrets are indexed like anything.
     """
 
     max_file_bytes: int = 1_000_000
@@ -76,6 +78,7 @@ class IndexLimits:
     max_document_bytes: int = 32_000_000
     max_pages: int = 2_000
     private_hosts: tuple[str, ...] = ()
+    redactor: Redactor | None = field(default_factory=Redactor)
 
     def access(self, token: str = "") -> Access:
         """What a source may do under these limits."""
@@ -141,24 +144,40 @@ class Update:
     def _read(
         self, ready: Prepared, changed: Sequence[FoundFile], known: dict[str, StoredFile]
     ) -> Iterator[list[tuple[FoundFile, ReadFile, int]]]:
-        """Files with what was read and when (ns), in batches to commit."""
-        digests = [known[file.path].digest if file.path in known else b"" for file in changed]
-        paths = [file.path for file in changed]
+        """Files with what was read and when (ns), in batches to commit; last those that wait for the redactor."""
+        redactor = self._limits.redactor
+        if redactor is not None and len(changed) > FIRST_BATCH:
+            redactor.begin()
+        held: list[FoundFile] = []
+        for batch in self._read_at_once(ready, changed, known):
+            held.extend(found for found, read, _ in batch if read.status == "held")
+            rest = [one for one in batch if one[1].status != "held"]
+            if rest:
+                yield rest
+        read = partial(read_file, ready.root, redactor)
+        yield from _batches(held, map(read, (file.path for file in held), _digests(held, known)))
+
+    def _read_at_once(
+        self, ready: Prepared, changed: Sequence[FoundFile], known: dict[str, StoredFile]
+    ) -> Iterator[list[tuple[FoundFile, ReadFile, int]]]:
+        redactor = self._limits.redactor
+        read = partial(read_file, ready.root, redactor, wait=False)
+        paths, digests = [file.path for file in changed], _digests(changed, known)
         workers = self._limits.workers
-        if len(changed) >= MANY_FILES and workers != 0:
-            # A fresh interpreter per worker: forking a process with threads deadlocks.
-            spawn = get_context("spawn")
-            with ProcessPoolExecutor(workers, spawn, initializer=follow, initargs=(os.getpid(),)) as pool:
-                reads = pool.map(partial(read_file, ready.root), paths, digests, chunksize=16)
-                try:
-                    yield from _batches(changed, reads)
-                except BrokenProcessPool as error:
-                    raise NotReady(
-                        "A process that reads files was killed, perhaps for want of memory; what it had read is kept.",
-                        fix="Run the update again, with `index.workers: 0` if it happens again.",
-                    ) from error
-        else:
-            yield from _batches(changed, map(partial(read_file, ready.root), paths, digests))
+        if len(changed) < MANY_FILES or workers == 0:
+            yield from _batches(changed, map(read, paths, digests))
+            return
+        # A fresh interpreter per worker: forking a process with threads deadlocks.
+        spawn = get_context("spawn")
+        begin = (os.getpid(), redactor)
+        with ProcessPoolExecutor(workers, spawn, initializer=follow, initargs=begin) as pool:
+            try:
+                yield from _batches(changed, pool.map(read, paths, digests, chunksize=16))
+            except BrokenProcessPool as error:
+                raise NotReady(
+                    "A process that reads files was killed, perhaps for want of memory; what it had read is kept.",
+                    fix="Run the update again, with `index.workers: 0` if it happens again.",
+                ) from error
 
     def _store_batch(
         self, batch: Sequence[tuple[FoundFile, ReadFile, int]], known: dict[str, StoredFile]
@@ -183,9 +202,14 @@ class Update:
             self._store.write(completed(self._store, self._encoder, fresh), gone)
 
     def _discard_other_format(self) -> None:
-        """What another version or another encoder wrote cannot be compared with what this one would write."""
+        """What another version, encoder or redactor wrote cannot stand beside what this one would write."""
         settings = self._store.settings()
-        here = {"format": str(FORMAT), "encoder": _fingerprint(self._encoder)}
+        redactor = self._limits.redactor
+        here = {
+            "format": str(FORMAT),
+            "encoder": _fingerprint(self._encoder),
+            "redacted": "no" if redactor is None else "\n".join(("yes", *redactor.allow)),
+        }
         if any(settings.get(key) != value for key, value in here.items()):
             self._store.clear()
             self._store.set(**here)
@@ -274,6 +298,10 @@ def _fingerprint(encoder: Encoder) -> str:
 def _skipped(path: str, reason: str, dimensions: int) -> NewFile:
     """A file or folder that the walk left out."""
     return NewFile(path, "skipped", reason, b"", 0, 0, 0, "", 0, (), _no_vectors(dimensions))
+
+
+def _digests(files: Sequence[FoundFile], known: dict[str, StoredFile]) -> list[bytes]:
+    return [known[file.path].digest if file.path in known else b"" for file in files]
 
 
 def _same(found: FoundFile, known: StoredFile | None) -> bool:

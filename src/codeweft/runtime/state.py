@@ -37,6 +37,8 @@ def open_indexes(settings: Settings, encoder: Encoder | None = None) -> Indexes:
         exclude=tuple(chosen.exclude),
         workers=chosen.workers,
         default=chosen.default,
+        redact=chosen.redact,
+        allow_secrets=tuple(chosen.allow_secrets),
     )
 
 

@@ -11,10 +11,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, File, Query, UploadFile
 
-from codeweft.errors import InvalidRequest, NotFound
+from codeweft.errors import InvalidRequest, NotAllowed, NotFound
 from codeweft.jobs import Job, Progress, Report
 from codeweft.retrieval.index import Index
 from codeweft.runtime.compose import Runtime
+from codeweft.server.deps import AnIdentity
 from codeweft.server.emit import clean
 from codeweft.server.views import (
     FilesView,
@@ -25,6 +26,7 @@ from codeweft.server.views import (
     ReferenceView,
     SearchBody,
     SearchView,
+    SecretView,
     SourceView,
 )
 from codeweft.types import Filters, SearchResult
@@ -165,6 +167,14 @@ def knowledge_routes(runtime: Runtime) -> APIRouter:
         index = indexes.get(name)
         index.remove_file(upload_path(path))
         start_update(runtime, index)
+
+    @routes.get("/indexes/{name}/secrets")
+    def list_secrets(name: Name, identity: AnIdentity) -> list[SecretView]:
+        """What was taken out of the files before anything was stored. For administrators."""
+        if identity.user.role != "admin":
+            raise NotAllowed("Only an administrator may list the secrets that were found.")
+        found = indexes.get(name).secrets()
+        return [SecretView(path=clean(path), line=one.line, rule=one.rule) for path, one in found]
 
     @routes.get("/indexes/{name}/source")
     def read_source(

@@ -204,6 +204,14 @@ class FileReason(View):
         return [cls(path=clean(path), reason=clean(reason)) for path, reason in pairs[:SHOWN_FILES]]
 
 
+class SecretView(View):
+    """A secret that was taken out of a file: its kind and where it was, never what it was."""
+
+    path: str
+    line: int
+    rule: str
+
+
 class IndexView(View):
     name: str
     source: str
@@ -220,6 +228,7 @@ class IndexView(View):
     skipped: list[FileReason]
     failed_count: int
     skipped_count: int
+    secrets_count: int = Field(description="Secrets that were taken out before anything was stored.")
     updated_at: str | None
     error: str
     job: JobView | None
@@ -245,6 +254,7 @@ class IndexView(View):
             skipped=FileReason.some(status.skipped),
             failed_count=len(status.failed),
             skipped_count=len(status.skipped),
+            secrets_count=status.secrets,
             updated_at=None if not status.updated_at else iso(status.updated_at),
             error=clean(status.error),
             job=None if job is None else JobView.of(job),
@@ -329,6 +339,9 @@ class ReferenceView(View):
     score: float
     text: str
     why: dict[str, float] = Field(default_factory=dict)
+    verified: bool | None = Field(
+        None, description="False when its source does not say it any more; null when nobody looked."
+    )
 
     @classmethod
     def all(cls, results: Sequence[SearchResult], indexes: Sequence[str]) -> list[ReferenceView]:
@@ -459,6 +472,7 @@ class AskBody(Body):
         None, max_length=200, description='null takes the app\'s default, "" looks nothing up.'
     )
     sampling: SamplingBody = SamplingBody()
+    explain: bool = Field(False, description="Tell what was looked up and why, and what the model read.")
 
 
 class AskedView(View):

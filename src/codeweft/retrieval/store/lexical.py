@@ -107,7 +107,7 @@ class LexicalIndex:
 
         The writer stays open for the next batch until `finish`.
         """
-        writer = self._writer or self._index.writer(heap_size=_HEAP_BYTES, num_threads=1)
+        writer = self._writer or self._new_writer()
         # What goes wrong below leaves the writer with half a batch: it must not be used again.
         self._writer = None
         if anew:
@@ -124,6 +124,12 @@ class LexicalIndex:
         writer.commit()
         self._writer = writer
         self.reload()
+
+    def _new_writer(self) -> tantivy.IndexWriter:
+        writer = self._index.writer(heap_size=_HEAP_BYTES, num_threads=1)
+        # A commit that was killed leaves files with the names that the next commit gives to its own.
+        writer.garbage_collect_files()
+        return writer
 
     def finish(self) -> None:
         """Let segments be merged and others write."""

@@ -166,7 +166,7 @@ class Searcher:
         files = table.files[chosen]
         lexical_scores = _looked_up(chosen, rows, scores)
         cosines = table.similarities(vector, chosen)
-        terms = _terms(lexical, forms, files, self._files, allowed)
+        terms = _terms(lexical, question, forms, files, self._files, allowed)
         nearness = _nearness(table.files[near], similarities, files)
         evidence = zip(*(part.tolist() for part in (lexical_scores, cosines, terms, nearness)), strict=True)
         by_id = dict(zip(table.ids[chosen].tolist(), evidence, strict=True))
@@ -218,7 +218,8 @@ def _lexical_hits(
     wanted: int,
 ) -> tuple[Places, Vectors]:
     """Rows and BM25 of hits that exist and pass the filters, best first; asks for more until there are enough."""
-    terms = {form: FORM_WEIGHT for others in forms.values() for form in others} | dict(question.terms)
+    others = {form: FORM_WEIGHT * question.terms[term] for term, found in forms.items() for form in found}
+    terms = others | dict(question.terms)
     limit = int(wanted * allowed.factor)
     while True:
         ids, scores = lexical.search(terms, FIELD_WEIGHTS, limit, allowed.restriction)
@@ -241,7 +242,12 @@ def _looked_up(wanted: Places, rows: Places, scores: Vectors) -> Vectors:
 
 
 def _terms(
-    lexical: LexicalIndex, forms: Mapping[str, Sequence[str]], files: Ids, count: int, allowed: Allowed
+    lexical: LexicalIndex,
+    question: Question,
+    forms: Mapping[str, Sequence[str]],
+    files: Ids,
+    count: int,
+    allowed: Allowed,
 ) -> NDArray[np.float64]:
     """For each of `files`: which of the question's terms it holds and in how many chunks, BM25 with a file as document.
 
@@ -249,7 +255,8 @@ def _terms(
     """
     terms = list(forms)
     if len(terms) > FILE_TERMS:
-        terms = sorted(terms, key=lexical.frequency)[:FILE_TERMS]
+        # Not those that occur nowhere, as the words of another language than the code's comments do.
+        terms = sorted(filter(lexical.frequency, terms), key=lexical.frequency)[:FILE_TERMS]
     total = np.zeros(len(files))
     for term in terms:
         holders = lexical.files((term, *forms[term]), FILE_FIELDS, TERM_DEPTH, allowed.restriction)
@@ -258,7 +265,8 @@ def _terms(
         holding, counts = np.unique(holders, return_counts=True)
         rarity = math.log(1 + max(count - len(holding) + 0.5, 0.5) / (len(holding) + 0.5))
         at = np.minimum(np.searchsorted(holding, files), len(holding) - 1)
-        total += np.where(holding[at] == files, rarity * counts[at] / (counts[at] + 1.0), 0.0)
+        worth = question.terms[term] * rarity
+        total += np.where(holding[at] == files, worth * counts[at] / (counts[at] + 1.0), 0.0)
     return total
 
 
