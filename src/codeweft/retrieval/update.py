@@ -110,9 +110,10 @@ class Update:
         self._encoder = encoder
         self._limits = limits
 
-    def run(self, report: Callable[[Progress], None]) -> None:
-        """Read what changed in the source; see `Index.update`."""
-        self._discard_other_format()
+    def run(self, report: Callable[[Progress], None], only: Sequence[str] | None = None) -> None:
+        """Read what changed in the source, or of it `only` these files and folders; see `Index.update`."""
+        if self._discard_other_format():
+            only = None
         self._store.repair()
         name = self._folder.name
         began = time.monotonic()
@@ -121,8 +122,8 @@ class Update:
             report(Progress(name, "fetching", percent, 100, what, time.monotonic() - began))
 
         ready = self._source.prepare(self._folder, fetching, self._limits.access(self._token))
-        found = walked(self._source, ready.root, self._limits)
-        known = {file.path: file for file in self._store.files()}
+        found = walked(self._source, ready.root, self._limits, only)
+        known = {file.path: file for file in self._store.files() if only is None or _within(file.path, only)}
         changed = [file for file in found.files if not _same(file, known.get(file.path))]
         left_out = {one.path: one.reason for one in (*ready.skipped, *found.skipped)}
         for file in found.files:
@@ -190,8 +191,8 @@ class Update:
         if fresh or gone:
             self._store.write(completed(self._store, self._encoder, fresh), gone)
 
-    def _discard_other_format(self) -> None:
-        """What another version, encoder or redactor wrote cannot stand beside what this one would write."""
+    def _discard_other_format(self) -> bool:
+        """Whether the index begins anew. What another version, encoder or redactor wrote cannot stand beside what this one would write."""
         settings = self._store.settings()
         redactor = self._limits.redactor
         here = {
@@ -202,16 +203,19 @@ class Update:
         if any(settings.get(key) != value for key, value in here.items()):
             self._store.clear()
             self._store.set(**here)
+            return True
+        return False
 
 
-def walked(source: Source, root: Path, limits: IndexLimits) -> Walk:
-    """The files of a source below `root`, and what was left out with the reason."""
+def walked(source: Source, root: Path, limits: IndexLimits, only: Sequence[str] | None = None) -> Walk:
+    """The files of a source below `root` (or of them `only` some), and what was left out with the reason."""
     return walk(
         root,
         max_bytes=limits.max_file_bytes,
         max_document_bytes=limits.max_document_bytes,
         exclude=limits.exclude,
         git=source.kind in ("folder", "git"),
+        only=only,
     )
 
 
@@ -293,6 +297,11 @@ def _fingerprint(encoder: Encoder) -> str:
 def _skipped(path: str, reason: str, dimensions: int) -> NewFile:
     """A file or folder that the walk left out."""
     return NewFile(path, "skipped", reason, b"", 0, 0, 0, "", 0, (), _no_vectors(dimensions))
+
+
+def _within(path: str, only: Sequence[str]) -> bool:
+    """Whether a path is one of those files, or lies in one of those folders."""
+    return any(path.rstrip("/") == one or path.startswith(f"{one}/") for one in only)
 
 
 def _digests(files: Sequence[FoundFile], known: dict[str, StoredFile]) -> list[bytes]:

@@ -83,6 +83,11 @@ class Searcher:
         if self._lexical is not None:
             self._lexical.finish()
 
+    def compact(self) -> None:
+        """Write the lexical index anew: deleted chunks' words stay in it until then. The caller holds the lock."""
+        self._open().write(self._tables.documents(), (), self._tables.generation(), anew=True)
+        self.finish()
+
     def repair(self) -> None:
         """Bring the lexical index up to date when it is missing, damaged or behind. The caller holds the lock."""
         generation = self._tables.generation()
