@@ -228,7 +228,7 @@ class Index:
         branches = {settings.get("branch", ""), self.source.ref} - {""}
         if filters.branches and not branches & set(filters.branches):
             return []
-        return self.store.candidates(Probe(question, self._encode(question.text), k, filters))
+        return self.store.candidates(Probe(question, self._encode(question.gist), k, filters))
 
     def _encode(self, question: str) -> Vectors:
         encode = getattr(self._encoder, "encode_query", self._encoder.encode)

@@ -20,80 +20,10 @@ Of loanwords aligned in translated packages, 90 % (Japanese) and 80 % (Korean) o
 consonants most are not, so those are left alone.
 """
 
-_INITIALS: Final = [
-    "g",
-    "kk",
-    "n",
-    "d",
-    "tt",
-    "r",
-    "m",
-    "b",
-    "pp",
-    "s",
-    "ss",
-    "-",
-    "j",
-    "jj",
-    "ch",
-    "k",
-    "t",
-    "p",
-    "h",
-]
-_VOWELS: Final = [
-    "a",
-    "e",
-    "ya",
-    "e",
-    "e",
-    "e",
-    "ye",
-    "e",
-    "o",
-    "wa",
-    "we",
-    "we",
-    "yo",
-    "u",
-    "wo",
-    "we",
-    "wi",
-    "yu",
-    "u",
-    "ui",
-    "i",
-]
-_FINALS: Final = [
-    "-",
-    "k",
-    "k",
-    "k",
-    "n",
-    "n",
-    "n",
-    "t",
-    "l",
-    "l",
-    "l",
-    "l",
-    "l",
-    "l",
-    "l",
-    "l",
-    "m",
-    "p",
-    "p",
-    "t",
-    "t",
-    "ng",
-    "t",
-    "t",
-    "k",
-    "t",
-    "p",
-    "t",
-]
+_INITIALS_LIST: Final = "g kk n d tt r m b pp s ss - j jj ch k t p h"
+_VOWELS_LIST: Final = "a e ya e e e ye e o wa we we yo u wo we wi yu u ui i"
+_FINALS_LIST: Final = "- k k k n n n t l l l l l l l l m p p t t ng t t k t p t"
+_INITIALS, _VOWELS, _FINALS = _INITIALS_LIST.split(), _VOWELS_LIST.split(), _FINALS_LIST.split()
 
 _KANA_LIST: Final = """
     ア a イ i ウ u エ e オ o カ ka キ ki ク ku ケ ke コ ko サ sa シ shi ス su セ se ソ so タ ta チ chi ツ tsu テ te ト to
