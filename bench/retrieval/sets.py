@@ -75,7 +75,9 @@ def load(name: str) -> list[Question]:
         case "ja" | "zh":
             asked = {
                 row["id"]: row["query"]
-                for row in map(json.loads, QUESTIONS.joinpath(f"{name}.jsonl").read_text("utf-8").splitlines())
+                for row in map(
+                    json.loads, QUESTIONS.joinpath(f"{name}.jsonl").read_text("utf-8").splitlines()
+                )
             }
             rows = _rows(SHARED / "ko-repo-queries" / "queries.jsonl.gz")
             return list(_questions([row | {"query": asked[row["id"]]} for row in rows], "query"))

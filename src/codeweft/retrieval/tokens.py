@@ -27,9 +27,10 @@ LONGEST_RUN: Final = 96
 """Characters of one unbroken run that are looked at; anything longer is data (base64, minified code), not a name."""
 
 _RUN: Final = re.compile(r"\w+")
-_ASCII_SEPARATORS: Final = bytes(
+ASCII_SEPARATORS: Final = bytes(
     byte if byte < 128 and (chr(byte).isalnum() or chr(byte) == "_") else ord(" ") for byte in range(256)
 )
+"""A table for `bytes.translate` that leaves of ASCII text only the runs, with spaces between."""
 _ASCII_PART: Final = re.compile(
     r"[A-Z]{2,}s(?![a-z])"  # plural acronyms: URLs, IDs
     r"|[A-Z]+(?=[A-Z][a-z])"  # the acronym before a word: HTTP in HTTPServer
@@ -67,7 +68,7 @@ def runs(text: str) -> list[str]:
     """The unbroken runs of letters, digits and underscores in a text, before they are split into terms."""
     if text.isascii():
         # Three times faster than the pattern, and almost all code is ASCII.
-        return text.encode("ascii").translate(_ASCII_SEPARATORS).decode("ascii").split()
+        return text.encode("ascii").translate(ASCII_SEPARATORS).decode("ascii").split()
     # NFKC composes decomposed Hangul (macOS file names) and folds full-width letters.
     found: list[str] = _RUN.findall(unicodedata.normalize("NFKC", text))
     return found

@@ -57,7 +57,12 @@ def table(language: str) -> dict[str, Terms]:
     A Korean entry that ends in `*` is a verb stem of one syllable, which counts before any ending.
     """
     entries: dict[str, Terms] = {}
-    lines = resources.files("codeweft.retrieval.terms").joinpath(f"{language}.tsv").read_text("utf-8").splitlines()
+    lines = (
+        resources.files("codeweft.retrieval.terms")
+        .joinpath(f"{language}.tsv")
+        .read_text("utf-8")
+        .splitlines()
+    )
     for line in lines:
         if line and not line.startswith("#"):
             word, english = line.split("\t")
