@@ -6,21 +6,40 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from codeweft.citations import without
 from codeweft.types import (
+    Cited,
     Done,
     Event,
+    Explained,
     Failed,
     FinishReason,
+    Model,
     ReasoningDelta,
+    Request,
     Retrieved,
     SearchResult,
     Started,
     TextDelta,
+    TokenCounter,
     TokenLogprob,
     ToolCall,
     ToolCallDelta,
     Usage,
 )
+
+BYTES_PER_TOKEN = 3.0
+"""Cautious for code: tokenizers of code models make 3.0 to 3.6 bytes a token of it (measured on the starter's)."""
+
+
+async def count_tokens(model: Model, request: Request) -> Usage:
+    """Tokens of a request's prompt; estimated from its length where the model cannot count. Raises `EngineFailed`."""
+    if isinstance(model, TokenCounter):
+        return await model.count(request)
+    asked = [request.prompt or "", *(turn.content for turn in request.messages)]
+    if request.infill is not None:
+        asked += [request.infill.prefix, request.infill.suffix]
+    return Usage(int(sum(len(text.encode()) for text in asked) / BYTES_PER_TOKEN), estimated=True)
 
 
 @asynccontextmanager
@@ -44,6 +63,9 @@ class Answer:
     reasoning: str = ""
     results: tuple[SearchResult, ...] | None = None
     """What was retrieved; None when nothing was looked up."""
+    cited: Cited | None = None
+    """Its reference numbers, checked; those that failed are not in `text` any more."""
+    explained: Explained | None = None
     logprobs: list[TokenLogprob] = field(default_factory=list)
     usage: Usage = field(default_factory=Usage)
     reason: FinishReason | None = None
@@ -71,6 +93,10 @@ class Answer:
                 self.model, self.note = event.model, event.note
             case Retrieved():
                 self.results = event.results
+            case Cited():
+                self.cited, self.text = event, without(self.text, event.dropped)
+            case Explained():
+                self.explained = event
             case Done():
                 self.usage, self.reason, self.timings = event.usage, event.reason, dict(event.timings)
             case Failed():

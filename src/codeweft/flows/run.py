@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from codeweft.errors import CodeweftError, InvalidRequest
 from codeweft.flows.spec import FlowSpec
 from codeweft.flows.state import Services, State
-from codeweft.stream import reading
+from codeweft.stream import count_tokens, reading
 from codeweft.types import (
     Done,
     Event,
@@ -18,6 +18,7 @@ from codeweft.types import (
     NodeStarted,
     Request,
     Started,
+    Usage,
 )
 
 
@@ -49,6 +50,10 @@ class Flow:
         """The first model that a node names, unless the caller chose another."""
         return self._writer or next((name for node in self.spec.nodes if (name := node.writes_with)), None)
 
+    async def count(self, request: Request) -> Usage:
+        """Tokens of the request as it came; what the flow's nodes add to it is not known yet."""
+        return await count_tokens(self._services.model(self._model_name), request)
+
     async def stream(self, request: Request) -> AsyncIterator[Event]:
         try:
             state = State(request=request, writer=self._services.model(self._model_name))
@@ -78,4 +83,6 @@ class Flow:
                 InvalidRequest(f"The app {self.spec.name} has no node that answers.", fix="Add a model node.")
             )
             return
+        if request.explain:
+            yield state.explained()
         yield Done(state.usage, state.reason, state.timings)

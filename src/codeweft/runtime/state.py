@@ -31,9 +31,14 @@ def open_indexes(settings: Settings, encoder: Encoder | None = None) -> Indexes:
         config.home() / "indexes",
         encoder or StaticEncoder.load(),
         max_file_mb=chosen.max_file_mb,
+        max_document_mb=chosen.max_document_mb,
+        max_pages=chosen.max_pages,
+        private_hosts=chosen.private_hosts,
         exclude=tuple(chosen.exclude),
         workers=chosen.workers,
         default=chosen.default,
+        redact=chosen.redact,
+        allow_secrets=tuple(chosen.allow_secrets),
     )
 
 
