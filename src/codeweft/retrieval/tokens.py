@@ -40,7 +40,7 @@ _OTHER_PART: Final = re.compile(r"[^\W\d_]+|\d+")
 _SCRIPT: Final = re.compile(
     rf"(?P<hangul>[{HANGUL}]+)|(?P<cjk>[{HAN}{KANA}]+)|(?P<name>[^\W{HANGUL}{HAN}{KANA}]+)"
 )
-_HIRAGANA: Final = re.compile(r"[\u3041-\u309f]+")
+_JOINING: Final = re.compile(r"[\u3041-\u309f][\u3041-\u30ff]|[\u3041-\u30ff]?[\u3041-\u309f]")
 
 _QUESTION_WORD_LIST: Final = """
     a an and are be been can could did do does for how i if in is it its me my of on or please should show so that
@@ -138,9 +138,8 @@ def _asked_terms_of_run(run: str, japanese: bool) -> tuple[tuple[str, float], ..
     translated: list[tuple[str, float]] = []
     for match in _SCRIPT.finditer(run[:LONGEST_RUN]):
         piece, script = match.group(), match.lastgroup
-        # Hiragana is what joins words; its pairs would only be noise.
-        pieces = _HIRAGANA.split(piece) if script == "cjk" else [piece]
-        terms.extend(chain.from_iterable(map(terms_of_run, pieces)))
+        # What joins words would only be noise: pairs of a Japanese word have a Han character or are all katakana.
+        terms.extend(t for t in terms_of_run(piece) if script != "cjk" or not _JOINING.fullmatch(t))
         for english in _english(piece, script, japanese):
             translated.extend(zip(english, _ALTERNATIVES, strict=False))
     return (*((term, 1.0) for term in terms), *translated)
