@@ -129,19 +129,14 @@ def align(
 ) -> dict[str, list[tuple[str, float]]]:
     """Word → (English term, geometric mean of both probabilities), the likeliest first."""
     f_ids, e_ids = _numbered(foreign), _numbered(english)
-    sentence, f, e = (
-        np.array(column, dtype=np.int64)
-        for column in zip(
-            *(
-                (number, f_ids[a], e_ids[b])
-                for number, (these, those) in enumerate(zip(foreign, english, strict=True))
-                for a in dict.fromkeys(these)
-                for b in dict.fromkeys(those)
-                if a in f_ids and b in e_ids
-            ),
-            strict=True,
-        )
-    )
+    together = [
+        (number, f_ids[a], e_ids[b])
+        for number, (these, those) in enumerate(zip(foreign, english, strict=True))
+        for a in dict.fromkeys(these)
+        for b in dict.fromkeys(those)
+        if a in f_ids and b in e_ids
+    ]
+    sentence, f, e = np.array(together, dtype=np.int64).reshape(-1, 3).T
     link, at = np.unique(f * len(e_ids) + e, return_inverse=True)
     given_f = _model_one(sentence * len(e_ids) + e, at, link // len(e_ids))
     given_e = _model_one(sentence * len(f_ids) + f, at, link % len(e_ids))
