@@ -1,7 +1,7 @@
 """Korean, Japanese and Chinese words of a question in the English terms that code uses for them. Pure, offline.
 
 A run without spaces is cut by a table of words so that as little as possible stays uncovered. What no table knows is
-read by its sound where it may be an English word (파서, パーサー → parser).
+read by its sound where it may be an English word (인터프리터, インタプリタ → interpreter).
 """
 
 from __future__ import annotations
