@@ -119,6 +119,9 @@ def content(index: Index) -> list[object]:
 def answers(index: Index, questions: Sequence[str]) -> list[list[tuple[str, int, float]]]:
     """What is found for each question: place and score."""
     return [
-        sorted((one.chunk.path, one.chunk.start_line, round(one.score, 4)) for one in index.search(Query(text, k=10)))
+        sorted(
+            (one.chunk.path, one.chunk.start_line, round(one.score, 4))
+            for one in index.search(Query(text, k=10))
+        )
         for text in questions
     ]
