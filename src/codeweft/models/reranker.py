@@ -1,4 +1,4 @@
-"""Cross-encoders: a `/rerank` endpoint (Jina, Cohere, vLLM, llama.cpp, Infinity, TEI), or a GGUF file in the engine."""
+"""Cross-encoders: a `/rerank` endpoint (the shape of Jina, Cohere, vLLM, llama.cpp and Infinity), or a GGUF file in the engine."""
 
 from __future__ import annotations
 
