@@ -10,12 +10,13 @@ from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, Literal
 
 from codeweft.errors import (
     CodeweftError,
     ContextOverflow,
     InvalidRequest,
+    MissingSkill,
     NotAllowed,
     NotFound,
     NotSignedIn,
@@ -228,27 +229,8 @@ class Summariser:
             said = f"{model.info.name} did not answer within {self._timeout:g} s."
             endpoint.failed(UpstreamFailed(said, fix="Raise `summaries.timeout`, or choose a faster model."))
             self._again(endpoint, job, said)
-        except ContextOverflow as error:
-            job.longest = min(longest, job.longest) // 2
-            if job.longest >= SHORTEST_SHOWN:
-                self._queue.appendleft(job)
-            else:
-                self._give_up(job, error.message)
-        except (NotAllowed, NotSignedIn, NotFound) as error:
-            # It would say the same about every function.
-            endpoint.failures = GIVE_UP
-            endpoint.last = error
-            self._queue.appendleft(job)
-        except InvalidRequest as error:
-            self._again(endpoint, job, error.message)
         except CodeweftError as error:
-            endpoint.failed(error)
-            job.tried.add(endpoint.place)
-            job.outages += 1
-            if job.outages < OUTAGES * len(self._endpoints):
-                self._queue.appendleft(job)
-            else:
-                self._give_up(job, error.message)
+            self._refused(endpoint, job, longest, error)
         else:
             endpoint.failures = 0
             self._count(endpoint, answer.usage, request, answer.text)
@@ -259,6 +241,27 @@ class Summariser:
                 self._spent = replace(self._spent, done=self._spent.done + 1)
             else:
                 self._again(endpoint, job, reason)
+
+    def _refused(self, endpoint: _Endpoint, job: _Job, shown: int, error: CodeweftError) -> None:
+        match _fault(error):
+            case "length" if shown // 2 >= SHORTEST_SHOWN:
+                job.longest = shown // 2
+                self._queue.appendleft(job)
+            case "length" | "text":
+                self._again(endpoint, job, error.message)
+            case "model":
+                # It would say the same about every function.
+                endpoint.failures, endpoint.last = GIVE_UP, error
+                self._queue.appendleft(job)
+            case "outage":
+                endpoint.failed(error)
+                job.tried.add(endpoint.place)
+                job.outages += 1
+                if job.outages < OUTAGES * len(self._endpoints):
+                    # To the end: a function that upsets every model must not look like a model that is gone.
+                    self._queue.append(job)
+                else:
+                    self._give_up(job, error.message)
 
     def _again(self, endpoint: _Endpoint, job: _Job, reason: str) -> None:
         job.attempts += 1
@@ -297,3 +300,18 @@ def _room(model: Model, wanted: Language) -> int:
     if context is None:
         return LONGEST_SHOWN
     return max(SHORTEST_SHOWN, int((context - wanted.tokens) * _PROMPT_SHARE * CHARACTERS_PER_TOKEN))
+
+
+def _fault(error: CodeweftError) -> Literal["length", "text", "model", "outage"]:
+    """Whose fault an error is: the text's length, the text, the model as such, or a passing trouble of the model."""
+    status = error.details.get("upstream_status")
+    if isinstance(error, ContextOverflow) or status in (400, 413, 422):
+        return "length"
+    if isinstance(error, MissingSkill | NotAllowed | NotSignedIn | NotFound) or status in (
+        401,
+        403,
+        404,
+        405,
+    ):
+        return "model"
+    return "text" if isinstance(error, InvalidRequest) else "outage"
