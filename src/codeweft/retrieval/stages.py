@@ -124,7 +124,7 @@ class Stages:
 def describe(chunk: Chunk) -> str:
     """A chunk as a re-ranker reads it: where it is, what it is called, what it says."""
     head = " ".join(filter(None, (chunk.path, chunk.qualified_name)))
-    return "\n".join(filter(None, (head, chunk.summary, chunk.text)))[:SHOWN_CHARACTERS]
+    return "\n".join(filter(None, (head, chunk.text)))[:SHOWN_CHARACTERS]
 
 
 def blend(found: Sequence[SearchResult], scores: Sequence[float], share: float) -> list[SearchResult]:
