@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -18,7 +18,15 @@ from codeweft.retrieval.sources import Source, upload_path
 from codeweft.retrieval.store.base import FORMAT, Candidate, Probe, Row, Store, StoredFile, Stores
 from codeweft.retrieval.store.embedded import EmbeddedStores
 from codeweft.retrieval.store.failures import storage_errors
-from codeweft.retrieval.update import IndexLimits, Progress, Update, differing, stored_again, walked
+from codeweft.retrieval.update import (
+    IndexLimits,
+    Progress,
+    Update,
+    differing,
+    signature,
+    stored_again,
+    walked,
+)
 from codeweft.types import Chunk, Encoder, Filters, Query, SearchResult, Vectors
 
 State = Literal["empty", "indexing", "ready", "incomplete", "failed"]
@@ -29,7 +37,7 @@ class IndexStatus:
     """What an index holds, derived from the data. `updated_at` is Unix seconds, `bytes` of indexed source text.
 
     `summarised` counts chunks with a summary, `secrets` what was taken out of files before they were stored.
-    `incomplete` means an update was interrupted (the next one goes on), `failed` that the last one ended with `error`.
+    `incomplete` means an update was interrupted or the encoder was changed (the next one goes on), `failed` that the last one ended with `error`.
     """
 
     name: str
@@ -184,7 +192,16 @@ class Index:
         branches = {settings.get("branch", ""), self.source.ref} - {""}
         if filters.branches and not branches & set(filters.branches):
             return []
+        if self._of_another_encoder(settings):
+            raise NotReady(
+                f"The index {self.name} was made with the encoder {settings['encoder']} and has to be read again.",
+                fix=f"Run `codeweft index update {self.name}`, or set `index.encoder` back.",
+                param="index",
+            )
         return self.store.candidates(Probe(question, self._encode(question.text), k, filters))
+
+    def _of_another_encoder(self, settings: Mapping[str, str]) -> bool:
+        return settings.get("encoder") not in (None, signature(self._encoder))
 
     def _encode(self, question: str) -> Vectors:
         encode = getattr(self._encoder, "encode_query", self._encoder.encode)
@@ -232,7 +249,7 @@ class Index:
             state = "indexing"
         elif error:
             state = "failed"
-        elif settings.get("update_started") and not finished:
+        elif (settings.get("update_started") and not finished) or self._of_another_encoder(settings):
             state = "incomplete"
         source = _stored_source(settings.get("source", "uploads:"))
         return IndexStatus(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
@@ -25,16 +26,22 @@ REST_SECONDS: Final = 30.0
 """A stage that failed is left out for so long, so that not every search waits for it."""
 FUSED: Final = 20
 """Results per query that are fused, at least."""
+AGREED: Final = 0.2
+"""Weight of a result's lesser score beside its better one."""
 
 
 @dataclass(frozen=True, slots=True)
 class StageOptions:
-    """`top` results are re-ranked; `share` of their final score is the re-ranker's. Timeouts are in seconds."""
+    """`top` results are re-ranked; `share` of their final score is the re-ranker's. Timeouts are in seconds.
+
+    `expansion_only` asks what the expander says instead of the question rather than beside it.
+    """
 
     top: int = 30
     share: float = 0.5
     rerank_timeout: float = 5.0
     expand_timeout: float = 5.0
+    expansion_only: bool = False
 
 
 class Stages:
@@ -86,8 +93,8 @@ class Stages:
         if not further:
             return plain(query)
         deeper = replace(query, k=max(query.k, FUSED))
-        answers = [plain(replace(deeper, text=text)) for text in (query.text, *further)]
-        return fuse(answers)[: query.k]
+        texts = further if self._options.expansion_only else (query.text, *further)
+        return fuse([plain(replace(deeper, text=text)) for text in texts])[: query.k]
 
     def _reranked(
         self, text: str, found: list[SearchResult], reranker: Reranker, notes: list[str]
@@ -124,7 +131,7 @@ class Stages:
 def describe(chunk: Chunk) -> str:
     """A chunk as a re-ranker reads it: where it is, what it is called, what it says."""
     head = " ".join(filter(None, (chunk.path, chunk.qualified_name)))
-    return "\n".join(filter(None, (head, chunk.text)))[:SHOWN_CHARACTERS]
+    return "\n".join(filter(None, (head, chunk.summary, chunk.text)))[:SHOWN_CHARACTERS]
 
 
 def blend(found: Sequence[SearchResult], scores: Sequence[float], share: float) -> list[SearchResult]:
@@ -147,14 +154,17 @@ def _spread(values: Sequence[float]) -> list[float]:
 
 
 def fuse(answers: Sequence[Sequence[SearchResult]]) -> list[SearchResult]:
-    """One list of several answers to the same question: the mean of the scores, where missing counts 0."""
-    best: dict[tuple[str, str, int], SearchResult] = {}
-    sums: dict[tuple[str, str, int], float] = {}
+    """One list of two answers to the same question: a result's better score, and a little for the other one.
+
+    The mean would prefer what both half like over what one is sure of: the two say different words.
+    """
+    found: dict[tuple[str, str, int], list[SearchResult]] = defaultdict(list)
     for answer in answers:
         for result in answer:
-            key = (result.chunk.repository, result.chunk.path, result.chunk.start_line)
-            sums[key] = sums.get(key, 0.0) + result.score / len(answers)
-            if key not in best or result.score > best[key].score:
-                best[key] = result
-    fused = [replace(best[key], score=round(score, 6)) for key, score in sums.items()]
+            found[result.chunk.repository, result.chunk.path, result.chunk.start_line].append(result)
+    fused = []
+    for same in found.values():
+        best, *others = sorted(same, key=lambda result: -result.score)
+        score = (best.score + AGREED * sum(other.score for other in others)) / (1 + AGREED)
+        fused.append(replace(best, score=round(score, 6)))
     return sorted(fused, key=lambda result: -result.score)
