@@ -156,6 +156,11 @@ class Summariser:
         priced = all(endpoint.price is not None for endpoint in self._endpoints)
         self._spent = Spent(total=len(tasks), usd=0.0 if priced else None)
 
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The names of the models that write."""
+        return tuple(endpoint.model.info.name for endpoint in self._endpoints)
+
     def take(self) -> list[Written]:
         """What was finished since the last call."""
         taken: list[Written] = []
