@@ -190,13 +190,15 @@ class Chunk:
 class SearchResult:
     """A chunk that matched. `score` is in 0..1 and comparable within one answer; `why` maps reasons to parts of it.
 
-    In an answer, the position in the list plus one is the reference's number. `note` is what a reader must know about
-    how it was found, such as that the re-ranker did not answer; it is the same in all results of one answer.
+    In an answer, the position in the list plus one is the reference's number. `index` names the index it is from.
+    `note` is what a reader must know about how it was found, such as that the re-ranker did not answer; it is the same
+    in all results of one answer.
     """
 
     chunk: Chunk
     score: float
     why: Mapping[str, float] = field(default_factory=dict)
+    index: str = ""
     note: str = ""
 
 

@@ -8,7 +8,6 @@ import re
 import shutil
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -23,11 +22,8 @@ from codeweft.retrieval.store.base import Candidate, Stores
 from codeweft.retrieval.store.embedded import EmbeddedStores
 from codeweft.retrieval.store.failures import storage_errors
 from codeweft.retrieval.update import IndexLimits
-from codeweft.types import Chunk, Encoder, Query, SearchResult
+from codeweft.types import Encoder, Query, SearchResult
 
-Found = Callable[[str, Sequence[Chunk]], None]
-"""Called with an index's name and the chunks of it that a search answered."""
-Place = tuple[str, str, int]
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -45,12 +41,12 @@ class Indexes:
         default: str | None = None,
         stores: Stores = EmbeddedStores(),
         stages: Stages | None = None,
-        on_found: Found | None = None,
+        on_found: Callable[[Sequence[SearchResult]], None] | None = None,
     ) -> None:
         """`default` is searched when a query names no index. `workers=0` parses in this process.
 
         `stores` says where chunks live: by default in the indexes' folders. `stages` are what goes around a search;
-        `on_found` is told what each search answers, by index.
+        `on_found` is told what each search answers.
         """
         self.root = root
         self.default = default
@@ -143,26 +139,17 @@ class Indexes:
         Raises `NotFound` for an unknown or empty index or when there is none at all, `NotReady` for one that is empty
         yet, `InvalidRequest` for an empty query.
         """
-        homes: dict[Place, str] = {}
-
-        def plain(query: Query) -> list[SearchResult]:
-            return self._plain(query, homes)
-
-        found = plain(query) if self._stages is None else self._stages.search(query, plain)
+        found = self._plain(query) if self._stages is None else self._stages.search(query, self._plain)
         if self._on_found is not None:
-            by_index: dict[str, list[Chunk]] = defaultdict(list)
-            for result in found:
-                by_index[homes[_place(result.chunk)]].append(result.chunk)
-            for name, chunks in by_index.items():
-                self._on_found(name, chunks)
+            self._on_found(found)
         return found
 
-    def _plain(self, query: Query, homes: dict[Place, str]) -> list[SearchResult]:
-        """The search itself; `homes` learns which index each result is from."""
+    def _plain(self, query: Query) -> list[SearchResult]:
+        """The search without the stages around it."""
         if query.index is not None:
-            return self._search(self.get(query.index), query, homes)
+            return self._search(self.get(query.index), query)
         if self.default is not None and (index := self._opened(self.root / self.default)) is not None:
-            return self._search(index, query, homes)
+            return self._search(index, query)
         indexes = [index for folder in self._folders() if (index := self._opened(folder)) is not None]
         if not indexes:
             raise NotFound(
@@ -171,16 +158,15 @@ class Indexes:
                 param="index",
             )
         if len(indexes) == 1:
-            return self._search(indexes[0], query, homes)
-        return _search_all(indexes, query, homes)
+            return self._search(indexes[0], query)
+        return _search_all(indexes, query)
 
-    def _search(self, index: Index, query: Query, homes: dict[Place, str]) -> list[SearchResult]:
+    def _search(self, index: Index, query: Query) -> list[SearchResult]:
         try:
             found = index.search(query)
             if not found:
                 # An empty index must not look like a question without an answer.
                 index.check_filled()
-            homes.update((_place(result.chunk), index.name) for result in found)
             return found
         except StorageFailed:
             if self._stores.identity(index.folder) is not None:
@@ -205,11 +191,7 @@ class Indexes:
             return known[1]
 
 
-def _place(chunk: Chunk) -> Place:
-    return chunk.repository, chunk.path, chunk.start_line
-
-
-def _search_all(indexes: Sequence[Index], query: Query, homes: dict[Place, str]) -> list[SearchResult]:
+def _search_all(indexes: Sequence[Index], query: Query) -> list[SearchResult]:
     """Candidates of all indexes ranked against each other."""
     check(query)
     question = read_question(query.text)
@@ -221,11 +203,9 @@ def _search_all(indexes: Sequence[Index], query: Query, homes: dict[Place, str])
     ranked = rank(question, pool, query.k)
     found: dict[str, Iterator[SearchResult]] = {}
     for index in indexes:
-        results = index.results([one for one in ranked if one.home == index.name])
-        homes.update((_place(result.chunk), index.name) for result in results)
-        found[index.name] = iter(results)
-    ordered = (next(found[one.home], None) for one in ranked)
-    return [result for result in ordered if result is not None]
+        found[index.name] = iter(index.results([one for one in ranked if one.home == index.name]))
+    results = (next(found[one.home], None) for one in ranked)
+    return [result for result in results if result is not None]
 
 
 class IndexRetriever:

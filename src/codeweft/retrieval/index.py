@@ -213,7 +213,7 @@ class Index:
         settings = self.store.settings()
         full = {row.id: row for row in self.store.rows((c.row.id for c in ranked), text=True)}
         return [
-            SearchResult(_trimmed(self._chunk(full[c.row.id], settings)), round(c.score, 6), c.why)
+            SearchResult(_trimmed(self._chunk(full[c.row.id], settings)), round(c.score, 6), c.why, self.name)
             for c in ranked
             if c.row.id in full
         ]

@@ -57,6 +57,7 @@ class Failure:
     path: str
     name: str
     reason: str
+    digest: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +279,7 @@ class Summariser:
 
     def _give_up(self, job: _Job, reason: str) -> None:
         spent = self._spent
-        failure = Failure(job.task.path, job.task.name, reason)
+        failure = Failure(job.task.path, job.task.name, reason, job.task.digest)
         self._open -= 1
         self._spent = replace(
             spent, failed=spent.failed + 1, failures=(*spent.failures, failure)[:LISTED_FAILURES]
