@@ -20,7 +20,9 @@ from codeweft.config import ServerSettings, Settings
 from codeweft.errors import NotFound
 from codeweft.jobs import Jobs
 from codeweft.models.scripted import ScriptedModel
+from codeweft.retrieval.bridge import Bridge
 from codeweft.retrieval.catalogue import Indexes
+from codeweft.runtime.summaries import Summaries
 from codeweft.server.run import serve
 from codeweft.types import (
     Chunk,
@@ -77,6 +79,11 @@ class Composition:
     indexes: Indexes
     jobs: Jobs = field(default_factory=Jobs)
     default_model: str = "codegen"
+
+    def __post_init__(self) -> None:
+        bridge = Bridge(asyncio.get_running_loop())
+        self.summaries = Summaries(self.settings, self.jobs, lambda name: self.model(name or "plain"), bridge)
+        self.summaries.indexes = self.indexes
 
     def infos(self) -> list[ModelInfo]:
         return [model.info for model in self.models.values()] + [Letters.info]

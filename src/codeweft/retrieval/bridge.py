@@ -42,7 +42,15 @@ class Bridge:
 
     def start(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
         """Begin without waiting."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self._running())
+        loop = self._running()
+        try:
+            here = asyncio.get_running_loop()
+        except RuntimeError:
+            here = None
+        if here is loop:
+            coroutine.close()
+            raise RuntimeError("A bridge was crossed from the side that it leads to; use a thread.")
+        return asyncio.run_coroutine_threadsafe(coroutine, loop)
 
     def _running(self) -> asyncio.AbstractEventLoop:
         with self._lock:

@@ -58,7 +58,7 @@ class Summaries:
 
     def estimate(self, index: Index, choice: Choice) -> Estimate:
         """What writing the missing summaries would cost. Raises `NotFound` for an unknown model, `InvalidRequest`."""
-        wanted, models = self._wanted(choice), self.models(choice)
+        wanted, models = self.wanted(choice), self.models(choice)
         tasks, known = missing(index, wanted)
         priced = [self._prices[model.info.name] for model in models if model.info.name in self._prices]
         return estimate(tasks, known, wanted.language, priced if len(priced) == len(models) else [])
@@ -68,9 +68,18 @@ class Summaries:
         names: Sequence[str | None] = choice.models or self._settings.models or [None]
         return [self._writer(name) for name in names]
 
+    def wanted(self, choice: Choice) -> Wanted:
+        """What a run would be about. Raises `InvalidRequest` for a language that there is not."""
+        exclude = self._settings.exclude
+        return Wanted(
+            language(choice.language or self._settings.language),
+            TESTS if exclude is None else tuple(exclude),
+            choice.limit,
+        )
+
     def start(self, index: Index, choice: Choice) -> Job:
         """Write the missing summaries of an index in the background. Raises `NotFound`, `InvalidRequest`."""
-        wanted, models = self._wanted(choice), self.models(choice)
+        wanted, models = self.wanted(choice), self.models(choice)
         return self._jobs.submit(
             KIND, subject(index.name), lambda report: self.work(index, wanted, models, report)
         )
@@ -159,21 +168,13 @@ class Summaries:
             return
         try:
             index = self.indexes.get(name)
-            self.work(index, replace(self._wanted(Choice()), only=only), self.models(Choice()), report)
+            self.work(index, replace(self.wanted(Choice()), only=only), self.models(Choice()), report)
         except NotFound:
             raise
         except CodeweftError:
             # Each search would wake a model that is not there.
             self._rested = time.monotonic() + REST_SECONDS
             raise
-
-    def _wanted(self, choice: Choice) -> Wanted:
-        exclude = self._settings.exclude
-        return Wanted(
-            language(choice.language or self._settings.language),
-            TESTS if exclude is None else tuple(exclude),
-            choice.limit,
-        )
 
 
 def subject(index: str) -> str:
