@@ -36,12 +36,29 @@ class ServerSettings(_Section):
 
 
 class ModelSettings(_Section):
-    """One model: either a GGUF file run by the embedded engine, or an OpenAI-compatible endpoint."""
+    """One model: a GGUF file run by the embedded engine, an OpenAI-compatible endpoint, or a pool of other models."""
 
     path: Path | None = Field(None, description="GGUF file for the embedded engine.")
     base_url: str | None = Field(None, description="Endpoint, such as https://api.example.com/v1.")
     api_key: str | None = Field(
         None, description="Key of the endpoint; ${NAME} reads an environment variable."
+    )
+    protocol: Literal["openai", "anthropic", "bedrock"] | None = Field(
+        None, description="What the endpoint speaks (default: openai; anthropic at Anthropic's own address)."
+    )
+    region: str | None = Field(None, description="AWS region of a model on Bedrock.")
+    pool: list[Name] | None = Field(
+        None, min_length=1, description="Models that answer under this name; the least busy that is well."
+    )
+    fallback: list[Name] = Field(
+        default_factory=list, description="Of a pool: models tried in order when none of it could answer."
+    )
+    attempts: int = Field(4, ge=1, le=20, description="Of a pool: endpoints asked before giving up.")
+    cooldown_s: float = Field(
+        15, ge=0, description="Of a pool: seconds that an endpoint rests after a failure, doubled in a row."
+    )
+    first_token_s: float | None = Field(
+        None, gt=0, description="Of a pool: longest wait for the first word before another is asked."
     )
     model: str | None = Field(None, description="The model's name at the endpoint.")
     family: str | None = Field(
@@ -60,8 +77,17 @@ class ModelSettings(_Section):
 
     @model_validator(mode="after")
     def _one_kind(self) -> ModelSettings:
-        if (self.path is None) == (self.base_url is None):
-            raise ValueError("give either `path` (a GGUF file) or `base_url` (an endpoint)")
+        endpoint = self.base_url if self.protocol != "bedrock" else self.region
+        if sum(kind is not None for kind in (self.path, endpoint, self.pool)) != 1:
+            raise ValueError("give one of `path` (a GGUF file), `base_url` (an endpoint) and `pool` (models)")
+        if (self.protocol == "bedrock") != (self.region is not None):
+            raise ValueError("a model on Bedrock has `protocol: bedrock` and a `region`")
+        if self.protocol is not None and (self.embeddings or self.reranks):
+            raise ValueError("embeddings and re-rankings come from files and OpenAI-compatible endpoints")
+        if self.embeddings and self.reranks:
+            raise ValueError("a model either makes embeddings or re-ranks")
+        if self.fallback and self.pool is None:
+            raise ValueError("`fallback` belongs to a `pool`; a pool of one model is one")
         if self.base_url is not None and not self.base_url.startswith(("http://", "https://")):
             raise ValueError("`base_url` must start with http:// or https://")
         return self
@@ -203,6 +229,18 @@ class Settings(_Section):
             raise ValueError("`base_url` needs `model`, the name of the model at that endpoint")
         if self.api_key is not None and self.base_url is None:
             raise ValueError("`api_key` needs `base_url`")
+        return self
+
+    @model_validator(mode="after")
+    def _pools_of_models(self) -> Settings:
+        models = self.all_models()
+        for name, entry in models.items():
+            for member in (*(entry.pool or ()), *entry.fallback):
+                known = models.get(member)
+                if known is not None and (known.pool is not None or known.embeddings):
+                    raise ValueError(f"models.{name}: {member} is no single model that writes")
+                if member == name:
+                    raise ValueError(f"models.{name} names itself")
         return self
 
     def all_models(self) -> dict[str, ModelSettings]:

@@ -6,9 +6,10 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 from codeweft.accounts import Accounts
-from codeweft.config import Settings
+from codeweft.config import ModelSettings, Settings
 from codeweft.errors import NotFound
 from codeweft.flows import Flow, FlowSpec, Services, library
 from codeweft.jobs import Jobs
@@ -16,11 +17,12 @@ from codeweft.models.embedded import EmbeddedModel
 from codeweft.models.hub import installed
 from codeweft.models.loaded import EngineState
 from codeweft.models.openai_compatible import OpenAICompatible
+from codeweft.models.pool import EndpointState, Member, Pool, PoolPolicy
 from codeweft.models.starter import NOTE, STARTER, bundled
 from codeweft.retrieval.bridge import Bridge
 from codeweft.retrieval.catalogue import IndexRetriever
 from codeweft.retrieval.encode import StaticEncoder
-from codeweft.runtime.models import embedder_of, engine_options, model_of, reranker_of
+from codeweft.runtime.models import Single, embedder_of, engine_options, model_of, reranker_of
 from codeweft.runtime.running import Server, announce, retract
 from codeweft.runtime.searching import encoder_of, stages_of
 from codeweft.runtime.state import models_folder, open_accounts, open_indexes
@@ -63,7 +65,7 @@ class Runtime:
         self.jobs = jobs
         self._encoder = encoder
         self._bridge = bridge
-        self._models: dict[str, EmbeddedModel | OpenAICompatible] = {}
+        self._models: dict[str, Single | Pool] = {}
         self._embedders: dict[str, Embedder] = {ENCODER: LocalEmbedder(encoder)}
         self._rerankers: dict[str, Reranker] = {}
         self._apps: dict[str, FlowSpec] = library()
@@ -127,6 +129,10 @@ class Runtime:
         """The embedded engines and how they are."""
         return [model.state for model in self._models.values() if isinstance(model, EmbeddedModel)]
 
+    def pools(self) -> dict[str, list[EndpointState]]:
+        """The endpoints of each pool and how they are."""
+        return {name: model.states() for name, model in self._models.items() if isinstance(model, Pool)}
+
     async def announce(self, url: str, key: str | None) -> None:
         """Let commands of this user find the server at `url`, and admit `key` while it runs. Raises `StorageFailed`."""
         admin = await self.accounts.admin()
@@ -163,7 +169,11 @@ class Runtime:
 
         Raises `NotFound` when the settings choose a default model that there is not.
         """
-        for name, entry in self.settings.all_models().items():
+        configured = self.settings.all_models()
+        pooled = {member for entry in configured.values() for member in entry.pool or ()}
+        for name, entry in configured.items():
+            if entry.pool is not None:
+                continue
             if entry.embeddings:
                 self._embedders[name] = embedder = embedder_of(self.settings, name, entry)
                 stack.push_async_callback(embedder.close)
@@ -171,7 +181,7 @@ class Runtime:
                 self._rerankers[name] = reranker = reranker_of(self.settings, name, entry)
                 stack.push_async_callback(reranker.close)
             else:
-                self._models[name] = model_of(self.settings, name, entry)
+                self._models[name] = model_of(self.settings, name, entry, pooled=name in pooled)
         for found in sorted(installed(models_folder()), key=lambda model: -model.pulled):
             if found.name not in self._models:
                 self._models[found.name] = EmbeddedModel(
@@ -182,9 +192,29 @@ class Runtime:
                 STARTER, bundled(), options=engine_options(self.settings), note=NOTE
             )
         for model in self._models.values():
-            stack.push_async_callback(model.close)
+            if not isinstance(model, Pool):
+                stack.push_async_callback(model.close)
+        for name, entry in configured.items():
+            if entry.pool is not None:
+                self._models[name] = self._pool_of(name, entry, entry.pool)
         if self.settings.model is not None:
             self._writer(self.settings.model)
+
+    def _pool_of(self, name: str, entry: ModelSettings, members: Sequence[str]) -> Pool:
+        configured = self.settings.all_models()
+        for fallback in entry.fallback:
+            self._writer(fallback)
+        return Pool(
+            name,
+            [
+                Member(self._writer(one), configured[one].parallel if one in configured else None)
+                for one in members
+            ],
+            fallbacks=[partial(self._writer, fallback) for fallback in entry.fallback],
+            policy=PoolPolicy(
+                entry.attempts, entry.cooldown_s, entry.first_token_s, self.settings.engine.queue
+            ),
+        )
 
 
 class Remote:

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Protocol, TypedDict, TypeVar
+from urllib.parse import urlsplit
+
 from codeweft.config import ModelSettings, Settings
 from codeweft.errors import InvalidRequest, NotFound
+from codeweft.models.anthropic import AnthropicModel
+from codeweft.models.bedrock import BedrockModel
 from codeweft.models.embedded import EmbeddedModel
 from codeweft.models.embedder import EmbeddedEmbedder
 from codeweft.models.openai_compatible import OpenAICompatible, OpenAIEmbedder
 from codeweft.models.plan import EngineOptions
 from codeweft.models.reranker import EmbeddedReranker, OpenAIReranker
+from codeweft.models.upstream import ATTEMPTS
 from codeweft.runtime.running import running
-from codeweft.types import Embedder, Model, Reranker
+from codeweft.types import Embedder, Model, Reranker, Skills
+
+Single = EmbeddedModel | OpenAICompatible | AnthropicModel | BedrockModel
+"""A model that is no pool."""
 
 
 def engine_options(settings: Settings, entry: ModelSettings | None = None) -> EngineOptions:
@@ -29,23 +38,44 @@ def engine_options(settings: Settings, entry: ModelSettings | None = None) -> En
     )
 
 
-def model_of(settings: Settings, name: str, entry: ModelSettings) -> EmbeddedModel | OpenAICompatible:
-    """A model that writes."""
+class Endpoint(TypedDict):
+    """What all models behind an endpoint are made with."""
+
+    api_key: str | None
+    model: str
+    skills: Skills | None
+    context: int | None
+    timeout: float
+    attempts: int
+
+
+def spoken_at(base_url: str) -> str:
+    """The protocol of an endpoint by its address."""
+    return "anthropic" if urlsplit(base_url).hostname == "api.anthropic.com" else "openai"
+
+
+def model_of(settings: Settings, name: str, entry: ModelSettings, *, pooled: bool = False) -> Single:
+    """A model that writes. `pooled` says that it is one of several that answer under one name."""
     skills = frozenset(entry.skills) if entry.skills else None
     if entry.path is not None:
         options = engine_options(settings, entry)
         return EmbeddedModel(name, entry.path, options=options, family=entry.family, skills=skills)
-    assert entry.base_url is not None
-    return OpenAICompatible(
-        name,
-        entry.base_url,
+    endpoint = Endpoint(
         api_key=entry.api_key,
         model=entry.model or name,
-        family=entry.family,
         skills=skills,
         context=entry.context,
         timeout=entry.timeout,
+        # In a pool the next endpoint is asked rather than the same one again.
+        attempts=1 if pooled else ATTEMPTS,
     )
+    if entry.region is not None:
+        return BedrockModel(name, region=entry.region, base_url=entry.base_url, **endpoint)
+    assert entry.base_url is not None
+    if (entry.protocol or spoken_at(entry.base_url)) == "anthropic":
+        limit = settings.limits.default_max_tokens
+        return AnthropicModel(name, entry.base_url, default_max_tokens=limit, **endpoint)
+    return OpenAICompatible(name, entry.base_url, family=entry.family, **endpoint)
 
 
 def embedder_of(settings: Settings, name: str, entry: ModelSettings) -> EmbeddedEmbedder | OpenAIEmbedder:
@@ -68,31 +98,55 @@ def reranker_of(settings: Settings, name: str, entry: ModelSettings) -> Embedded
     )
 
 
+class _Closable(Protocol):
+    async def close(self) -> None: ...
+
+
+_Opened = TypeVar("_Opened", bound=_Closable)
+
+
 class Alone:
     """Models for a command that opens no runtime: those on files are asked of the running server, if there is one."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._server = running()
+        self._opened: list[_Closable] = []
 
     def embedder(self, name: str) -> Embedder:
         """The embedding model of that name. Raises `NotFound`."""
         entry = self._entry(name)
         if entry.path is not None and self._server is not None:
-            return OpenAIEmbedder(name, f"{self._server.url}/v1", api_key=self._server.key, model=name)
-        return embedder_of(self._settings, name, entry)
+            url = f"{self._server.url}/v1"
+            return self._kept(OpenAIEmbedder(name, url, api_key=self._server.key, model=name))
+        return self._kept(embedder_of(self._settings, name, entry))
 
     def reranker(self, name: str) -> Reranker:
         """The re-ranking model of that name. Raises `NotFound`."""
-        return reranker_of(self._settings, name, self._entry(name))
+        return self._kept(reranker_of(self._settings, name, self._entry(name)))
 
     def writer(self, name: str | None) -> Model:
         """The chat model of that name. Raises `NotFound`."""
         assert name is not None
         if self._server is not None:
             url, key = f"{self._server.url}/v1", self._server.key
-            return OpenAICompatible(name, url, api_key=key, model=name, codeweft=True)
-        return model_of(self._settings, name, self._entry(name))
+            return self._kept(OpenAICompatible(name, url, api_key=key, model=name, codeweft=True))
+        entry = self._entry(name)
+        if entry.pool is not None:
+            raise InvalidRequest(
+                f"The model {name!r} is a pool, which only a running server has.",
+                fix="Start `codeweft serve`, or name one model of the pool for searching.",
+            )
+        return self._kept(model_of(self._settings, name, entry))
+
+    async def close(self) -> None:
+        """Close connections and end engines."""
+        for one in self._opened:
+            await one.close()
+
+    def _kept(self, opened: _Opened) -> _Opened:
+        self._opened.append(opened)
+        return opened
 
     def _entry(self, name: str) -> ModelSettings:
         entry = self._settings.all_models().get(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -61,6 +62,7 @@ def _alone(settings: Settings) -> tuple[Encoder, Stages | None]:
     from codeweft.runtime.searching import encoder_of, stages_of
 
     bridge, parts = Bridge(), Alone(settings)
+    atexit.register(lambda: bridge.run(parts.close()))
     encoder = encoder_of(settings, parts, bridge, None)
     return encoder, stages_of(settings, parts, bridge)
 

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from codeweft.errors import CodeweftError, InvalidRequest, NotFound, TooLarge
 from codeweft.runtime.compose import Runtime
 from codeweft.server import auth, failures
+from codeweft.server.agents import Agents
 from codeweft.server.anthropic import Anthropic
 from codeweft.server.api import create_api
 from codeweft.server.chat import Answers
@@ -47,6 +48,7 @@ class Application:
         )
         v1 = [route for protocol in protocols for route in protocol.routes()]
         self._v1: ASGIApp = Router(v1, default=_nothing, redirect_slashes=False)
+        self._agents = Agents(self._service)
         self._api: ASGIApp = create_api(runtime, self._service, self._answers)
         self._site: ASGIApp = Router(
             create_site(self._service), redirect_slashes=False, lifespan=self._lifespan
@@ -58,6 +60,7 @@ class Application:
     async def stop(self) -> None:
         """End open streams, and save the answers that are being written."""
         await self._answers.stop()
+        await self._agents.close()
         self._service.streams.stop()
 
     @asynccontextmanager
@@ -119,9 +122,14 @@ class Application:
             )
         if given.length is not None and given.length > self._max_body:
             raise self._too_large()
-        spoken = path.startswith("/v1/") or path in self._routes
-        room = self._v1 if spoken else self._api if path.startswith("/api/") else self._site
-        await room(scope, self._bounded(receive), send)
+        await self._room(path)(scope, self._bounded(receive), send)
+
+    def _room(self, path: str) -> ASGIApp:
+        if path.startswith("/v1/") or path in self._routes:
+            return self._v1
+        if path.startswith("/api/"):
+            return self._api
+        return self._agents if path == "/mcp" else self._site
 
     def _bounded(self, receive: Receive) -> Receive:
         """Counts the body as it arrives: a chunked body announces no length."""

@@ -14,7 +14,7 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 PUBLIC = frozenset({"/health", "/ready", "/signin", "/v1/health_check", "/api/session", "/api/openapi.json"})
 """Answered without signing in, as is the built web UI, which holds nothing secret."""
 
-PRIVATE = ("/v1", "/api", "/infill", "/props", "/metrics")
+PRIVATE = ("/v1", "/api", "/infill", "/props", "/mcp", "/metrics")
 """Beginnings of the addresses that need to know who asks."""
 
 
