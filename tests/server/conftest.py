@@ -156,6 +156,7 @@ def start(home: Path, models: dict[str, Any], settings: Settings | None = None) 
             composition = Composition(
                 settings, accounts, models, Indexes(home / "indexes", Hashed(), workers=0)
             )
+            composition.indexes.on_found = composition.summaries.found
             started["key"] = await accounts.create_key("tests")
             yield composition
             composition.jobs.close()

@@ -54,7 +54,7 @@ class Indexes:
         self._limits = IndexLimits(int(max_file_mb * 1_000_000), tuple(exclude), workers)
         self._stores = stores
         self._stages = stages
-        self._on_found = on_found
+        self.on_found = on_found
         self._open: dict[str, tuple[Hashable, Index]] = {}
         self._lock = threading.Lock()
 
@@ -140,8 +140,8 @@ class Indexes:
         yet, `InvalidRequest` for an empty query.
         """
         found = self._plain(query) if self._stages is None else self._stages.search(query, self._plain)
-        if self._on_found is not None:
-            self._on_found(found)
+        if self.on_found is not None:
+            self.on_found(found)
         return found
 
     def _plain(self, query: Query) -> list[SearchResult]:

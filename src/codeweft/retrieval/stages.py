@@ -122,7 +122,7 @@ class Stages:
             said = f"{what} took longer than {timeout:g} s and was left out."
         except CodeweftError as error:
             said = f"{what} failed and was left out: {error.message}"
-        log.warning("%s", said)
+        log.info("%s", said)
         self._resting[what] = time.monotonic() + REST_SECONDS
         notes.append(said)
         return None

@@ -24,6 +24,8 @@ from codeweft.types import Model, SearchResult
 KIND: Final = "summarise"
 MOST_WAITING: Final = 1000
 """Functions of one index that wait in lazy mode; what is still searched then comes again."""
+STOP_SECONDS: Final = 5.0
+"""How long deleting waits for a run to notice; it looks up several times a second."""
 REST_SECONDS: Final = 120.0
 """After a lazy run failed, searches start none for so long."""
 
@@ -124,19 +126,17 @@ class Summaries:
         """What the last run did."""
         return last_run(index)
 
-    def stop(self, index: Index) -> None:
-        """Cancel what is running or waiting; what is written stays."""
+    def stop(self, index: Index) -> tuple[Job, ...]:
+        """Cancel what is running or waiting, and say what that is; what is written stays."""
         with self._lock:
             self._waiting.pop(index.name, None)
-        self._jobs.cancel_all(subject(index.name))
+        return self._jobs.cancel_all(subject(index.name))
 
     def forget(self, index: Index, code: str | None = None) -> int:
         """Stop, and delete the summaries in a language; how many. Raises `Conflict` while the index is updated."""
         wanted = language(code or self._settings.language)
-        self.stop(index)
-        job = self.job(index)
-        if job is not None:
-            self._jobs.wait(job.id, 5)
+        for job in self.stop(index):
+            self._jobs.wait(job.id, STOP_SECONDS)
         return forget(index, wanted)
 
     # ── by themselves ────────────────────────────────────────────────────────────────────────────────────────

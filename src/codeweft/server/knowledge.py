@@ -61,8 +61,7 @@ def every(runtime: Runtime) -> Iterator[Index]:
 
 def delete_index(runtime: Runtime, name: str) -> None:
     """End what works on an index, then delete it. Raises `NotFound`."""
-    runtime.summaries.stop(runtime.indexes.get(name))
-    jobs = runtime.jobs.cancel_all(name)
+    jobs = (*runtime.summaries.stop(runtime.indexes.get(name)), *runtime.jobs.cancel_all(name))
     wait([runtime.jobs.future(job.id) for job in jobs], DELETE_SECONDS)
     runtime.indexes.delete(name)
 
