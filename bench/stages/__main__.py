@@ -57,7 +57,9 @@ def main() -> None:
     parser.add_argument("--repos", type=Path, required=True, help="folder with one checkout per repository")
     parser.add_argument("--set", default="semble", help="semble, ko or ko-en")
     parser.add_argument(
-        "--variants", default="plain", help="of plain, encoder, translated, rerank:SHARE[:TOP]"
+        "--variants",
+        default="plain",
+        help="of plain, encoder, translated, translated-only, rerank:SHARE[:TOP]",
     )
     parser.add_argument("--url", default="http://127.0.0.1:8901/v1")
     parser.add_argument("--only", help="repositories, comma-separated")
@@ -83,8 +85,9 @@ def main() -> None:
             )
             reranker = OpenAIReranker("bench", arguments.url, model="bench", timeout=600)
             return Stages(bridge, reranker=reranker, options=options)
-        if name == "translated":
-            return Stages(bridge, expander=Known(english), options=StageOptions(**patient))
+        if name in ("translated", "translated-only"):
+            options = StageOptions(expansion_only=name == "translated-only", **patient)
+            return Stages(bridge, expander=Known(english), options=options)
         return None
 
     variants = arguments.variants.split(",")

@@ -10,6 +10,7 @@ import pytest
 from codeweft.errors import EngineFailed, UpstreamFailed
 from codeweft.models.reranker import EmbeddedReranker, OpenAIReranker, read_scores
 from tests.models.endpoint import refuse, running, status
+from tests.models.tiny_gguf import write_tiny_gguf
 
 
 def rows(**named: object) -> bytes:
@@ -58,3 +59,16 @@ async def test_a_file_that_is_no_model_is_said_at_each_call(tmp_path: Path) -> N
     (tmp_path / "r.gguf").write_bytes(b"nothing")
     with pytest.raises(EngineFailed, match=r"r\.gguf"):
         await EmbeddedReranker("r", tmp_path / "r.gguf").rerank("who", ["a"])
+
+
+async def test_the_engine_scores_every_text_in_order_and_cuts_what_is_too_long(tmp_path: Path) -> None:
+    reranker = EmbeddedReranker("r", write_tiny_gguf(tmp_path / "tiny.gguf", context=512))
+    try:
+        texts = ["def sort(rows): ...", "class Point: ...", "x = 1\n" * 2000]
+        scores = await reranker.rerank("who sorts", texts)
+        turned = await reranker.rerank("who sorts", texts[::-1])
+    finally:
+        await reranker.close()
+    assert len(scores) == 3
+    assert list(turned) == pytest.approx(list(scores)[::-1], abs=0.05)
+    assert len({round(score, 3) for score in scores}) == 3

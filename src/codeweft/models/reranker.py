@@ -5,18 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
-from codeweft.errors import EngineFailed, UpstreamFailed
+from codeweft.errors import ContextOverflow, EngineFailed, UpstreamFailed
 from codeweft.models.loaded import LoadedFile, OnFile
 from codeweft.models.plan import EngineOptions, reranking_parameters
 from codeweft.models.upstream import Upstream
 from codeweft.types import ModelInfo
 
 CHARACTERS_PER_TOKEN: Final = 3
-"""Of source code, at least; a text must fit the model beside the question."""
+"""Of source code, usually; a text must fit the model beside the question."""
+SHORTEST: Final = 200
+"""Characters of question and text that every model must be able to read."""
 
 
 class _Row(msgspec.Struct, frozen=True):
@@ -84,13 +86,17 @@ class EmbeddedReranker(OnFile):
         file = self._loaded()
         await file.engine.ready()
         room = file.plan.context * CHARACTERS_PER_TOKEN
-        asked = query[: room // 4]
-        body: dict[str, Any] = {
-            "query": asked,
-            "documents": [text[: room - len(asked)] or " " for text in texts],
-        }
-        async with file.turns.take("rerank"):
-            scores = read_scores(await file.ask("/v1/rerank", body), len(texts))
+        while True:
+            asked = query[: room // 4]
+            body = {"query": asked, "documents": [text[: room - len(asked)] or " " for text in texts]}
+            try:
+                async with file.turns.take("rerank"):
+                    scores = read_scores(await file.ask("/v1/rerank", body), len(texts))
+                break
+            except ContextOverflow:
+                if room <= SHORTEST:
+                    raise
+                room //= 2
         if scores is None:
             raise EngineFailed(f"{self.name} did not score every text.", fix="Check that it is a re-ranker.")
         return scores
