@@ -160,6 +160,18 @@ class IndexSettings(_Section):
     """How code is read."""
 
     max_file_mb: float = Field(1.0, gt=0, description="Larger files are skipped (and listed as skipped).")
+    max_document_mb: float = Field(
+        32.0, gt=0, description="The same for documents: PDF, Office files, notebooks."
+    )
+    max_pages: int = Field(2000, gt=0, description="Pages read of one web site.")
+    private_hosts: list[str] = Field(
+        default_factory=list,
+        description="Hosts of web pages that may lie inside this network (wiki.internal, 10.0.0.5).",
+    )
+    watch: bool = Field(True, description="The server follows changes in folders as they happen.")
+    refresh_minutes: float = Field(
+        30.0, ge=0, description="How often the server fetches git repositories and web pages again; 0 never."
+    )
     exclude: list[str] = Field(default_factory=list, description="Gitignore-style patterns to leave out.")
     workers: int | None = Field(None, ge=0, description="Processes that parse; 0 parses in this process.")
     default: str | None = Field(None, description="Index used when a request names none.")
@@ -168,6 +180,12 @@ class IndexSettings(_Section):
     )
     reranker: RerankerSettings | None = Field(None, description="Re-rank results with a model (default: no).")
     translate: TranslateSettings | None = Field(None, description="Translate questions (default: no).")
+    redact: bool = Field(
+        True, description="Take keys, tokens and passwords out of files before anything of them is stored."
+    )
+    allow_secrets: list[str] = Field(
+        default_factory=list, description="Regular expressions; what one is found in is no secret."
+    )
 
 
 class SummarySettings(_Section):
@@ -221,6 +239,10 @@ class Settings(_Section):
     index: IndexSettings = IndexSettings()
     summaries: SummarySettings = SummarySettings()
     prices: dict[str, PriceSettings] = Field(default_factory=dict, description="Prices of models by name.")
+    redact_prompts: Literal["remote", "always", "never"] = Field(
+        "remote",
+        description="Which models get prompts without keys, tokens and passwords: those at an endpoint, all, none.",
+    )
     limits: LimitSettings = LimitSettings()
 
     @model_validator(mode="after")

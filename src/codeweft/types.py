@@ -144,6 +144,8 @@ class Request:
     tool_choice: Any = None
     retrieval: Retrieval = Retrieval()
     context: tuple[SearchResult, ...] = ()
+    explain: bool = False
+    """Ask an app to tell what it looked up, why, and what the model read (`Explained`)."""
     caller: Caller = Caller()
 
     @property
@@ -289,6 +291,33 @@ class NodeFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class Cited:
+    """The reference numbers in an answer, checked against the sources once it is written.
+
+    `verified` ones have a reference whose source still says what was shown; `dropped` ones do not. `gone` are all
+    references, cited or not, whose source does not say it any more.
+    """
+
+    verified: tuple[int, ...] = ()
+    dropped: tuple[int, ...] = ()
+    gone: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """How an answer came about: what was asked and what was searched for, what was found, shown and sent.
+
+    `candidates` are best first and more than are `shown`; `prompt` is what the model read, templates filled in.
+    """
+
+    question: str
+    query: str
+    candidates: tuple[SearchResult, ...]
+    shown: tuple[SearchResult, ...]
+    prompt: tuple[Message, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     usage: Usage
     reason: FinishReason = "stop"
@@ -310,6 +339,8 @@ Event = (
     | ToolCallDelta
     | NodeStarted
     | NodeFinished
+    | Cited
+    | Explained
     | Done
     | Failed
 )
@@ -370,6 +401,15 @@ class TokenCounter(Protocol):
 class Retriever(Protocol):
     async def search(self, query: Query) -> list[SearchResult]:
         """The best `query.k` chunks, best first. Raises `NotFound` for an index that does not exist."""
+        ...
+
+
+class Sources(Protocol):
+    async def standing(self, results: Sequence[SearchResult], index: str | None) -> list[bool]:
+        """Whether the source of each result of a search in `index` still says what the result shows.
+
+        A text that was cut ends with a line `…`. Raises `StorageFailed`.
+        """
         ...
 
 

@@ -8,7 +8,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from multiprocessing import get_context
@@ -19,7 +19,8 @@ import numpy as np
 
 from codeweft.errors import NotReady
 from codeweft.retrieval.read import ReadFile, encoded_text, file_digest, follow, read_file
-from codeweft.retrieval.sources import Prepared, Source
+from codeweft.retrieval.redact import Redactor
+from codeweft.retrieval.sources import Access, Prepared, Source
 from codeweft.retrieval.store.base import FORMAT, NewChunk, NewFile, Store, StoredFile
 from codeweft.retrieval.store.vectors import quantise
 from codeweft.retrieval.walk import FoundFile, Walk, walk
@@ -42,34 +43,71 @@ SUMMARY_LANGUAGE: Final = "summary_language"
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far an update is. `stage` is fetching, reading or done; counts are files (percent while fetching)."""
+    """How far an update is. `stage` is fetching, reading or done; counts are files (percent while fetching).
+
+    `seconds` have passed in this stage.
+    """
 
     index: str
     stage: str
     done: int
     total: int
     detail: str = ""
+    seconds: float = 0.0
+
+    @property
+    def rate(self) -> float | None:
+        """Files (percent) per second; None while it cannot be told."""
+        return self.done / self.seconds if self.done and self.seconds > 0 else None
+
+    @property
+    def eta_s(self) -> float | None:
+        """Seconds that this stage still takes at this rate."""
+        return (self.total - self.done) / self.rate if self.rate else None
 
 
 @dataclass(frozen=True, slots=True)
 class IndexLimits:
     """What the owner of an index allows: file size in bytes, further exclude patterns, worker processes.
 
-    `workers=None` uses as many as there are cores, 0 none.
+    `workers=None` uses as many as there are cores, 0 none. Documents (PDF, Office, notebooks) have a size limit of
+    their own. Web pages are read from the public internet and from `private_hosts`, at most `max_pages` of a site.
+    Without a `redactor`, secrets are indexed like anything.
     """
 
     max_file_bytes: int = 1_000_000
     exclude: tuple[str, ...] = ()
     workers: int | None = None
+    max_document_bytes: int = 32_000_000
+    max_pages: int = 2_000
+    private_hosts: tuple[str, ...] = ()
+    redactor: Redactor | None = field(default_factory=Redactor)
+
+    def access(self, token: str = "") -> Access:
+        """What a source may do under these limits."""
+        return Access(
+            token,
+            self.private_hosts,
+            max_file_bytes=self.max_file_bytes,
+            max_document_bytes=self.max_document_bytes,
+            max_pages=self.max_pages,
+        )
 
 
 class Update:
     """One update of an index in `folder`, by the one that holds the store's `updating`."""
 
     def __init__(
-        self, folder: Path, source: Source, store: Store, encoder: Encoder, limits: IndexLimits
+        self,
+        folder: Path,
+        source: Source,
+        store: Store,
+        encoder: Encoder,
+        limits: IndexLimits,
+        token: str = "",
     ) -> None:
         self._folder = folder
+        self._token = token
         self._source = source
         self._store = store
         self._encoder = encoder
@@ -80,47 +118,69 @@ class Update:
         self._discard_other_format()
         self._store.repair()
         name = self._folder.name
-        ready = self._source.prepare(
-            self._folder, lambda what, percent: report(Progress(name, "fetching", percent, 100, what))
-        )
+        began = time.monotonic()
+
+        def fetching(what: str, percent: int) -> None:
+            report(Progress(name, "fetching", percent, 100, what, time.monotonic() - began))
+
+        ready = self._source.prepare(self._folder, fetching, self._limits.access(self._token))
         found = walked(self._source, ready.root, self._limits)
         known = {file.path: file for file in self._store.files()}
         changed = [file for file in found.files if not _same(file, known.get(file.path))]
-        skipped = [_skipped(one.path, one.reason, self._encoder.dimensions) for one in found.skipped]
+        left_out = {one.path: one.reason for one in (*ready.skipped, *found.skipped)}
+        for file in found.files:
+            left_out.pop(file.path, None)
+        skipped = [_skipped(path, reason, self._encoder.dimensions) for path, reason in left_out.items()]
         new_skips = [one for one in skipped if not _same_skip(one, known.get(one.path))]
-        present = {file.path for file in found.files} | {one.path for one in found.skipped}
+        present = {file.path for file in found.files} | left_out.keys()
         gone = [path for path in known if path not in present]
         if gone or new_skips:
             self._store.write(new_skips, gone)
-        total, done = len(changed), 0
+        total, done, began = len(changed), 0, time.monotonic()
         report(Progress(name, "reading", 0, total))
         for batch in self._read(ready, changed, known):
             self._store_batch(batch, known)
             done += len(batch)
-            report(Progress(name, "reading", done, total, batch[-1][1].path))
+            report(Progress(name, "reading", done, total, batch[-1][1].path, time.monotonic() - began))
         self._store.set(commit=ready.commit, repository=self._source.repository)
 
     def _read(
         self, ready: Prepared, changed: Sequence[FoundFile], known: dict[str, StoredFile]
     ) -> Iterator[list[tuple[FoundFile, ReadFile, int]]]:
-        """Files with what was read and when (ns), in batches to commit."""
-        digests = [known[file.path].digest if file.path in known else b"" for file in changed]
-        paths = [file.path for file in changed]
+        """Files with what was read and when (ns), in batches to commit; last those that wait for the redactor."""
+        redactor = self._limits.redactor
+        if redactor is not None and len(changed) > FIRST_BATCH:
+            redactor.begin()
+        held: list[FoundFile] = []
+        for batch in self._read_at_once(ready, changed, known):
+            held.extend(found for found, read, _ in batch if read.status == "held")
+            rest = [one for one in batch if one[1].status != "held"]
+            if rest:
+                yield rest
+        read = partial(read_file, ready.root, redactor)
+        yield from _batches(held, map(read, (file.path for file in held), _digests(held, known)))
+
+    def _read_at_once(
+        self, ready: Prepared, changed: Sequence[FoundFile], known: dict[str, StoredFile]
+    ) -> Iterator[list[tuple[FoundFile, ReadFile, int]]]:
+        redactor = self._limits.redactor
+        read = partial(read_file, ready.root, redactor, wait=False)
+        paths, digests = [file.path for file in changed], _digests(changed, known)
         workers = self._limits.workers
-        if len(changed) >= MANY_FILES and workers != 0:
-            # A fresh interpreter per worker: forking a process with threads deadlocks.
-            spawn = get_context("spawn")
-            with ProcessPoolExecutor(workers, spawn, initializer=follow, initargs=(os.getpid(),)) as pool:
-                reads = pool.map(partial(read_file, ready.root), paths, digests, chunksize=16)
-                try:
-                    yield from _batches(changed, reads)
-                except BrokenProcessPool as error:
-                    raise NotReady(
-                        "A process that reads files was killed, perhaps for want of memory; what it had read is kept.",
-                        fix="Run the update again, with `index.workers: 0` if it happens again.",
-                    ) from error
-        else:
-            yield from _batches(changed, map(partial(read_file, ready.root), paths, digests))
+        if len(changed) < MANY_FILES or workers == 0:
+            yield from _batches(changed, map(read, paths, digests))
+            return
+        # A fresh interpreter per worker: forking a process with threads deadlocks.
+        spawn = get_context("spawn")
+        begin = (os.getpid(), redactor)
+        with ProcessPoolExecutor(workers, spawn, initializer=follow, initargs=begin) as pool:
+            try:
+                yield from _batches(changed, pool.map(read, paths, digests, chunksize=16))
+            except BrokenProcessPool as error:
+                raise NotReady(
+                    "A process that reads files was killed, perhaps for want of memory; what it had read is kept.",
+                    fix="Run the update again, with `index.workers: 0` if it happens again.",
+                ) from error
 
     def _store_batch(
         self, batch: Sequence[tuple[FoundFile, ReadFile, int]], known: dict[str, StoredFile]
@@ -145,9 +205,14 @@ class Update:
             self._store.write(completed(self._store, self._encoder, fresh), gone)
 
     def _discard_other_format(self) -> None:
-        """What another version or another encoder wrote cannot be compared with what this one would write."""
+        """What another version, encoder or redactor wrote cannot stand beside what this one would write."""
         settings = self._store.settings()
-        here = {"format": str(FORMAT), "encoder": signature(self._encoder)}
+        redactor = self._limits.redactor
+        here = {
+            "format": str(FORMAT),
+            "encoder": signature(self._encoder),
+            "redacted": "no" if redactor is None else "\n".join(("yes", *redactor.allow)),
+        }
         # Before anything is cleared: a model that does not answer must not cost the index.
         probe = self._encoder.encode([_PROBE])[0]
         known = all(settings.get(key) == value for key, value in here.items())
@@ -158,8 +223,13 @@ class Update:
 
 def walked(source: Source, root: Path, limits: IndexLimits) -> Walk:
     """The files of a source below `root`, and what was left out with the reason."""
-    git = source.kind != "uploads"
-    return walk(root, max_bytes=limits.max_file_bytes, exclude=limits.exclude, git=git)
+    return walk(
+        root,
+        max_bytes=limits.max_file_bytes,
+        max_document_bytes=limits.max_document_bytes,
+        exclude=limits.exclude,
+        git=source.kind in ("folder", "git"),
+    )
 
 
 def completed(store: Store, encoder: Encoder, files: Sequence[NewFile]) -> list[NewFile]:
@@ -239,6 +309,10 @@ def _near(probe: Vectors, stored: str) -> bool:
 def _skipped(path: str, reason: str, dimensions: int) -> NewFile:
     """A file or folder that the walk left out."""
     return NewFile(path, "skipped", reason, b"", 0, 0, 0, "", 0, (), _no_vectors(dimensions))
+
+
+def _digests(files: Sequence[FoundFile], known: dict[str, StoredFile]) -> list[bytes]:
+    return [known[file.path].digest if file.path in known else b"" for file in files]
 
 
 def _same(found: FoundFile, known: StoredFile | None) -> bool:

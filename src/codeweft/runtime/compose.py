@@ -22,7 +22,9 @@ from codeweft.models.starter import NOTE, STARTER, bundled
 from codeweft.retrieval.bridge import Bridge
 from codeweft.retrieval.catalogue import IndexRetriever
 from codeweft.retrieval.encode import StaticEncoder
+from codeweft.retrieval.redact import Redactor
 from codeweft.runtime.models import Single, embedder_of, engine_options, model_of, reranker_of
+from codeweft.runtime.redacting import Redacting
 from codeweft.runtime.running import Server, announce, retract
 from codeweft.runtime.searching import encoder_of, stages_of
 from codeweft.runtime.state import models_folder, open_accounts, open_indexes
@@ -69,6 +71,7 @@ class Runtime:
         self._embedders: dict[str, Embedder] = {ENCODER: LocalEmbedder(encoder)}
         self._rerankers: dict[str, Reranker] = {}
         self._apps: dict[str, FlowSpec] = library()
+        self._redactor = Redactor(settings.index.allow_secrets)
 
     @property
     def default_model(self) -> str:
@@ -93,7 +96,7 @@ class Runtime:
         if app in self._apps and (not writer or writer in self._models):
             return Flow(self._apps[app], self._services, writer or None)
         if name in self._models:
-            return self._models[name]
+            return self._guarded(self._models[name])
         raise NotFound(
             f"There is no model or app called {name!r}.",
             fix=f"There is: {', '.join([*self._apps, *self._models])}. `codeweft models pull NAME` fetches more.",
@@ -156,13 +159,22 @@ class Runtime:
         self.summaries = Summaries(self.settings, self.jobs, self.writer, self._bridge)
         self.indexes = open_indexes(self.settings, encoder, stages, self.summaries.found)
         self.summaries.indexes = self.indexes
-        self._services = Services(self._writer, IndexRetriever(self.indexes))
+        retriever = IndexRetriever(self.indexes)
+        self._services = Services(self._writer, retriever, retriever)
 
     def _writer(self, name: str | None) -> Model:
         name = name or self.default_writer
         if name not in self._models:
             raise NotFound(f"There is no model called {name!r}.", fix=f"There is: {', '.join(self._models)}.")
-        return self._models[name]
+        return self._guarded(self._models[name])
+
+    def _guarded(self, model: Single | Pool) -> Model:
+        """The model, kept from the secrets in what it is asked if the settings say so. A pool's members are guarded."""
+        wanted = self.settings.redact_prompts
+        local = isinstance(model, EmbeddedModel) and wanted == "remote"
+        if wanted == "never" or local or isinstance(model, Pool):
+            return model
+        return Redacting(model, self._redactor)
 
     async def open_models(self, stack: AsyncExitStack) -> None:
         """Make the models that settings and the models folder name; nothing is loaded yet.

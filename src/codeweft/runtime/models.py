@@ -15,6 +15,8 @@ from codeweft.models.openai_compatible import OpenAICompatible, OpenAIEmbedder
 from codeweft.models.plan import EngineOptions
 from codeweft.models.reranker import EmbeddedReranker, OpenAIReranker
 from codeweft.models.upstream import ATTEMPTS
+from codeweft.retrieval.redact import Redactor
+from codeweft.runtime.redacting import Redacting
 from codeweft.runtime.running import running
 from codeweft.types import Embedder, Model, Reranker, Skills
 
@@ -137,7 +139,11 @@ class Alone:
                 f"The model {name!r} is a pool, which only a running server has.",
                 fix="Start `codeweft serve`, or name one model of the pool for searching.",
             )
-        return self._kept(model_of(self._settings, name, entry))
+        model = self._kept(model_of(self._settings, name, entry))
+        wanted = self._settings.redact_prompts
+        if wanted == "never" or (isinstance(model, EmbeddedModel) and wanted == "remote"):
+            return model
+        return Redacting(model, Redactor(self._settings.index.allow_secrets))
 
     async def close(self) -> None:
         """Close connections and end engines."""

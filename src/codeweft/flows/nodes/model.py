@@ -12,7 +12,7 @@ from codeweft.errors import ContextOverflow
 from codeweft.flows.nodes.base import Node
 from codeweft.flows.state import Services, State
 from codeweft.stream import reading
-from codeweft.types import Done, Event, Failed, Neighbour, Request, Started
+from codeweft.types import Done, Event, Failed, Neighbour, Request, Started, TextDelta
 
 INFILL_NEIGHBOURS = 4
 """Chunks shown to an infilling model; more delays the first token more than it helps."""
@@ -44,7 +44,8 @@ class WriteWithModel(Node):
                 async for event in events:
                     match event:
                         case Started():
-                            pass
+                            if said := event.note.removeprefix(state.writer.info.note).strip():
+                                yield state.remark("model", said)
                         case Done():
                             state.spend(event.usage)
                             state.reason = event.reason
@@ -52,6 +53,8 @@ class WriteWithModel(Node):
                         case Failed(error=ContextOverflow()) if state.can_shorten:
                             overflow = True
                         case _:
+                            if isinstance(event, TextDelta):
+                                state.written.append(event.text)
                             yield event
             if not overflow:
                 return
