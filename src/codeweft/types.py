@@ -192,12 +192,16 @@ class Chunk:
 class SearchResult:
     """A chunk that matched. `score` is in 0..1 and comparable within one answer; `why` maps reasons to parts of it.
 
-    In an answer, the position in the list plus one is the reference's number.
+    In an answer, the position in the list plus one is the reference's number. `index` names the index it is from.
+    `note` is what a reader must know about how it was found, such as that the re-ranker did not answer; it is the same
+    in all results of one answer.
     """
 
     chunk: Chunk
     score: float
     why: Mapping[str, float] = field(default_factory=dict)
+    index: str = ""
+    note: str = ""
 
 
 # ── what is answered ─────────────────────────────────────────────────────────────────────────────────────────
@@ -216,6 +220,21 @@ class Usage:
     @property
     def total_tokens(self) -> int:
         return self.prompt_tokens + self.completion_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """USD per million tokens. `cached` is for prompt tokens read from a cache (None: as others)."""
+
+    input: float = 0.0
+    output: float = 0.0
+    cached: float | None = None
+
+    def of(self, prompt_tokens: float, completion_tokens: float, cached_tokens: float = 0.0) -> float:
+        """USD for a use; `cached_tokens` are part of `prompt_tokens`."""
+        cached = self.input if self.cached is None else self.cached
+        fresh = prompt_tokens - cached_tokens
+        return (fresh * self.input + cached_tokens * cached + completion_tokens * self.output) / 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -433,4 +452,29 @@ class Embedder(Protocol):
 
     async def embed(self, texts: Sequence[str]) -> Embeddings:
         """Raises `InvalidRequest` for a text that is too long, `EngineFailed` or `UpstreamFailed`."""
+        ...
+
+
+class Reranker(Protocol):
+    """Reads a question beside each text: slower and better than comparing vectors."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def rerank(self, query: str, texts: Sequence[str]) -> Sequence[float]:
+        """How well each text answers, in their order; only the order within one call means something.
+
+        Raises `InvalidRequest`, `EngineFailed` or `UpstreamFailed`.
+        """
+        ...
+
+
+class QueryExpander(Protocol):
+    """Says a question in other words, such as in another language."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def expand(self, query: str) -> Sequence[str]:
+        """Further questions that mean the same; none when nothing is to be gained. Raises what its model raises."""
         ...

@@ -3,7 +3,7 @@
 from codeweft.accounts.accounts import SCOPES, Accounts, Identity, Key, Scope
 from codeweft.accounts.conversations import Conversation, Conversations, Turn
 from codeweft.accounts.ledger import Entry, Group, Ledger, Outcome, Total
-from codeweft.accounts.limits import EVERYONE, Gate, Limit, Period, Subject
+from codeweft.accounts.limits import EVERYONE, Gate, Limit, Period, Subject, SubjectKind
 from codeweft.accounts.people import ROLES, STATUSES, Change, People, Role, Status, Team, User
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "Scope",
     "Status",
     "Subject",
+    "SubjectKind",
     "Team",
     "Total",
     "Turn",

@@ -23,7 +23,7 @@ class UserRow(Base):
     role: Mapped[str] = mapped_column(String(20))
     created_at: Mapped[float]
     team_id: Mapped[str] = mapped_column(String(32), server_default="")
-    status: Mapped[str] = mapped_column(String(20), server_default="active")
+    status: Mapped[str] = mapped_column(String(32), server_default="active")
 
 
 class TeamRow(Base):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from genai_prices import Usage as ProviderUsage
 from genai_prices import calc_price
 
-from codeweft.models.prices import MILLION, Price
+from codeweft.models.prices import MILLION
+from codeweft.types import Price
 
 
 def find(model: str, host: str) -> Price | None:

@@ -12,27 +12,10 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-from codeweft.types import ModelInfo, Usage
+from codeweft.types import ModelInfo, Price, Usage
 
 MILLION: Final = 1_000_000
 _SECONDS_PER_HOUR: Final = 3600
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """USD per million tokens. `cached` is for prompt tokens read from a cache (None: as others)."""
-
-    input: float
-    output: float
-    cached: float | None = None
-
-    def of(self, used: Usage) -> float:
-        """USD for a use."""
-        cached = self.input if self.cached is None else self.cached
-        fresh = used.prompt_tokens - used.cached_tokens
-        return (
-            fresh * self.input + used.cached_tokens * cached + used.completion_tokens * self.output
-        ) / MILLION
 
 
 class Prices:
@@ -50,11 +33,11 @@ class Prices:
         """USD of an answer of a model; None when its price is not known (yet). Models of this machine are free of charge."""
         price = self._own.get(info.name)
         if price is not None:
-            return price.of(used)
+            return _of(price, used)
         if info.kind != "upstream":
             return 0.0
         found = self.listed(info.served, info.host)
-        return None if found is None else found.of(used)
+        return None if found is None else _of(found, used)
 
     def listed(self, model: str, host: str = "") -> Price | None:
         """The price in the table of a provider's model. None while the table is being loaded."""
@@ -82,6 +65,10 @@ class Prices:
         from codeweft.models.price_table import find
 
         self._find = find
+
+
+def _of(price: Price, used: Usage) -> float:
+    return price.of(used.prompt_tokens, used.completion_tokens, used.cached_tokens)
 
 
 def _nothing(model: str, host: str) -> Price | None:

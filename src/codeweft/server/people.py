@@ -11,12 +11,12 @@ from pydantic import Field
 
 from codeweft.accounts import Group, Limit, Period, Role, Status, SubjectKind, Total, User
 from codeweft.errors import InvalidRequest
-from codeweft.models.prices import Machine, Price, break_even
+from codeweft.models.prices import Machine, break_even
 from codeweft.runtime.compose import Runtime
 from codeweft.server.admin import DAY
 from codeweft.server.deps import Admin, AnIdentity, require_admin
 from codeweft.server.views import Body, View, iso
-from codeweft.types import Usage
+from codeweft.types import Price
 
 DEFAULT_DAYS = 30
 
@@ -269,7 +269,7 @@ def _per_request(runtime: Runtime, body: BreakEvenBody) -> float:
         raise InvalidRequest(
             "Give `usd_per_request`, `input_usd` and `output_usd`, or `model`.", param="model"
         )
-    cost = price.of(Usage(round(body.prompt_tokens), round(body.completion_tokens)))
+    cost = price.of(body.prompt_tokens, body.completion_tokens)
     if cost <= 0:
         raise InvalidRequest("At that price a request costs nothing.", param="output_usd")
     return cost

@@ -9,22 +9,23 @@ branch_labels = None
 depends_on = None
 
 # No foreign key to teams: SQLite would have to make the table of users anew, and take everything of theirs with it.
-_USERS = (
-    sa.Column("team_id", sa.String(32), nullable=False, server_default=""),
-    sa.Column("status", sa.String(20), nullable=False, server_default="active"),
-)
-_KEYS = (
-    sa.Column("expires_at", sa.Double),
-    sa.Column("scopes", sa.String(200), nullable=False, server_default=""),
-    sa.Column("previous_digest", sa.String(64)),
-    sa.Column("previous_until", sa.Double),
-)
+_USERS = {"team_id": "", "status": "active"}
+
+
+def _key_columns() -> list[sa.Column[object]]:
+    return [
+        sa.Column("expires_at", sa.Double),
+        sa.Column("scopes", sa.String(200), nullable=False, server_default=""),
+        sa.Column("previous_digest", sa.String(64)),
+        sa.Column("previous_until", sa.Double),
+    ]
 
 
 def upgrade() -> None:
-    for table, columns in (("users", _USERS), ("api_keys", _KEYS)):
-        for column in columns:
-            op.add_column(table, column.copy())
+    for name, default in _USERS.items():
+        op.add_column("users", sa.Column(name, sa.String(32), nullable=False, server_default=default))
+    for column in _key_columns():
+        op.add_column("api_keys", column)
     op.create_table(
         "teams",
         sa.Column("id", sa.String(32), primary_key=True),
@@ -76,6 +77,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     for table in ("audit", "usage", "limits", "teams"):
         op.drop_table(table)
-    for table, columns in (("api_keys", _KEYS), ("users", _USERS)):
-        for column in columns:
-            op.drop_column(table, column.name)
+    for column in _key_columns():
+        op.drop_column("api_keys", column.name)
+    for name in _USERS:
+        op.drop_column("users", name)
