@@ -15,6 +15,7 @@ TABLES = {
     "POST /v1/embeddings": fields.EMBEDDING,
     "POST /v1/codegen": fields.CODEGEN,
     "POST /v1/search": fields.SEARCH,
+    "POST /v1/retrieval": fields.OPEA_RETRIEVAL,
 }
 
 

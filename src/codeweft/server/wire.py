@@ -12,21 +12,17 @@ from jsonschema.exceptions import SchemaError
 
 from codeweft.errors import InvalidRequest, MissingSkill
 from codeweft.server.fields import Fields
-from codeweft.types import Filters, Message, Retrieval, Sampling, ToolCall
+from codeweft.server.lookup import MAX_K, Body, LookupBody, RetrievalBody, SearchBody
+from codeweft.types import Message, Sampling, ToolCall
 
 MAX_STOPS = 32
 """OpenAI allows 4; code editors send a dozen."""
 MAX_CHOICES = 16
-MAX_K = 100
 
 T = TypeVar("T")
 
 
 # ── bodies ───────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-class _Body(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """Base of all bodies. None and absent mean the same: the client leaves the choice to the server."""
 
 
 class StreamOptions(msgspec.Struct):
@@ -50,7 +46,7 @@ class CallBody(msgspec.Struct):
     type: str = "function"
 
 
-class MessageBody(_Body, kw_only=True):
+class MessageBody(Body, kw_only=True):
     """A turn as clients send it. The untyped fields come back from earlier answers and say nothing new."""
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
@@ -65,7 +61,7 @@ class MessageBody(_Body, kw_only=True):
     function_call: Any = None
 
 
-class SamplingBody(_Body, kw_only=True):
+class SamplingBody(LookupBody, kw_only=True):
     temperature: float | None = None
     top_p: float | None = None
     top_k: int | None = None
@@ -82,9 +78,6 @@ class SamplingBody(_Body, kw_only=True):
     n: int | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    index: str | None = None
-    index_name: str | None = None
-    k: int | None = None
     agents_flag: bool | str | None = None
 
 
@@ -113,27 +106,16 @@ class CompletionBody(SamplingBody, kw_only=True):
     best_of: int | None = None
 
 
-class EmbeddingBody(_Body, kw_only=True):
+class EmbeddingBody(Body, kw_only=True):
     input: str | list[str | int | list[int]]
     model: str | None = None
     encoding_format: Literal["float", "base64"] | None = None
     dimensions: int | None = None
 
 
-class SearchBody(_Body, kw_only=True):
-    query: str
-    index: str | None = None
-    index_name: str | None = None
-    k: int | None = None
-    paths: list[str] | None = None
-    languages: list[str] | None = None
-    kinds: list[str] | None = None
-    repositories: list[str] | None = None
-
-
 _DECODERS: dict[type, msgspec.json.Decoder[Any]] = {
     body: msgspec.json.Decoder(body)
-    for body in (ChatBody, CodegenBody, CompletionBody, EmbeddingBody, SearchBody)
+    for body in (ChatBody, CodegenBody, CompletionBody, EmbeddingBody, RetrievalBody, SearchBody)
 }
 _RAW = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _WHERE = re.compile(r" - at `\$\.?(.*)`$")
@@ -437,41 +419,6 @@ def _text(content: str | list[Part] | None, where: str) -> str:
             )
         texts.append(text)
     return "\n".join(texts)
-
-
-def retrieval(body: SamplingBody) -> Retrieval:
-    """What the request wants looked up. `index: ""` turns retrieval off. Raises `InvalidRequest`."""
-    if body.index is not None and body.index_name is not None and body.index != body.index_name:
-        raise InvalidRequest("`index` and `index_name` name two indexes; send one.", param="index_name")
-    index = body.index if body.index is not None else body.index_name
-    return Retrieval(index=index or None, k=body.k, enabled=index != "", agent=flag(body.agents_flag))
-
-
-def asks_retrieval(body: SamplingBody) -> str | None:
-    """The field by which a request asks for retrieval, if it does."""
-    for name in ("index", "index_name", "k", "agents_flag"):
-        if getattr(body, name) not in (None, "", False):
-            return name
-    return None
-
-
-def flag(value: bool | str | None) -> bool:
-    """OPEA's clients send `agents_flag` as a bool or as the string "True"."""
-    if isinstance(value, str):
-        known = {"true": True, "1": True, "false": False, "0": False, "": False}
-        if value.strip().lower() not in known:
-            raise InvalidRequest("`agents_flag` must be true or false.", param="agents_flag")
-        return known[value.strip().lower()]
-    return bool(value)
-
-
-def filters(body: SearchBody) -> Filters:
-    return Filters(
-        paths=tuple(body.paths or ()),
-        languages=tuple(body.languages or ()),
-        kinds=tuple(body.kinds or ()),
-        repositories=tuple(body.repositories or ()),
-    )
 
 
 def texts(given: str | list[str | int | list[int]], param: str) -> list[str]:
