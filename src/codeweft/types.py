@@ -215,12 +215,13 @@ class Chunk:
 class SearchResult:
     """A chunk that matched. `score` is in 0..1 and comparable within one answer; `why` maps reasons to parts of it.
 
-    In an answer, the position in the list plus one is the reference's number.
+    In an answer, the position in the list plus one is the reference's number. `index` names the index it is from.
     """
 
     chunk: Chunk
     score: float
     why: Mapping[str, float] = field(default_factory=dict)
+    index: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,9 @@ def test_spans_count_characters() -> None:
     assert line.text == "이름값 = 값" and line.spans == ((2, 3), (6, 7))
 
 
-@pytest.mark.parametrize("pattern", [r"(?=a)", r"(?<!a)b", r"(a)\1", "(", "[", "a{2,1}", "", "a\nb", "x" * 2000])
+@pytest.mark.parametrize(
+    "pattern", [r"(?=a)", r"(?<!a)b", r"(a)\1", "(", "[", "a{2,1}", "", "a\nb", "x" * 2000]
+)
 def test_what_cannot_be_searched_is_refused_with_a_reason(pattern: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
         Pattern(pattern)

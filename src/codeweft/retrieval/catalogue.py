@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Final
 
 from codeweft.errors import Conflict, InvalidRequest, NotFound, StorageFailed
-from codeweft.retrieval.index import Index, IndexStatus, check
-from codeweft.retrieval.question import read_question
-from codeweft.retrieval.rank import rank
+from codeweft.retrieval.index import Index, IndexStatus
+from codeweft.retrieval.search import Found, check_covered, search
 from codeweft.retrieval.sources import Source, parse_source
-from codeweft.retrieval.store.base import Candidate, Stores
+from codeweft.retrieval.store.base import Stores
 from codeweft.retrieval.store.embedded import EmbeddedStores
 from codeweft.retrieval.store.failures import storage_errors
 from codeweft.retrieval.update import IndexLimits
@@ -128,15 +127,30 @@ class Indexes:
         return [index.status() for folder in self._folders() if (index := self._opened(folder)) is not None]
 
     def search(self, query: Query) -> list[SearchResult]:
-        """The best chunks of the query's index: the one it names, else the default, else the only one, else all.
+        """The best chunks of the indexes that the query is for; see `chosen` and `search.search`.
 
-        Raises `NotFound` for an unknown or empty index or when there is none at all, `NotReady` for one that is empty
-        yet, `InvalidRequest` for an empty query.
+        Raises `NotFound` for an unknown or empty index, for repositories and branches of which nothing is indexed and
+        when there is no index at all, `NotReady` for one that is empty yet, `InvalidRequest` for an empty query.
         """
-        if query.index is not None:
-            return self._search(self.get(query.index), query)
+        return self.explained(query).results
+
+    def explained(self, query: Query) -> Found:
+        """The results of `search`, and how they came about."""
+        indexes = self.chosen(query.index)
+        with self._alive(indexes):
+            check_covered(indexes, query.filters)
+            found = search(indexes, query)
+            if not found.results and len(indexes) == 1:
+                # An empty index must not look like a question without an answer.
+                indexes[0].check_filled()
+            return found
+
+    def chosen(self, name: str | None) -> list[Index]:
+        """The index of that name; without one the default, else all. Raises `NotFound`."""
+        if name is not None:
+            return [self.get(name)]
         if self.default is not None and (index := self._opened(self.root / self.default)) is not None:
-            return self._search(index, query)
+            return [index]
         indexes = [index for folder in self._folders() if (index := self._opened(folder)) is not None]
         if not indexes:
             raise NotFound(
@@ -144,21 +158,19 @@ class Indexes:
                 fix="Add code with `codeweft index add FOLDER_OR_URL`.",
                 param="index",
             )
-        if len(indexes) == 1:
-            return self._search(indexes[0], query)
-        return _search_all(indexes, query)
+        return indexes
 
-    def _search(self, index: Index, query: Query) -> list[SearchResult]:
+    @contextlib.contextmanager
+    def _alive(self, indexes: Sequence[Index]) -> Iterator[None]:
+        """What goes wrong because an index was removed meanwhile says so."""
         try:
-            found = index.search(query)
-            if not found:
-                # An empty index must not look like a question without an answer.
-                index.check_filled()
-            return found
+            with storage_errors(indexes[0].folder if len(indexes) == 1 else self.root):
+                yield
         except StorageFailed:
-            if self._stores.identity(index.folder) is not None:
-                raise
-            raise NotFound(f"The index {index.name} was just removed.", param="index") from None
+            for index in indexes:
+                if self._stores.identity(index.folder) is None:
+                    raise NotFound(f"The index {index.name} was just removed.", param="index") from None
+            raise
 
     def _folders(self) -> Iterator[Path]:
         return (self.root / name for name in self._stores.names(self.root) if NAME.fullmatch(name))
@@ -176,23 +188,6 @@ class Indexes:
                 known = (identity, Index(folder, self._encoder, limits=self._limits, stores=self._stores))
                 self._open[folder.name] = known
             return known[1]
-
-
-def _search_all(indexes: Sequence[Index], query: Query) -> list[SearchResult]:
-    """Candidates of all indexes ranked against each other."""
-    check(query)
-    question = read_question(query.text)
-    pool: list[Candidate] = []
-    for index in indexes:
-        for candidate in index.candidates(question, query.k, query.filters):
-            candidate.home = index.name
-            pool.append(candidate)
-    ranked = rank(question, pool, query.k)
-    found: dict[str, Iterator[SearchResult]] = {}
-    for index in indexes:
-        found[index.name] = iter(index.results([one for one in ranked if one.home == index.name]))
-    results = (next(found[one.home], None) for one in ranked)
-    return [result for result in results if result is not None]
 
 
 class IndexRetriever:

@@ -7,13 +7,20 @@ hold the server up. Look-around and back references, which cannot be had at that
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import re2
 
 from codeweft.errors import InvalidRequest
+from codeweft.retrieval.narrow import check_filters
+from codeweft.types import Filters
+
+if TYPE_CHECKING:
+    from codeweft.retrieval.index import Index
+    from codeweft.retrieval.store.base import Row
 
 LONGEST_PATTERN: Final = 1000
 """Characters of a pattern."""
@@ -32,6 +39,22 @@ class Line:
     number: int
     text: str
     spans: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A matching line in an index, with the lines around it that were asked for. `number` counts from 1."""
+
+    index: str
+    repository: str
+    commit: str
+    path: str
+    language: str
+    number: int
+    text: str
+    spans: tuple[tuple[int, int], ...]
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
 
 
 class Pattern:
@@ -84,6 +107,78 @@ class Pattern:
             if spans := _spans(self._line, line):
                 yield Line(number, line.decode("utf-8", "surrogatepass"), spans)
             at, number = end + 1, number + 1
+
+
+class Grep:
+    """The lines of `indexes` that match, by path and line, found while they are iterated.
+
+    Ends after `limit` hits or `seconds`; `more` then says that there may be more. `context` is how many lines come
+    with a hit on either side.
+    """
+
+    def __init__(
+        self,
+        indexes: Sequence[Index],
+        pattern: Pattern,
+        filters: Filters = Filters(),
+        *,
+        context: int = 0,
+        limit: int | None = None,
+        seconds: float | None = None,
+    ) -> None:
+        check_filters(filters)
+        self.more = False
+        self._indexes = indexes
+        self._pattern = pattern
+        self._filters = filters
+        self._context = context
+        self._limit = limit
+        self._seconds = seconds
+
+    def __iter__(self) -> Iterator[Hit]:
+        until = None if self._seconds is None else time.monotonic() + self._seconds
+        found = 0
+        for index in self._indexes:
+            if not index.covers(self._filters):
+                continue
+            settings = index.store.settings()
+            repository, commit = settings.get("repository", index.name), settings.get("commit", "")
+            around = _Around(index, self._context)
+            for row in index.store.scan(self._pattern.literal, self._filters):
+                if until is not None and time.monotonic() > until:
+                    self.more = True
+                    return
+                for line in self._pattern.lines(row.text):
+                    if found == self._limit:
+                        self.more = True
+                        return
+                    found += 1
+                    number = row.start_line + line.number - 1
+                    before, after = around.lines(row, number)
+                    yield Hit(
+                        index.name, repository, commit, row.path, row.language, number, line.text, line.spans,
+                        before, after,
+                    )  # fmt: skip
+
+
+class _Around:
+    """The lines around hits; the file that is being read is kept."""
+
+    def __init__(self, index: Index, context: int) -> None:
+        self._index = index
+        self._context = context
+        self._path = ""
+        self._lines: list[str] = []
+
+    def lines(self, row: Row, number: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        if not self._context:
+            return (), ()
+        if row.path != self._path:
+            chunks = self._index.store.chunks(row.path)
+            self._path = row.path
+            self._lines = [line for chunk in chunks for line in chunk.text.split("\n")]
+        low = max(0, number - 1 - self._context)
+        return tuple(self._lines[low : number - 1]), tuple(self._lines[number : number + self._context])
 
 
 def _spans(pattern: re2._Regexp, line: bytes) -> tuple[tuple[int, int], ...]:

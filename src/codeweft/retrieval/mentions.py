@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from codeweft.retrieval.languages import LANGUAGES, NAMES_ONLY, Grammar
-from codeweft.retrieval.store.embedded import last_segment
+from codeweft.retrieval.store.base import last_segment
 from codeweft.retrieval.syntax import NAME_FIELDS, Definition, definitions_in, is_name, parse
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import Final
 from codeweft.errors import InvalidRequest
 from codeweft.retrieval.languages import LANGUAGES
 from codeweft.retrieval.recognise import EXTENSIONS
-from codeweft.retrieval.store.embedded import KINDS
+from codeweft.retrieval.store.base import KINDS
 from codeweft.types import Filters
 
 LANGUAGE_NAMES: Final = tuple(sorted(LANGUAGES))

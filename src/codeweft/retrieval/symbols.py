@@ -12,13 +12,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal, get_args
 
-from pathspec import GitIgnoreSpec
-
 from codeweft.errors import InvalidRequest
 from codeweft.retrieval.index import Index
 from codeweft.retrieval.mentions import Mention, Role, Source
 from codeweft.retrieval.store.base import Row, fold, last_segment
 from codeweft.retrieval.tokens import words
+from codeweft.retrieval.walk import path_patterns
 from codeweft.types import Filters
 
 Wanted = Literal["definitions", "references", "callers", "callees"]
@@ -114,7 +113,7 @@ class _Reading:
         settings = self.store.settings()
         self._repository = settings.get("repository", index.name)
         self._commit = settings.get("commit", "")
-        self._globs = GitIgnoreSpec.from_lines(filters.paths) if filters.paths else None
+        self._globs = path_patterns(filters.paths) if filters.paths else None
 
     def defining(self, names: Iterable[str]) -> list[Row]:
         """Chunks that define one of some names, up to case and underscores."""
@@ -161,19 +160,27 @@ class _Reading:
 
 
 def _definitions(reading: _Reading, symbol: Symbol) -> Iterator[Place]:
+    """Definitions with the qualifiers as written; where there are none, up to case and underscores."""
+    found = list(_named(reading, symbol))
+    exact = [place for place in found if _is_qualified(symbol, place.name, place.path)]
+    yield from exact or (
+        place for place in found if _is_qualified(symbol, place.name, place.path, folded=True)
+    )
+
+
+def _named(reading: _Reading, symbol: Symbol) -> Iterator[Place]:
+    """Definitions of the name alone."""
     rows = reading.defining([symbol.name])
     names = {name for row in rows for name in map(last_segment, (row.name, *row.defines))}
-    spelled = [symbol.name] if symbol.name in names else sorted(n for n in names if fold(n) == fold(symbol.name))
+    alike = sorted(name for name in names if fold(name) == fold(symbol.name))
     for path in sorted({row.path for row in rows}):
         source, language, text = reading.source(path)
         if source.grammar is None:
             yield from _from_rows(reading, symbol, [row for row in rows if row.path == path], text)
             continue
-        for name in spelled:
+        for name in [symbol.name] if symbol.name in names else alike:
             for mention in source.mentions(name):
-                if mention.role != "definition" or not _is_qualified(symbol, mention.defines, path):
-                    continue
-                if not reading.kinds or mention.kind in reading.kinds:
+                if mention.role == "definition" and (not reading.kinds or mention.kind in reading.kinds):
                     yield reading.place(path, language, mention, mention.defines)
 
 
@@ -182,7 +189,7 @@ def _from_rows(reading: _Reading, symbol: Symbol, rows: Sequence[Row], text: str
     lines = text.split("\n")
     for row in sorted(rows, key=lambda row: row.start_line):
         line = lines[row.start_line - 1] if row.start_line <= len(lines) else ""
-        if fold(last_segment(row.name)) == fold(symbol.name) and _is_qualified(symbol, row.name, row.path):
+        if fold(last_segment(row.name)) == fold(symbol.name):
             mention = Mention(
                 row.start_line, 1, "definition", "", row.scope, 0, line, row.name, row.kind, row.end_line
             )
@@ -284,6 +291,7 @@ class _Whose:
         self._symbol = symbol
         self._owner = symbol.qualifiers[-1]
         self._home = _is_qualified(Symbol(symbol.name, (self._owner,)), symbol.name, path)
+        self._path = path
         self._text = text
         self._typed: dict[str, bool] = {}
         self.imported = False
@@ -291,7 +299,7 @@ class _Whose:
     def certainly(self, mention: Mention) -> bool:
         """Whether a mention is of the symbol that was asked for, by what the file itself says."""
         if mention.role == "definition":
-            return _is_qualified(self._symbol, mention.defines, "")
+            return _is_qualified(self._symbol, mention.defines, self._path)
         inside = self._owner in mention.within.split(".")
         if not mention.qualifier:
             return inside or self._home or self.imported
@@ -311,12 +319,17 @@ class _Whose:
         return self._typed[variable]
 
 
-def _is_qualified(symbol: Symbol, qualified: str, path: str) -> bool:
-    """Whether the qualifiers asked for are, in order, among the scope of a name and the parts of its path."""
-    stems = [part.split(".")[0] for part in path.split("/")]
-    have = [*map(fold, stems), *map(fold, _QUALIFIER.split(qualified)[:-1])]
+def _is_qualified(symbol: Symbol, qualified: str, path: str, *, folded: bool = False) -> bool:
+    """Whether the qualifiers asked for are, in order, among the parts of a path and of a qualified name.
+
+    With `folded` up to case and underscores.
+    """
+    have = [part.split(".")[0] for part in path.split("/")] + _QUALIFIER.split(qualified)[:-1]
+    asked = list(symbol.qualifiers)
+    if folded:
+        have, asked = list(map(fold, have)), list(map(fold, asked))
     at = 0
-    for qualifier in map(fold, symbol.qualifiers):
+    for qualifier in asked:
         try:
             at = have.index(qualifier, at) + 1
         except ValueError:

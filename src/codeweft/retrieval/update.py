@@ -18,6 +18,7 @@ from typing import Final
 import numpy as np
 
 from codeweft.errors import NotReady
+from codeweft.retrieval.branch import checked_out_branch
 from codeweft.retrieval.read import ReadFile, encoded_text, file_digest, follow, read_file
 from codeweft.retrieval.sources import Prepared, Source
 from codeweft.retrieval.store.base import FORMAT, NewChunk, NewFile, Store, StoredFile
@@ -95,7 +96,8 @@ class Update:
             self._store_batch(batch, known)
             done += len(batch)
             report(Progress(name, "reading", done, total, batch[-1][1].path))
-        self._store.set(commit=ready.commit, repository=self._source.repository)
+        branch = "" if self._source.kind == "uploads" else checked_out_branch(ready.root)
+        self._store.set(commit=ready.commit, branch=branch, repository=self._source.repository)
 
     def _read(
         self, ready: Prepared, changed: Sequence[FoundFile], known: dict[str, StoredFile]

@@ -89,7 +89,9 @@ def selection(
         "score_threshold": body.score_threshold,
         "vector": vector,
     }
-    made = Selection(**{"type": default} | {name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    made = Selection(
+        **{"type": default} | {name: value for name, value in given.items() if value is not None}
+    )  # type: ignore[arg-type]
     check_selection(made)
     return made
 
@@ -161,7 +163,9 @@ def _last_question(messages: str | Sequence[Mapping[str, Any]] | None) -> str:
             continue
         content = turn.get("content")
         parts = content if isinstance(content, list) else [{"text": content}]
-        texts = [part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str)]
+        texts = [
+            part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str)
+        ]
         if texts:
             return "\n".join(texts)
     raise InvalidRequest("`messages` holds no turn of a user with text.", param="messages")
@@ -171,7 +175,9 @@ def _vector(given: Any) -> tuple[float, ...] | None:
     """A vector as OPEA's clients send it: bare, in a list of one, or as the answer of an embedding service."""
     if isinstance(given, dict):
         data = given.get("data")
-        given = data[0].get("embedding") if isinstance(data, list) and data and isinstance(data[0], dict) else 0
+        given = (
+            data[0].get("embedding") if isinstance(data, list) and data and isinstance(data[0], dict) else 0
+        )
     if isinstance(given, list) and len(given) == 1 and isinstance(given[0], list):
         given = given[0]
     if given is None or given == []:
