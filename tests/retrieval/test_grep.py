@@ -24,12 +24,16 @@ def test_every_matching_line_is_found_in_order_of_path_and_line(index: Index, co
         for number, line in enumerate(path.read_text().split("\n"), 1)
         if "session" in line or "routes" in line
     ]
-    assert places(index, "session|routes") == sorted(expected, key=lambda p: (p.split(":")[0], int(p.split(":")[1])))
+    assert places(index, "session|routes") == sorted(
+        expected, key=lambda p: (p.split(":")[0], int(p.split(":")[1]))
+    )
     assert len(expected) > 6
 
 
 def test_filters_narrow_what_is_searched(index: Index) -> None:
-    assert {p.split(":")[0] for p in places(index, "re", Filters(languages=("javascript",)))} == {"web/router.js"}
+    assert {p.split(":")[0] for p in places(index, "re", Filters(languages=("javascript",)))} == {
+        "web/router.js"
+    }
     assert {p.split(":")[0] for p in places(index, "s", Filters(paths=("auth/",)))} == {"auth/session.py"}
     assert places(index, "s", Filters(repositories=("other",))) == []
     with pytest.raises(InvalidRequest, match=r"javascript.*python"):
@@ -53,7 +57,9 @@ def test_lines_around_a_hit_cross_chunks(index: Index, code: Path) -> None:
     assert hit.text[slice(*hit.spans[0])] == "def parse_cookie"
 
 
-def test_several_indexes_are_searched_one_after_the_other(indexes: Indexes, code: Path, tmp_path: Path) -> None:
+def test_several_indexes_are_searched_one_after_the_other(
+    indexes: Indexes, code: Path, tmp_path: Path
+) -> None:
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "a.py").write_text("def parse_cookie(): ...\n")
     for folder in (code, tmp_path / "other"):

@@ -79,7 +79,12 @@ def ask(index: Index, name: str, wanted: Wanted, filters: Filters = Filters(), l
 
 
 def test_definitions_are_found_by_name_and_by_qualified_name(shop: Index) -> None:
-    assert ask(shop, "open", "definitions") == ["open.yaml:1", "page.js:3", "shop/store.py:5", "shop/store.py:15"]
+    assert ask(shop, "open", "definitions") == [
+        "open.yaml:1",
+        "page.js:3",
+        "shop/store.py:5",
+        "shop/store.py:15",
+    ]
     assert ask(shop, "Store.open", "definitions") == ["shop/store.py:5"]
     assert ask(shop, "store::Cache::open", "definitions") == ["shop/store.py:15"]
     assert ask(shop, "Nowhere.open", "definitions") == []
@@ -90,7 +95,12 @@ def test_definitions_are_found_by_name_and_by_qualified_name(shop: Index) -> Non
 def test_a_definition_says_what_it_is_and_where_it_ends(shop: Index) -> None:
     (found,) = look_up([shop], "Store.open", "definitions").places
     assert (found.kind, found.name, found.within, found.end_line) == ("method", "Store.open", "Store", 7)
-    assert (found.index, found.repository, found.column, found.text) == ("shop", "shop", 9, "    def open(self, path):")
+    assert (found.index, found.repository, found.column, found.text) == (
+        "shop",
+        "shop",
+        9,
+        "    def open(self, path):",
+    )
 
 
 def test_references_leave_out_comments_strings_and_definitions(shop: Index) -> None:

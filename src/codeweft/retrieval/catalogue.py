@@ -14,13 +14,13 @@ from typing import Final
 
 from codeweft.errors import Conflict, InvalidRequest, NotFound, StorageFailed
 from codeweft.retrieval.index import Index, IndexStatus
-from codeweft.retrieval.search import Found, check_covered, search
+from codeweft.retrieval.search import Found, check, check_covered, search
 from codeweft.retrieval.sources import Source, parse_source
 from codeweft.retrieval.store.base import Stores
 from codeweft.retrieval.store.embedded import EmbeddedStores
 from codeweft.retrieval.store.failures import storage_errors
 from codeweft.retrieval.update import IndexLimits
-from codeweft.types import Encoder, Query, SearchResult
+from codeweft.types import Encoder, Filters, Query, SearchResult
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -136,6 +136,7 @@ class Indexes:
 
     def explained(self, query: Query) -> Found:
         """The results of `search`, and how they came about."""
+        check(query)
         indexes = self.chosen(query.index)
         with self._alive(indexes):
             check_covered(indexes, query.filters)
@@ -158,6 +159,14 @@ class Indexes:
                 fix="Add code with `codeweft index add FOLDER_OR_URL`.",
                 param="index",
             )
+        return indexes
+
+    def searched(self, name: str | None, filters: Filters) -> list[Index]:
+        """`chosen`, checked: raises `NotFound` for an empty index and for repositories of which nothing is indexed."""
+        indexes = self.chosen(name)
+        check_covered(indexes, filters)
+        if len(indexes) == 1:
+            indexes[0].check_filled()
         return indexes
 
     @contextlib.contextmanager

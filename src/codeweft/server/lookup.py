@@ -54,7 +54,7 @@ class RetrievalBody(LookupBody, kw_only=True):
     text: str | list[str] | None = None
     input: str | list[str] | None = None
     messages: str | list[dict[str, Any]] | None = None
-    embedding: list[float] | list[list[float]] | dict[str, Any] | None = None
+    embedding: list[Any] | dict[str, Any] | None = None
 
 
 def index_of(body: LookupBody) -> str | None:

@@ -149,6 +149,11 @@ def decode_plain(body: bytes, kind: type[T]) -> T:
         raise malformed(body) from None
 
 
+def as_sent(body: bytes) -> dict[str, msgspec.Raw]:
+    """The fields of a body that was decoded before, as they were sent."""
+    return _RAW.decode(body)
+
+
 def _wanted(given: dict[str, msgspec.Raw], fields: Fields) -> dict[str, msgspec.Raw]:
     """The fields that are used. Raises `InvalidRequest` for one that is rejected or unknown."""
     wanted = {}

@@ -10,7 +10,7 @@ from pydantic import Field
 from codeweft.errors import NotFound, NotReady
 from codeweft.flows.nodes.base import Node
 from codeweft.flows.state import Services, State
-from codeweft.types import Event, Infill, Query, Retrieved
+from codeweft.types import Event, Filters, Infill, Query, Retrieved
 
 SHORT_QUESTION = 6
 """Words below which a follow-up ("and in Go?") is looked up together with the question before it."""
@@ -32,12 +32,12 @@ class Retrieve(Node):
     async def run(self, state: State, services: Services) -> AsyncIterator[Event]:
         wanted = state.request.retrieval
         index = wanted.index or self.index
-        query = Query(question(state), index, wanted.k or self.k, wanted.filters)
+        query = Query(question(state), index, wanted.k or self.k, wanted.filters, wanted.selection)
         try:
             results = tuple(await services.retriever.search(query))
         except (NotFound, NotReady):
-            # An index that was asked for must be there; without one the answer is written without references.
-            if index is not None:
+            # What was asked for must be there; where nothing was, the answer is written without references.
+            if index is not None or wanted.filters != Filters():
                 raise
             results = ()
         state.detail = {"query": query.text, "index": index, "found": len(results)}
