@@ -123,7 +123,12 @@ BAD: list[tuple[str, Any, int, str]] = [
     ("/v1/retrieval", {"text": "x", "embedding": ["a"]}, 400, "list of numbers"),
     ("/v1/retrieval", {"text": "x", "embedding": {"data": []}}, 400, "list of numbers"),
     ("/v1/retrieval", {"text": "x", "search_type": "best"}, 400, "similarity_score_threshold, mmr"),
-    ("/v1/retrieval", {"text": "x", "search_type": "similarity_distance_threshold"}, 400, "needs `distance_threshold`"),
+    (
+        "/v1/retrieval",
+        {"text": "x", "search_type": "similarity_distance_threshold"},
+        400,
+        "needs `distance_threshold`",
+    ),
     ("/v1/retrieval", {"text": "x", "k": 0}, 400, "`k` is 0"),
     ("/v1/retrieval", {"text": "x", "graph_name": "g"}, 400, "graph"),
     ("/v1/retrieval", {"text": "x", "constraints": {"a": 1}}, 400, "narrow by"),

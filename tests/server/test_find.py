@@ -66,7 +66,9 @@ async def test_a_question_is_answered_in_the_shape_of_embed_doc(server: Server, 
 
 
 async def test_an_input_and_a_chat_come_back_in_their_own_shapes(server: Server, shop: str) -> None:
-    answer = await post(server, "/v1/retrieval", {"input": "add prices", "index_name": shop, "request_type": "retrieval"})
+    answer = await post(
+        server, "/v1/retrieval", {"input": "add prices", "index_name": shop, "request_type": "retrieval"}
+    )
     assert set(answer) == {"retrieved_docs"}
     assert set(answer["retrieved_docs"][0]) == {"text", "metadata"}
     chat = {
@@ -75,7 +77,10 @@ async def test_an_input_and_a_chat_come_back_in_their_own_shapes(server: Server,
     }  # fmt: skip
     answer = await post(server, "/v1/retrieval", chat)
     assert {name: answer[name] for name in chat} == chat
-    assert answer["documents"] == [doc["text"] for doc in answer["retrieved_docs"]] and len(answer["documents"]) == 1
+    assert (
+        answer["documents"] == [doc["text"] for doc in answer["retrieved_docs"]]
+        and len(answer["documents"]) == 1
+    )
 
 
 async def test_four_chunks_are_returned_unless_told(server: Server, tmp_path: Path) -> None:
@@ -84,11 +89,15 @@ async def test_four_chunks_are_returned_unless_told(server: Server, tmp_path: Pa
     for n in range(8):
         (root / f"f{n}.py").write_text(f"def price_{n}():\n    return price({n})\n")
     server.composition.indexes.add(str(root), f"many-{tmp_path.name}"[:60]).update()
-    answer = await post(server, "/v1/retrieval", {"text": "price", "index_name": f"many-{tmp_path.name}"[:60]})
+    answer = await post(
+        server, "/v1/retrieval", {"text": "price", "index_name": f"many-{tmp_path.name}"[:60]}
+    )
     assert len(answer["retrieved_docs"]) == 4
 
 
-@pytest.mark.parametrize("wrap", [lambda v: v, lambda v: [v], lambda v: {"data": [{"embedding": v, "index": 0}]}])
+@pytest.mark.parametrize(
+    "wrap", [lambda v: v, lambda v: [v], lambda v: {"data": [{"embedding": v, "index": 0}]}]
+)
 async def test_an_embedding_is_looked_for_instead_of_the_text(
     server: Server, shop: str, wrap: Callable[[list[float]], Any]
 ) -> None:
@@ -103,7 +112,9 @@ async def test_an_embedding_is_looked_for_instead_of_the_text(
 async def test_thresholds_leave_out_what_is_not_near_enough(server: Server, shop: str) -> None:
     body = {"text": "export function add_route(path) {", "index_name": shop, "k": 50}
     everything = await post(server, "/v1/retrieval", body)
-    some = await post(server, "/v1/retrieval", {**body, "search_type": "similarity_score_threshold", "score_threshold": 0.4})
+    some = await post(
+        server, "/v1/retrieval", {**body, "search_type": "similarity_score_threshold", "score_threshold": 0.4}
+    )
     best = everything["metadata"][0]["score"]
     near = await post(
         server, "/v1/retrieval",
@@ -147,7 +158,9 @@ async def test_search_explains_itself(server: Server, shop: str) -> None:
 async def test_search_is_narrowed_by_branch_and_repository(server: Server, shop: str) -> None:
     for path in ("/v1/search", "/api/search"):
         body = {"query": "prices", "index": shop}
-        assert (await post(server, path, {**body, "branches": ["release"], "repositories": ["store"]}))["results"]
+        assert (await post(server, path, {**body, "branches": ["release"], "repositories": ["store"]}))[
+            "results"
+        ]
         refused = await post(server, path, {**body, "branches": ["main"]}, 404)
         assert "release" in json.dumps(refused)
         found = await post(server, path, {**body, "languages": ["javascript"]})
@@ -171,7 +184,12 @@ async def test_the_page_searches_by_type_and_sees_why(server: Server, shop: str)
 async def test_symbols_are_defined_used_and_called(server: Server, shop: str) -> None:
     asked = {"name": "add_prices", "index": shop}
     (found,) = (await get(server, "/api/symbols", **asked))["places"]
-    assert (found["path"], found["line"], found["name"], found["role"]) == ("cart.py", 2, "Cart.add_prices", "definition")
+    assert (found["path"], found["line"], found["name"], found["role"]) == (
+        "cart.py",
+        2,
+        "Cart.add_prices",
+        "definition",
+    )
     used = await get(server, "/api/symbols", find="references", **asked)
     assert [(one["path"], one["line"]) for one in used["places"]] == [("cart.py", 9), ("web/routes.js", 2)]
     callers = await get(server, "/api/symbols", find="callers", languages="python", **asked)

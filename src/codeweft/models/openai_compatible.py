@@ -253,6 +253,8 @@ class OpenAICompatible:
         sampling = skills.with_defaults(request.sampling, "infilling")
         if route == "suffix":
             body = self._completion_body(infill.prefix, sampling) | {"suffix": infill.suffix}
+            if self._codeweft and infill.neighbours:
+                body["neighbours"] = [{"path": one.path, "text": one.text} for one in infill.neighbours]
             return _Call(_SUFFIX_HOSTS.get(self._host, COMPLETIONS), body)
         if route == "tokens":
             safe = replace(

@@ -29,6 +29,7 @@ from codeweft.types import (
 _FIRST = (TextDelta, ReasoningDelta, ToolCallDelta, Done)
 
 Choices = AsyncIterator[tuple[int, Event]]
+LastWord = Callable[[Exception], bytes]
 
 
 class Service:
@@ -75,12 +76,20 @@ class Service:
             await close(events)
 
     async def stream(
-        self, http: HTTPRequest, events: Choices, chunks: Callable[[Choices], AsyncIterator[bytes]]
+        self,
+        http: HTTPRequest,
+        events: Choices,
+        chunks: Callable[[Choices], AsyncIterator[bytes]],
+        last_word: LastWord | None = None,
+        media_type: str = "text/event-stream",
     ) -> EventStream:
-        """For a streamed answer. Raises what the model refused the request with."""
+        """For a streamed answer. `last_word` tells an error in the middle of it, by default in OpenAI's shape.
+
+        Raises what the model refused the request with.
+        """
         async with self.streams.attended(http.receive):
             begun = await accepted(events)
-        return EventStream(chunks(begun), self.streams, _last_word, begun)
+        return EventStream(chunks(begun), self.streams, last_word or _last_word, begun, media_type=media_type)
 
 
 def _last_word(error: Exception) -> bytes:
