@@ -26,7 +26,9 @@ def two(indexes: Indexes, code: Path, tmp_path: Path) -> Indexes:
     return indexes
 
 
-def test_similarity_is_the_cosine_of_the_nearest_chunks_of_all_indexes(two: Indexes, encoder: WordEncoder) -> None:
+def test_similarity_is_the_cosine_of_the_nearest_chunks_of_all_indexes(
+    two: Indexes, encoder: WordEncoder
+) -> None:
     found = two.search(Query("parse cookie header", k=3, selection=Selection("similarity")))
     assert {result.index for result in found} == {"shop", "other"}
     scores = [result.score for result in found]

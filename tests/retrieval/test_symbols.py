@@ -112,9 +112,26 @@ def test_references_leave_out_comments_strings_and_definitions(shop: Index) -> N
 
 def test_a_qualified_reference_says_whether_it_is_certain(shop: Index) -> None:
     found = ask(shop, "Store.open", "references", Filters(languages=("python",)))
-    assert found == ["use.py:6", "use.py:7", "use.py:8?", "use.py:13?"]
+    assert found == ["use.py:6", "use.py:7", "use.py:13?"]
     assert ask(shop, "Store.load_all", "references") == ["shop/store.py:7"]
     assert ask(shop, "Page.open", "references", Filters(paths=("*.js",))) == ["page.js:3"]
+
+
+def test_what_the_file_says_is_another_thing_is_left_out(tmp_path: Path, encoder: WordEncoder) -> None:
+    root = tmp_path / "code"
+    root.mkdir()
+    (root / "finder.py").write_text(
+        "import re\nfrom other import search\n\nclass Finder:\n    def search(self): ...\n\n"
+        "def f(finder, text):\n    re.search('x', text)\n    search(text)\n    PATTERN.search(text)\n"
+        "    finder.search()\n    thing.search()\n    Finder.search(finder)\n"
+    )
+    (root / "maker.go").write_text("package a\nfunc f(q *Finder, r Other) { q.search(); r.search() }\n")
+    index = Index.create(tmp_path / "indexes" / "code", parse_source(str(root)), encoder)
+    index.update()
+    assert ask(index, "Finder.search", "references") == [
+        "finder.py:11", "finder.py:12?", "finder.py:13", "maker.go:2", "maker.go:2?",
+    ]  # fmt: skip
+    assert len(ask(index, "search", "references")) == 9
 
 
 def test_callers_are_listed_once_with_how_often_they_call(shop: Index) -> None:

@@ -262,19 +262,29 @@ _LOOK_UPS: Final = {
 
 
 def _mentions(reading: _Reading, symbol: Symbol) -> Iterator[tuple[str, str, Mention, bool]]:
-    """Mentions of a symbol by path and line, with whether it is certain that it is this one."""
+    """Mentions of a symbol by path and line, with whether it is certain that it is this one.
+
+    What the file says is another thing of that name is left out.
+    """
     alone = bool(symbol.qualifiers) and len(words(symbol.name)) > 1 and _is_only(reading, symbol)
+    member = bool(symbol.qualifiers) and _is_member(reading, symbol)
     for path in reading.holding(symbol.name):
         source, language, text = reading.source(path)
-        whose = _Whose(symbol, path, text) if symbol.qualifiers else None
         mentions = list(source.mentions(symbol.name))
-        if whose is not None:
-            whose.imported = any(
-                mention.role == "import" and _holds_word(mention.text, symbol.qualifiers[-1])
-                for mention in mentions
-            )
+        if not symbol.qualifiers or alone:
+            yield from ((path, language, mention, True) for mention in mentions)
+            continue
+        whose = _Whose(symbol, path, text, mentions, member=member)
         for mention in mentions:
-            yield path, language, mention, alone or whose is None or whose.certainly(mention)
+            verdict = whose.verdict(mention)
+            if verdict != "another":
+                yield path, language, mention, verdict == "this"
+
+
+def _is_member(reading: _Reading, symbol: Symbol) -> bool:
+    """Whether the symbol is defined, and inside something of its qualifier's name: then it is never used bare."""
+    defined = list(_definitions(reading, symbol))
+    return bool(defined) and all(symbol.qualifiers[-1] in place.within.split(".") for place in defined)
 
 
 def _is_only(reading: _Reading, symbol: Symbol) -> bool:
@@ -287,36 +297,59 @@ def _is_only(reading: _Reading, symbol: Symbol) -> bool:
 class _Whose:
     """What one file says about whose a name is."""
 
-    def __init__(self, symbol: Symbol, path: str, text: str) -> None:
+    def __init__(
+        self, symbol: Symbol, path: str, text: str, mentions: Sequence[Mention], *, member: bool
+    ) -> None:
         self._symbol = symbol
         self._owner = symbol.qualifiers[-1]
-        self._home = _is_qualified(Symbol(symbol.name, (self._owner,)), symbol.name, path)
         self._path = path
         self._text = text
+        self._member = member
+        self._home = _is_qualified(Symbol(symbol.name, (self._owner,)), symbol.name, path)
+        self._imported = any(one.role == "import" and _holds_word(one.text, self._owner) for one in mentions)
         self._typed: dict[str, bool] = {}
-        self.imported = False
+        self._foreign: dict[str, bool] = {}
 
-    def certainly(self, mention: Mention) -> bool:
+    def verdict(self, mention: Mention) -> Literal["this", "another", "unknown"]:
         """Whether a mention is of the symbol that was asked for, by what the file itself says."""
         if mention.role == "definition":
-            return _is_qualified(self._symbol, mention.defines, self._path)
+            return "this" if _is_qualified(self._symbol, mention.defines, self._path) else "another"
         inside = self._owner in mention.within.split(".")
-        if not mention.qualifier:
-            return inside or self._home or self.imported
-        if fold(mention.qualifier) == fold(self._owner):
-            return True
-        return inside if mention.qualifier in _SELF else self._is_of(mention.qualifier)
+        qualifier = mention.qualifier
+        if fold(qualifier) == fold(self._owner):
+            return "this"
+        if qualifier in _SELF:
+            # Another class may have inherited it, if it names the owner at all.
+            return "this" if inside else "unknown" if _holds_word(self._text, self._owner) else "another"
+        if qualifier:
+            return (
+                "this" if self._is_of(qualifier) else "another" if self._is_foreign(qualifier) else "unknown"
+            )
+        if inside and mention.role != "import":
+            return "this"
+        if self._member:
+            return "another"
+        return "this" if self._home or self._imported else "unknown"
 
     def _is_of(self, variable: str) -> bool:
         """Whether the file declares or makes `variable` as the symbol's class."""
-        if variable == "()":
-            return False
         if variable not in self._typed:
             owner, named = re.escape(self._owner), re.escape(variable)
             bound = rf"{named}\b\s*(?::=|:|=)\s*(?:&|\*|new\s+|await\s+|mut\s+)*(?:[\w.:]*[.:])?{owner}\b"
             declared = rf"\b{owner}\b(?:<[^<>\n]*>)?[\s*&?]+{named}\b"
-            self._typed[variable] = re.search(rf"(?<!\w){bound}|{declared}", self._text) is not None
+            # Go says the type behind the name, with nothing between.
+            behind = rf"{named}\s+[*&]?(?:\w+\.)?{owner}\b"
+            said = re.search(rf"(?<!\w)(?:{bound}|{behind})|{declared}", self._text)
+            self._typed[variable] = said is not None
         return self._typed[variable]
+
+    def _is_foreign(self, qualifier: str) -> bool:
+        """Whether a qualifier is a type, a constant or an imported module that is not the symbol's."""
+        if qualifier not in self._foreign:
+            head = qualifier.lstrip("_")
+            imported = rf"(?m)^\s*(?:import|use|using|require)\b[^\n]*(?<!\w){re.escape(qualifier)}(?!\w)"
+            self._foreign[qualifier] = head[:1].isupper() or re.search(imported, self._text) is not None
+        return self._foreign[qualifier]
 
 
 def _is_qualified(symbol: Symbol, qualified: str, path: str, *, folded: bool = False) -> bool:

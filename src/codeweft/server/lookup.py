@@ -81,17 +81,15 @@ def selection(
     body: LookupBody, default: SearchType = "hybrid", vector: tuple[float, ...] | None = None
 ) -> Selection:
     """The checked way of choosing. Raises `InvalidRequest`."""
-    given = {
-        "type": body.search_type,
+    given: dict[str, Any] = {
+        "type": body.search_type or default,
         "fetch_k": body.fetch_k,
         "lambda_mult": body.lambda_mult,
         "distance_threshold": body.distance_threshold,
         "score_threshold": body.score_threshold,
         "vector": vector,
     }
-    made = Selection(
-        **{"type": default} | {name: value for name, value in given.items() if value is not None}
-    )  # type: ignore[arg-type]
+    made = Selection(**{name: value for name, value in given.items() if value is not None})
     check_selection(made)
     return made
 
@@ -139,7 +137,8 @@ def query(body: RetrievalBody) -> Query:
             fix="Send the question as `text`.",
             param=asking[-1] if asking else "text",
         )
-    text = _one(body.text or body.input) if body.text or body.input else _last_question(body.messages)
+    bare = body.text or body.input
+    text = _one(bare) if bare else _last_question(body.messages)
     made = selection(body, "similarity", vector)
     return Query(text, index_of(body) or None, body.k or OPEA_K, filters(body), made)
 
