@@ -230,9 +230,50 @@ export interface paths {
         put?: never;
         /**
          * Search
-         * @description Search code by words, names and meaning; needs no language model.
+         * @description Search code by words, names and meaning.
          */
         post: operations["search"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/symbols": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Find Symbol
+         * @description Where a name is defined, used and called, and what it calls; by syntax, not by text.
+         */
+        get: operations["find_symbol"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/grep": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Grep
+         * @description Lines that match a regular expression, by path. With `Accept: application/x-ndjson` as they are found, one
+         *     JSON object a line, and last `{"more": …}`.
+         */
+        get: operations["grep"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -473,6 +514,26 @@ export interface components {
         ErrorView: {
             error: components["schemas"]["ErrorDetail"];
         };
+        /** ExplanationView */
+        ExplanationView: {
+            /**
+             * Type
+             * @enum {string}
+             */
+            type: "hybrid" | "similarity" | "similarity_distance_threshold" | "similarity_score_threshold" | "mmr";
+            /** Indexes */
+            indexes: string[];
+            /** Terms */
+            terms: components["schemas"]["TermView"][];
+            /** Symbols */
+            symbols: string[];
+            /** Candidates */
+            candidates: number;
+            /** Seconds */
+            seconds: {
+                [key: string]: number;
+            };
+        };
         /** FileReason */
         FileReason: {
             /** Path */
@@ -501,6 +562,42 @@ export interface components {
             total: number;
             /** Files */
             files: components["schemas"]["FileView"][];
+        };
+        /** HitView */
+        HitView: {
+            /** Index */
+            index: string;
+            /** Repository */
+            repository: string;
+            /** Commit */
+            commit: string;
+            /** Path */
+            path: string;
+            /** Language */
+            language: string;
+            /** Number */
+            number: number;
+            /** Text */
+            text: string;
+            /** Spans */
+            spans: [
+                number,
+                number
+            ][];
+            /** Before */
+            before: string[];
+            /** After */
+            after: string[];
+        };
+        /** HitsView */
+        HitsView: {
+            /** Hits */
+            hits: components["schemas"]["HitView"][];
+            /**
+             * More
+             * @description There are, or may be, further lines than these.
+             */
+            more: boolean;
         };
         /** IndexView */
         IndexView: {
@@ -653,6 +750,52 @@ export interface components {
             /** Key */
             key: string;
         };
+        /** PlaceView */
+        PlaceView: {
+            /** Index */
+            index: string;
+            /** Repository */
+            repository: string;
+            /** Commit */
+            commit: string;
+            /** Path */
+            path: string;
+            /** Language */
+            language: string;
+            /** Line */
+            line: number;
+            /** Column */
+            column: number;
+            /** End Line */
+            end_line: number;
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "definition" | "call" | "import" | "reference";
+            /** Name */
+            name: string;
+            /** Kind */
+            kind: string;
+            /** Within */
+            within: string;
+            /** Text */
+            text: string;
+            /** Certain */
+            certain: boolean;
+            /** Count */
+            count: number;
+        };
+        /** PlacesView */
+        PlacesView: {
+            /** Places */
+            places: components["schemas"]["PlaceView"][];
+            /**
+             * More
+             * @description There are further places than `limit`.
+             */
+            more: boolean;
+        };
         /**
          * Problem
          * @description An error inside an answer or a job.
@@ -726,24 +869,69 @@ export interface components {
         };
         /** SearchBody */
         SearchBody: {
+            /**
+             * Index
+             * @description One index; without it the default, or all.
+             */
+            index?: string | null;
+            /**
+             * Paths
+             * @description Globs as in .gitignore, relative to the source's root.
+             */
+            paths?: string[];
+            /** Languages */
+            languages?: string[];
+            /**
+             * Kinds
+             * @description Kinds of chunks: function, method, class, …
+             */
+            kinds?: string[];
+            /** Repositories */
+            repositories?: string[];
+            /** Branches */
+            branches?: string[];
             /** Query */
             query: string;
-            /** Index */
-            index?: string | null;
             /**
              * K
              * @default 10
              */
             k: number;
-            /** Languages */
-            languages?: string[];
-            /** Paths */
-            paths?: string[];
+            /**
+             * Search Type
+             * @default hybrid
+             * @enum {string}
+             */
+            search_type: "hybrid" | "similarity" | "similarity_distance_threshold" | "similarity_score_threshold" | "mmr";
+            /**
+             * Fetch K
+             * @default 20
+             */
+            fetch_k: number;
+            /**
+             * Lambda Mult
+             * @default 0.5
+             */
+            lambda_mult: number;
+            /** Distance Threshold */
+            distance_threshold?: number | null;
+            /**
+             * Score Threshold
+             * @default 0.2
+             */
+            score_threshold: number;
+            /**
+             * Explain
+             * @description Also say which words were looked up, and the time it took.
+             * @default false
+             */
+            explain: boolean;
         };
         /** SearchView */
         SearchView: {
             /** Results */
             results: components["schemas"]["ReferenceView"][];
+            explanation: components["schemas"]["ExplanationView"] | null;
         };
         /** SessionView */
         SessionView: {
@@ -781,6 +969,13 @@ export interface components {
             machine: components["schemas"]["MachineView"];
             /** Home */
             home: string;
+        };
+        /** TermView */
+        TermView: {
+            /** Term */
+            term: string;
+            /** Forms */
+            forms: string[];
         };
         /** TurnView */
         TurnView: {
@@ -1365,6 +1560,96 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SearchView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    find_symbol: {
+        parameters: {
+            query: {
+                /** @description One index; without it the default, or all. */
+                index?: string | null;
+                /** @description Globs as in .gitignore, relative to the source's root. */
+                paths?: string[];
+                languages?: string[];
+                /** @description Kinds of chunks: function, method, class, … */
+                kinds?: string[];
+                repositories?: string[];
+                branches?: string[];
+                name: string;
+                find?: "definitions" | "references" | "callers" | "callees";
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlacesView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    grep: {
+        parameters: {
+            query: {
+                /** @description One index; without it the default, or all. */
+                index?: string | null;
+                /** @description Globs as in .gitignore, relative to the source's root. */
+                paths?: string[];
+                languages?: string[];
+                /** @description Kinds of chunks: function, method, class, … */
+                kinds?: string[];
+                repositories?: string[];
+                branches?: string[];
+                pattern: string;
+                ignore_case?: boolean;
+                whole_word?: boolean;
+                /** @description The pattern is plain text. */
+                fixed?: boolean;
+                /** @description Lines shown on either side. */
+                context?: number;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HitsView"];
+                    "application/x-ndjson": string;
                 };
             };
             /** @description What went wrong, and what to do about it. */
