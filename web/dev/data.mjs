@@ -204,7 +204,7 @@ const place = (finds, path, line, role, name, text, more = {}) => ({
   end_line: line + 8,
   role,
   name,
-  kind: 'function',
+  kind: role === 'definition' ? 'function' : '',
   within: '',
   text,
   certain: true,
