@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from platformdirs import user_data_dir
@@ -36,12 +36,29 @@ class ServerSettings(_Section):
 
 
 class ModelSettings(_Section):
-    """One model: either a GGUF file run by the embedded engine, or an OpenAI-compatible endpoint."""
+    """One model: a GGUF file run by the embedded engine, an OpenAI-compatible endpoint, or a pool of other models."""
 
     path: Path | None = Field(None, description="GGUF file for the embedded engine.")
     base_url: str | None = Field(None, description="Endpoint, such as https://api.example.com/v1.")
     api_key: str | None = Field(
         None, description="Key of the endpoint; ${NAME} reads an environment variable."
+    )
+    protocol: Literal["openai", "anthropic", "bedrock"] | None = Field(
+        None, description="What the endpoint speaks (default: openai; anthropic at Anthropic's own address)."
+    )
+    region: str | None = Field(None, description="AWS region of a model on Bedrock.")
+    pool: list[Name] | None = Field(
+        None, min_length=1, description="Models that answer under this name; the least busy that is well."
+    )
+    fallback: list[Name] = Field(
+        default_factory=list, description="Of a pool: models tried in order when none of it could answer."
+    )
+    attempts: int = Field(4, ge=1, le=20, description="Of a pool: endpoints asked before giving up.")
+    cooldown_s: float = Field(
+        15, ge=0, description="Of a pool: seconds that an endpoint rests after a failure, doubled in a row."
+    )
+    first_token_s: float | None = Field(
+        None, gt=0, description="Of a pool: longest wait for the first word before another is asked."
     )
     model: str | None = Field(None, description="The model's name at the endpoint.")
     family: str | None = Field(
@@ -55,12 +72,22 @@ class ModelSettings(_Section):
     threads: int | None = Field(None, gt=0, description="Engine threads (default: cores minus one).")
     gpu_layers: int | None = Field(None, description="Layers on the GPU; -1 lets the engine choose.")
     embeddings: bool = Field(False, description="This model makes embeddings instead of text.")
+    reranks: bool = Field(False, description="This model re-ranks search results instead of making text.")
     timeout: float = Field(120, gt=0, description="Seconds to wait for an endpoint's next bytes.")
 
     @model_validator(mode="after")
     def _one_kind(self) -> ModelSettings:
-        if (self.path is None) == (self.base_url is None):
-            raise ValueError("give either `path` (a GGUF file) or `base_url` (an endpoint)")
+        endpoint = self.base_url if self.protocol != "bedrock" else self.region
+        if sum(kind is not None for kind in (self.path, endpoint, self.pool)) != 1:
+            raise ValueError("give one of `path` (a GGUF file), `base_url` (an endpoint) and `pool` (models)")
+        if (self.protocol == "bedrock") != (self.region is not None):
+            raise ValueError("a model on Bedrock has `protocol: bedrock` and a `region`")
+        if self.protocol is not None and (self.embeddings or self.reranks):
+            raise ValueError("embeddings and re-rankings come from files and OpenAI-compatible endpoints")
+        if self.embeddings and self.reranks:
+            raise ValueError("a model either makes embeddings or re-ranks")
+        if self.fallback and self.pool is None:
+            raise ValueError("`fallback` belongs to a `pool`; a pool of one model is one")
         if self.base_url is not None and not self.base_url.startswith(("http://", "https://")):
             raise ValueError("`base_url` must start with http:// or https://")
         return self
@@ -84,13 +111,108 @@ class EngineSettings(_Section):
     )
 
 
+class _ModelSection(_Section):
+    """A section that is mostly a model: only the model's name is its short form."""
+
+    model: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, data: Any) -> Any:
+        return {"model": data} if isinstance(data, str) else data
+
+
+class EncoderSettings(_ModelSection):
+    """An embedding model in place of the bundled encoder."""
+
+    model: str = Field(description="A model of `models` with `embeddings: true`.")
+    query_prefix: str | None = Field(
+        None, description="What the model expects before a question (default: known for common models)."
+    )
+    text_prefix: str | None = Field(None, description="What the model expects before a document.")
+
+
+class RerankerSettings(_ModelSection):
+    """A model that reads the question beside each of the best results."""
+
+    model: str = Field(
+        description="A model of `models`: with `reranks: true`, or any chat model for kind llm."
+    )
+    kind: Literal["cross", "llm"] = Field("cross", description="A cross-encoder, or a chat model asked once.")
+    top: int = Field(
+        30, ge=2, le=200, description="How many results are re-ranked (at most 20 by a chat model)."
+    )
+    share: float = Field(0.5, gt=0, le=1, description="Its part of the final score.")
+    timeout: float = Field(5, gt=0, description="Seconds after which the first ranking stands.")
+
+
+class TranslateSettings(_ModelSection):
+    """A chat model that puts Korean, Japanese and Chinese questions into English."""
+
+    model: str = Field(description="A chat model of `models`.")
+    instead: bool = Field(
+        False, description="Ask the translation instead of beside the question: for code all in English."
+    )
+    timeout: float = Field(5, gt=0, description="Seconds after which only the question itself is asked.")
+
+
 class IndexSettings(_Section):
     """How code is read."""
 
     max_file_mb: float = Field(1.0, gt=0, description="Larger files are skipped (and listed as skipped).")
+    max_document_mb: float = Field(
+        32.0, gt=0, description="The same for documents: PDF, Office files, notebooks."
+    )
+    max_pages: int = Field(2000, gt=0, description="Pages read of one web site.")
+    private_hosts: list[str] = Field(
+        default_factory=list,
+        description="Hosts of web pages that may lie inside this network (wiki.internal, 10.0.0.5).",
+    )
+    watch: bool = Field(True, description="The server follows changes in folders as they happen.")
+    refresh_minutes: float = Field(
+        30.0, ge=0, description="How often the server fetches git repositories and web pages again; 0 never."
+    )
     exclude: list[str] = Field(default_factory=list, description="Gitignore-style patterns to leave out.")
     workers: int | None = Field(None, ge=0, description="Processes that parse; 0 parses in this process.")
     default: str | None = Field(None, description="Index used when a request names none.")
+    encoder: EncoderSettings | None = Field(
+        None, description="An embedding model (default: the bundled encoder)."
+    )
+    reranker: RerankerSettings | None = Field(None, description="Re-rank results with a model (default: no).")
+    translate: TranslateSettings | None = Field(None, description="Translate questions (default: no).")
+    redact: bool = Field(
+        True, description="Take keys, tokens and passwords out of files before anything of them is stored."
+    )
+    allow_secrets: list[str] = Field(
+        default_factory=list, description="Regular expressions; what one is found in is no secret."
+    )
+
+
+class SummarySettings(_Section):
+    """Summaries of functions, written by a model and searched like documentation."""
+
+    when: Literal["never", "searched", "all"] = Field(
+        "never",
+        description="By itself: never, for what searches return, or for everything after each update.",
+    )
+    language: str = Field(
+        "en", description="Language of the summaries: en, ko, ja, zh, de, es, fr, it, pt, ru, vi."
+    )
+    models: list[str] = Field(
+        default_factory=list, description="Models that share the work (default: the default model)."
+    )
+    parallel: int = Field(4, gt=0, le=256, description="Requests at once to each model.")
+    timeout: float = Field(120, gt=0, description="Seconds for one summary; then another model tries.")
+    exclude: list[str] | None = Field(
+        None, description="Gitignore-style patterns of files to leave out (default: tests and vendored code)."
+    )
+
+
+class PriceSettings(_Section):
+    """What a model costs, in USD per million tokens."""
+
+    input: float = Field(ge=0, description="Tokens of the prompt.")
+    output: float = Field(ge=0, description="Tokens of the answer.")
 
 
 class LimitSettings(_Section):
@@ -115,6 +237,12 @@ class Settings(_Section):
     models: dict[Name, ModelSettings] = Field(default_factory=dict, description="Further models by name.")
     engine: EngineSettings = EngineSettings()
     index: IndexSettings = IndexSettings()
+    summaries: SummarySettings = SummarySettings()
+    prices: dict[str, PriceSettings] = Field(default_factory=dict, description="Prices of models by name.")
+    redact_prompts: Literal["remote", "always", "never"] = Field(
+        "remote",
+        description="Which models get prompts without keys, tokens and passwords: those at an endpoint, all, none.",
+    )
     limits: LimitSettings = LimitSettings()
 
     @model_validator(mode="after")
@@ -123,6 +251,18 @@ class Settings(_Section):
             raise ValueError("`base_url` needs `model`, the name of the model at that endpoint")
         if self.api_key is not None and self.base_url is None:
             raise ValueError("`api_key` needs `base_url`")
+        return self
+
+    @model_validator(mode="after")
+    def _pools_of_models(self) -> Settings:
+        models = self.all_models()
+        for name, entry in models.items():
+            for member in (*(entry.pool or ()), *entry.fallback):
+                known = models.get(member)
+                if known is not None and (known.pool is not None or known.embeddings):
+                    raise ValueError(f"models.{name}: {member} is no single model that writes")
+                if member == name:
+                    raise ValueError(f"models.{name} names itself")
         return self
 
     def all_models(self) -> dict[str, ModelSettings]:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from codeweft import __version__
-from codeweft.cli import ask, config, grep, index, keys, lsp, mcp, models, search, serve, symbol
+from codeweft.cli import ask, config, connect, grep, index, keys, lsp, mcp, models, search, serve, symbol
 from codeweft.cli.render import complain
 from codeweft.errors import CodeweftError, StorageFailed
 
@@ -34,6 +34,7 @@ app.command("chat", epilog=ask.CHAT_EXAMPLES)(ask.chat)
 app.command("search", epilog=search.EXAMPLES)(search.search)
 app.command("symbol", epilog=symbol.EXAMPLES)(symbol.symbol)
 app.command("grep", epilog=grep.EXAMPLES)(grep.grep)
+app.command("connect", epilog=connect.EXAMPLES)(connect.connect)
 app.command("lsp", epilog=lsp.EXAMPLES)(lsp.lsp)
 app.command("mcp", epilog=mcp.EXAMPLES)(mcp.mcp)
 app.add_typer(index.app, name="index")

@@ -120,6 +120,8 @@ def search(
         print_json([record(result) for result in found.results])
     else:
         print_results(found.results, code=code)
+        if found.results and found.results[0].note:
+            note(found.results[0].note, "yellow")
         if explain:
             print_explanation(found.results, found.explanation)
         if not found.results:

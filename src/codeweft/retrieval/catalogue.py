@@ -8,19 +8,22 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from codeweft.errors import Conflict, InvalidRequest, NotFound, StorageFailed
 from codeweft.retrieval.index import Index, IndexStatus
+from codeweft.retrieval.redact import Redactor
 from codeweft.retrieval.search import Found, check, check_covered, search
-from codeweft.retrieval.sources import Source, parse_source
+from codeweft.retrieval.sources import Source, parse_source, split_token
+from codeweft.retrieval.stages import Stages
 from codeweft.retrieval.store.base import Stores
 from codeweft.retrieval.store.embedded import EmbeddedStores
 from codeweft.retrieval.store.failures import storage_errors
 from codeweft.retrieval.update import IndexLimits
-from codeweft.types import Encoder, Filters, Query, SearchResult
+from codeweft.types import Encoder, Explanation, Filters, Query, SearchResult
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -34,20 +37,41 @@ class Indexes:
         encoder: Encoder,
         *,
         max_file_mb: float = 1.0,
+        max_document_mb: float = 32.0,
         exclude: Sequence[str] = (),
         workers: int | None = None,
         default: str | None = None,
+        redact: bool = True,
+        allow_secrets: Sequence[str] = (),
+        max_pages: int = 2_000,
+        private_hosts: Sequence[str] = (),
         stores: Stores = EmbeddedStores(),
+        stages: Stages | None = None,
+        on_found: Callable[[Sequence[SearchResult]], None] | None = None,
     ) -> None:
         """`default` is searched when a query names no index. `workers=0` parses in this process.
 
-        `stores` says where chunks live: by default in the indexes' folders.
+        Secrets are taken out of what is read if `redact`, except those in which one of the regular expressions
+        `allow_secrets` is found (raises `InvalidRequest` for a bad one).
+        Web pages are read from the public internet and from `private_hosts`, at most `max_pages` of a site.
+        `stores` says where chunks live: by default in the indexes' folders. `stages` are what goes around a search;
+        `on_found` is told what each search answers.
         """
         self.root = root
         self.default = default
         self._encoder = encoder
-        self._limits = IndexLimits(int(max_file_mb * 1_000_000), tuple(exclude), workers)
+        self._limits = IndexLimits(
+            int(max_file_mb * 1_000_000),
+            tuple(exclude),
+            workers,
+            int(max_document_mb * 1_000_000),
+            max_pages,
+            tuple(private_hosts),
+            Redactor(allow_secrets) if redact else None,
+        )
         self._stores = stores
+        self._stages = stages
+        self.on_found = on_found
         self._open: dict[str, tuple[Hashable, Index]] = {}
         self._lock = threading.Lock()
 
@@ -55,13 +79,21 @@ class Indexes:
         """Names of all indexes, sorted."""
         return [folder.name for folder in self._folders()]
 
-    def add(self, source: str, name: str | None = None) -> Index:
-        """The index of a folder or git URL, made (still empty) if there is none; `Index.update` fills it.
+    def add(
+        self, source: str, name: str | None = None, *, token: str | None = None, web: bool | None = None
+    ) -> Index:
+        """The index of a source (see `parse_source`), made (still empty) if there is none; `Index.update` fills it.
 
-        Without `name` the last part of the source is used. Raises `InvalidRequest` for a bad source or name,
-        `NotFound` for a folder that does not exist, `Conflict` when the name belongs to another source.
+        Without `name` the last part of the source is used. `token` reads a private repository; one that stands in the
+        URL is taken out of it. Raises `InvalidRequest` for a bad source, name or token, `NotFound` for a folder that
+        does not exist, `Conflict` when the name belongs to another source.
         """
-        return self._add(parse_source(source), name)
+        address, inside = split_token(source)
+        token = inside if token is None else token
+        index = self._add(parse_source(address, web=False if token and web is None else web), name)
+        if token:
+            index.set_token(token)
+        return index
 
     def uploads(self, name: str) -> Index:
         """The index of uploaded files of that name, made if there is none. Raises as `add` does."""
@@ -137,6 +169,30 @@ class Indexes:
     def explained(self, query: Query) -> Found:
         """The results of `search`, and how they came about."""
         check(query)
+        found = self._plain(query) if self._stages is None else self._staged(query, self._stages)
+        if self.on_found is not None:
+            self.on_found(found.results)
+        return found
+
+    def _staged(self, query: Query, stages: Stages) -> Found:
+        """The search with the stages around it; what they take is a stage of its own in the explanation."""
+        told: list[Explanation] = []
+
+        def plain(asked: Query) -> list[SearchResult]:
+            found = self._plain(asked)
+            told.append(found.explanation)
+            return found.results
+
+        begun = time.perf_counter()
+        results = stages.search(query, plain)
+        took = time.perf_counter() - begun
+        seconds = {name: sum(one.seconds.get(name, 0.0) for one in told) for name in told[0].seconds}
+        return Found(
+            results, replace(told[0], seconds={**seconds, "stages": max(0.0, took - sum(seconds.values()))})
+        )
+
+    def _plain(self, query: Query) -> Found:
+        """The search without the stages around it."""
         indexes = self.chosen(query.index)
         with self._alive(indexes):
             check_covered(indexes, query.filters)
@@ -200,7 +256,7 @@ class Indexes:
 
 
 class IndexRetriever:
-    """`Indexes` as an asynchronous `Retriever`: searches run in threads, the event loop stays free."""
+    """`Indexes` as an asynchronous `Retriever` and `Sources`: it works in threads, the event loop stays free."""
 
     def __init__(self, indexes: Indexes) -> None:
         self._indexes = indexes
@@ -208,6 +264,24 @@ class IndexRetriever:
     async def search(self, query: Query) -> list[SearchResult]:
         """See `Indexes.search`."""
         return await asyncio.to_thread(self._indexes.search, query)
+
+    async def standing(self, results: Sequence[SearchResult], index: str | None) -> list[bool]:
+        """See `Sources.standing`."""
+        return await asyncio.to_thread(self._standing, results, index)
+
+    def _standing(self, results: Sequence[SearchResult], index: str | None) -> list[bool]:
+        try:
+            homes = [self._indexes.get(name) for name in ([index] if index else self._indexes.names())]
+        except NotFound:
+            # Removed since it was searched: nothing can be looked up there any more.
+            return [False] * len(results)
+        by_repository: dict[str, list[Index]] = {}
+        for home in homes:
+            by_repository.setdefault(home.repository, []).append(home)
+        return [
+            any(home.stands(result.chunk) for home in by_repository.get(result.chunk.repository, ()))
+            for result in results
+        ]
 
 
 def _check_name(name: str) -> None:

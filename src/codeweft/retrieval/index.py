@@ -9,18 +9,41 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Final, Literal
 
 from codeweft.errors import CodeweftError, InvalidRequest, NotFound, NotReady
 from codeweft.retrieval.question import Question
+from codeweft.retrieval.read import file_digest, read_file
 from codeweft.retrieval.search import search
-from codeweft.retrieval.sources import Source, upload_path
-from codeweft.retrieval.store.base import FORMAT, Candidate, Probe, Row, Store, StoredFile, Stores
+from codeweft.retrieval.sources import Source, stored_source, upload_path
+from codeweft.retrieval.sources.access import load_token, save_token
+from codeweft.retrieval.sources.git import check_token
+from codeweft.retrieval.sources.unpack import is_archive, put_archive, remove_upload, stem
+from codeweft.retrieval.store.base import (
+    FORMAT,
+    Candidate,
+    FoundSecret,
+    Probe,
+    Row,
+    Store,
+    StoredFile,
+    Stores,
+)
 from codeweft.retrieval.store.embedded import EmbeddedStores
 from codeweft.retrieval.store.failures import storage_errors
-from codeweft.retrieval.update import IndexLimits, Progress, Update, differing, stored_again, walked
+from codeweft.retrieval.update import (
+    IndexLimits,
+    Progress,
+    Update,
+    differing,
+    signature,
+    stored_again,
+    walked,
+)
 from codeweft.types import Chunk, Encoder, Filters, Query, SearchResult, Vectors
 
+TOKEN: Final = "token"
+"""The file in an index's folder that holds the token of its source."""
 State = Literal["empty", "indexing", "ready", "incomplete", "failed"]
 
 
@@ -29,7 +52,7 @@ class IndexStatus:
     """What an index holds, derived from the data. `updated_at` is Unix seconds, `bytes` of indexed source text.
 
     `summarised` counts chunks with a summary, `secrets` what was taken out of files before they were stored.
-    `incomplete` means an update was interrupted (the next one goes on), `failed` that the last one ended with `error`.
+    `incomplete` means an update was interrupted or the encoder was changed (the next one goes on), `failed` that the last one ended with `error`.
     """
 
     name: str
@@ -92,14 +115,48 @@ class Index:
     def source(self) -> Source:
         """Where the files come from. A folder that is gone still has its source."""
         text = self.store.settings().get("source", "uploads:")
-        return _stored_source(text)
+        return stored_source(text)
+
+    def set_token(self, token: str) -> None:
+        """Keep the token that the next updates read the source with; "" forgets it. Raises `InvalidRequest`.
+
+        `${NAME}` stands for an environment variable, looked up at each update.
+        """
+        if token and self.source.kind != "git":
+            raise InvalidRequest(f"{self.source} is no git URL; a token is of no use there.", param="token")
+        if not token.startswith("${"):
+            check_token(self.source.location, token)
+        with storage_errors(self.folder):
+            save_token(self.folder / TOKEN, token)
+
+    def set_refresh(self, minutes: float | None) -> None:
+        """How often a server fetches this source again; 0 never, None as the server's settings say."""
+        with storage_errors(self.folder):
+            self.store.set(refresh_minutes="" if minutes is None else repr(minutes))
+
+    def refresh_minutes(self, default: float) -> float:
+        """See `set_refresh`."""
+        with storage_errors(self.folder):
+            own = self.store.settings().get("refresh_minutes", "")
+        return float(own) if own else default
+
+    @property
+    def repository(self) -> str:
+        """The name under which its chunks are known."""
+        return self.store.settings().get("repository", self.name)
 
     # ── updating ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def update(
-        self, progress: Callable[[Progress], None] | None = None, workers: int | None = None
+        self,
+        progress: Callable[[Progress], None] | None = None,
+        workers: int | None = None,
+        only: Sequence[str] | None = None,
     ) -> IndexStatus:
         """Bring the index up to date with its source: only what changed is read.
+
+        `only` are paths of files and folders outside of which nothing changed since the last update; where that was
+        not finished, everything is looked at nevertheless.
 
         Work is committed in batches that can be searched at once; an interrupted update is resumed by the next.
         Raises `Conflict` while another update runs, `StorageFailed` (disk full), and what the source raises.
@@ -107,9 +164,13 @@ class Index:
         report = progress or (lambda _: None)
         limits = self._limits if workers is None else replace(self._limits, workers=workers)
         with storage_errors(self.folder), self.updating():
+            before = self.store.settings()
+            if before.get("error") or not before.get("update_finished") or self.source.kind != "folder":
+                only = None
             self.store.set(update_started=repr(time.time()), update_finished="", error="")
             try:
-                Update(self.folder, self.source, self.store, self._encoder, limits).run(report)
+                token = load_token(self.folder / TOKEN)
+                Update(self.folder, self.source, self.store, self._encoder, limits, token).run(report, only)
             except CodeweftError as error:
                 self.store.set(error=str(error))
                 raise
@@ -117,6 +178,11 @@ class Index:
         status = self.status()
         report(Progress(self.name, "done", status.indexed, status.indexed))
         return status
+
+    def last_update(self) -> float:
+        """When an update began last, in Unix seconds; 0 for never."""
+        with storage_errors(self.folder):
+            return float(self.store.settings().get("update_started") or 0)
 
     def updating(self) -> AbstractContextManager[None]:
         """Be the one that changes this index. Raises `Conflict` naming the process that does."""
@@ -172,6 +238,19 @@ class Index:
             " reads it again.",
             param="index",
         )
+
+    def check_comparable(self) -> None:
+        """Raises `NotReady` when the vectors were made by another encoder than the one that reads questions."""
+        settings = self.store.settings()
+        if self._of_another_encoder(settings):
+            raise NotReady(
+                f"The index {self.name} was made with the encoder {settings['encoder']} and has to be read again.",
+                fix=f"Run `codeweft index update {self.name}`, or set `index.encoder` back.",
+                param="index",
+            )
+
+    def _of_another_encoder(self, settings: Mapping[str, str]) -> bool:
+        return settings.get("encoder") not in (None, signature(self._encoder))
 
     def covers(self, filters: Filters) -> bool:
         """Whether the index is of the repositories and branches that are asked for, if any are."""
@@ -242,9 +321,9 @@ class Index:
             state = "indexing"
         elif error:
             state = "failed"
-        elif settings.get("update_started") and not finished:
+        elif (settings.get("update_started") and not finished) or self._of_another_encoder(settings):
             state = "incomplete"
-        source = _stored_source(settings.get("source", "uploads:"))
+        source = stored_source(settings.get("source", "uploads:"))
         return IndexStatus(
             name=self.name,
             source=str(source),
@@ -269,6 +348,11 @@ class Index:
         with storage_errors(self.folder):
             return self.store.files()
 
+    def secrets(self) -> list[tuple[str, FoundSecret]]:
+        """Paths with what was taken out of them, by path and line."""
+        with storage_errors(self.folder):
+            return self.store.secrets()
+
     def chunks(self, path: str) -> list[Chunk]:
         """The chunks of one file in order. Raises `NotFound`."""
         with storage_errors(self.folder):
@@ -283,8 +367,31 @@ class Index:
         lines = [line for one in chunks for line in one.text.split("\n")]
         return "\n".join(lines[max(start, 1) - 1 : max(end, 0)])
 
-    def put(self, path: str, data: bytes) -> str:
-        """Add or replace an uploaded file; the next update reads it. Returns its path. Raises `InvalidRequest`."""
+    def stands(self, chunk: Chunk) -> bool:
+        """Whether the source still says what `chunk` shows, at its lines. A text that was cut ends with a line `…`.
+
+        A file that was edited since it was indexed is read again; one whose source is not on this machine is not.
+        """
+        with storage_errors(self.folder):
+            known = self.store.file(chunk.path)
+            root = self.source.root(self.folder)
+            if not root.is_dir() and self.source.kind == "folder":
+                return False
+            if root.is_dir() and (known is None or file_digest(root / chunk.path) != known.digest):
+                read = read_file(root, self._limits.redactor, chunk.path)
+                texts = [one.text for one in read.chunks]
+            else:
+                texts = [one.text for one in self.store.chunks(chunk.path)]
+        lines = [line for text in texts for line in text.split("\n")]
+        now = "\n".join(lines[chunk.start_line - 1 : chunk.end_line])
+        return bool(now) and now.startswith(chunk.text.removesuffix("\n…").rstrip())
+
+    def put(self, path: str, data: bytes) -> tuple[str, ...]:
+        """Add or replace an uploaded file, or unpack an archive; the next update reads it. Returns the paths.
+
+        An archive's files come into a folder of its name, in place of those that an earlier one left there. Raises
+        `InvalidRequest` for a bad path or archive, `TooLarge` for an archive that unpacks to far more than it is.
+        """
         path = self._uploaded(path)
         with storage_errors(self.folder):
             target = self.folder / "files" / path
@@ -292,6 +399,8 @@ class Index:
             partial_file.parent.mkdir(parents=True, exist_ok=True)
             try:
                 partial_file.write_bytes(data)
+                if is_archive(path):
+                    return tuple(put_archive(partial_file, path, self.folder, self._limits.access()))
                 target.parent.mkdir(parents=True, exist_ok=True)
                 partial_file.replace(target)
             except (NotADirectoryError, IsADirectoryError, FileExistsError) as error:
@@ -302,20 +411,29 @@ class Index:
                 ) from error
             finally:
                 partial_file.unlink(missing_ok=True)
-        return path
+        return (path,)
+
+    def held(self, path: str, paths: Sequence[str]) -> list[str]:
+        """Which of `paths` a name stands for: that file, or what an uploaded archive of that name brought."""
+        if path in paths:
+            return [path]
+        folder = f"{stem(path) if is_archive(path) else path.rstrip('/')}/"
+        return [one for one in paths if one.startswith(folder)] if self.source.kind == "uploads" else []
 
     def remove_file(self, path: str) -> None:
-        """Remove one file from the index; an uploaded file is deleted. Raises `NotFound`, `Conflict`.
+        """Remove a file from the index; uploaded files, folders and archives are deleted. Raises `NotFound`, `Conflict`.
 
         A file that is still in its folder or repository comes back with the next update.
         """
         with storage_errors(self.folder), self.updating():
-            if self.store.file(path) is None:
+            held = self.held(path, [file.path for file in self.store.files()])
+            if not held:
                 raise self._unknown(path)
             self.store.repair()
             if self.source.kind == "uploads":
-                (self.folder / "files" / self._uploaded(path)).unlink(missing_ok=True)
-            self.store.write((), [path])
+                for one in held:
+                    remove_upload(self.folder, self._uploaded(one))
+            self.store.write((), held)
 
     def close(self) -> None:
         """Give back what is open."""
@@ -341,11 +459,3 @@ def _trimmed(chunk: Chunk) -> Chunk:
     text = chunk.text.rstrip()
     blank = chunk.text.count("\n", len(text))
     return replace(chunk, end_line=chunk.end_line - blank, text=text) if text and blank else chunk
-
-
-def _stored_source(text: str) -> Source:
-    """A source as an index recorded it; its folder may be gone by now."""
-    location, _, ref = text.partition("#")
-    if text.startswith("/"):
-        return Source("folder", text)
-    return Source("uploads", "") if text == "uploads:" else Source("git", location, ref)

@@ -71,7 +71,7 @@ def search(indexes: Sequence[Index], query: Query) -> Found:
         return Found([], Explanation(query.selection.type, (), {}, (), 0, {}))
     question = read_question(query.text, asked[0].source.repository if len(asked) == 1 else "")
     with clock.stage("encode"):
-        vector = _vector(asked[0], query)
+        vector = _vector(asked, query, question)
     choose = _hybrid if query.selection.type == "hybrid" else _similar
     chosen, considered = choose(asked, query, question, vector, clock)
     with clock.stage("read"):
@@ -102,11 +102,14 @@ def check_covered(indexes: Sequence[Index], filters: Filters) -> None:
     )
 
 
-def _vector(index: Index, query: Query) -> Vectors:
+def _vector(indexes: Sequence[Index], query: Query, question: Question) -> Vectors:
     """What is looked for, (d,) at unit length; zeros where only words count and none is known."""
+    for one in indexes:
+        one.check_comparable()
+    index = indexes[0]
     if query.selection.vector is not None:
         return unit_vector(query.selection.vector, index.dimensions)
-    vector = index.encode(query.text)
+    vector = index.encode(question.gist)
     if query.selection.type != "hybrid" and not vector.any():
         raise InvalidRequest(
             f"The encoder knows no word of {query.text[:80]!r}, so nothing can be similar to it.",

@@ -71,7 +71,7 @@ LOOKUP: Fields = _used(
     "score_threshold",
     "search_type",
 )
-RETRIEVAL: Fields = {**LOOKUP, **_used("agents_flag")}
+RETRIEVAL: Fields = {**LOOKUP, **_used("agents_flag", "explain")}
 
 CHAT: Fields = {
     **SAMPLING,

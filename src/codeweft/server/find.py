@@ -13,6 +13,7 @@ from starlette.responses import Response, StreamingResponse
 from codeweft.retrieval.grep import Grep, Pattern
 from codeweft.retrieval.symbols import look_up
 from codeweft.runtime.compose import Runtime
+from codeweft.server.emit import clean
 from codeweft.server.find_views import (
     ExplanationView,
     GrepQuery,
@@ -45,6 +46,7 @@ def find_routes(runtime: Runtime) -> APIRouter:
         return SearchView(
             results=ReferenceView.all(found.results),
             explanation=ExplanationView.of(found.explanation) if body.explain else None,
+            note=clean(found.results[0].note) if found.results else "",
         )
 
     @routes.get("/symbols")

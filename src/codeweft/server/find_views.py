@@ -98,6 +98,7 @@ class ExplanationView(View):
 class SearchView(View):
     results: list[ReferenceView]
     explanation: ExplanationView | None = None
+    note: str = Field("", description="What a reader must know about how they were found.")
 
 
 class SymbolQuery(Narrow):

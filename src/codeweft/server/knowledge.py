@@ -11,12 +11,21 @@ from typing import Annotated
 
 from fastapi import APIRouter, File, Query, UploadFile
 
-from codeweft.errors import InvalidRequest, NotFound
+from codeweft.errors import InvalidRequest, NotAllowed, NotFound
 from codeweft.jobs import Job, Progress, Report
 from codeweft.retrieval.index import Index
 from codeweft.runtime.compose import Runtime
+from codeweft.server.deps import AnIdentity
 from codeweft.server.emit import clean
-from codeweft.server.views import FilesView, FileView, IndexView, Name, NewIndexBody, SourceView
+from codeweft.server.views import (
+    FilesView,
+    FileView,
+    IndexView,
+    Name,
+    NewIndexBody,
+    SecretView,
+    SourceView,
+)
 
 INDEXING = "index"
 DELETE_SECONDS = 10
@@ -28,6 +37,7 @@ def start_update(runtime: Runtime, index: Index) -> Job:
 
     def work(report: Report) -> None:
         index.update(lambda step: report(Progress(step.stage, step.done, step.total, step.detail)))
+        runtime.summaries.updated(index)
 
     return runtime.jobs.submit(INDEXING, index.name, work)
 
@@ -48,8 +58,7 @@ def every(runtime: Runtime) -> Iterator[Index]:
 
 def delete_index(runtime: Runtime, name: str) -> None:
     """End what works on an index, then delete it. Raises `NotFound`."""
-    runtime.indexes.get(name)
-    jobs = runtime.jobs.cancel_all(name)
+    jobs = (*runtime.summaries.stop(runtime.indexes.get(name)), *runtime.jobs.cancel_all(name))
     wait([runtime.jobs.future(job.id) for job in jobs], DELETE_SECONDS)
     runtime.indexes.delete(name)
 
@@ -87,8 +96,11 @@ def knowledge_routes(runtime: Runtime) -> APIRouter:
 
     @routes.post("/indexes", status_code=202)
     def add_index(body: NewIndexBody) -> IndexView:
-        """Index a folder or a git repository, in the background."""
-        index = indexes.add(body.source, body.name)
+        """Index a folder, a git repository, an archive or web pages, in the background."""
+        token = body.token.get_secret_value() if body.token else None
+        index = indexes.add(body.source, body.name, token=token, web=body.web)
+        if body.refresh_minutes is not None:
+            index.set_refresh(body.refresh_minutes)
         start_update(runtime, index)
         return view(runtime, index)
 
@@ -110,7 +122,7 @@ def knowledge_routes(runtime: Runtime) -> APIRouter:
 
     @routes.post("/indexes/{name}/files", status_code=202)
     async def upload_files(name: Name, files: Annotated[list[UploadFile], File()]) -> IndexView:
-        """Put files into an index of uploads, which is made when missing."""
+        """Put files into an index of uploads, which is made when missing; archives are unpacked."""
         uploads = await read_uploads(files)
 
         def put() -> IndexView:
@@ -136,10 +148,18 @@ def knowledge_routes(runtime: Runtime) -> APIRouter:
 
     @routes.delete("/indexes/{name}/files", status_code=204)
     def remove_file(name: Name, path: Annotated[str, Query(min_length=1)]) -> None:
-        """Delete an uploaded file."""
+        """Delete an uploaded file, or all that an uploaded archive or folder of that name holds."""
         index = indexes.get(name)
         index.remove_file(upload_path(path))
         start_update(runtime, index)
+
+    @routes.get("/indexes/{name}/secrets")
+    def list_secrets(name: Name, identity: AnIdentity) -> list[SecretView]:
+        """What was taken out of the files before anything was stored. For administrators."""
+        if identity.user.role != "admin":
+            raise NotAllowed("Only an administrator may list the secrets that were found.")
+        found = indexes.get(name).secrets()
+        return [SecretView(path=clean(path), line=one.line, rule=one.rule) for path, one in found]
 
     @routes.get("/indexes/{name}/source")
     def read_source(

@@ -16,7 +16,8 @@ MAX_K: Final = 100
 OPEA_K: Final = 4
 """How many chunks `/v1/retrieval` returns unless told, as at OPEA."""
 _ASKING: Final = (
-    "index", "index_name", "k", "agents_flag", "paths", "languages", "kinds", "repositories", "branches"
+    "index", "index_name", "k", "agents_flag", "explain", "paths", "languages", "kinds", "repositories",
+    "branches",
 )  # fmt: skip
 """Fields that ask for a look-up; OPEA's clients send the search type and its parameters with every request."""
 

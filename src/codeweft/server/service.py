@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from starlette.requests import Request as HTTPRequest
 
-from codeweft.errors import InvalidRequest
+from codeweft.errors import InvalidRequest, MissingSkill
 from codeweft.runtime.compose import Runtime
 from codeweft.server.emit import dumps
 from codeweft.server.failures import openai_shape, translate
@@ -17,11 +17,13 @@ from codeweft.server.metrics import Metrics
 from codeweft.server.streams import EventStream, Streams, accepted, close, merge
 from codeweft.types import (
     Caller,
+    Cited,
     Done,
     Event,
     Model,
     ReasoningDelta,
     Request,
+    Skill,
     TextDelta,
     ToolCallDelta,
 )
@@ -58,13 +60,32 @@ class Service:
                     metrics.first_token.observe(time.monotonic() - started)
                 if isinstance(event, Done):
                     metrics.count(event.usage)
+                elif isinstance(event, Cited):
+                    self.metrics.cited(len(event.verified), len(event.dropped))
                 yield event
         finally:
             metrics.running.dec()
             await close(events)
 
     def choices(self, model: Model, requests: Sequence[Request]) -> Choices:
+        """The events of several requests to one model. Raises `MissingSkill` that names a model that has the skill."""
+        for request in requests:
+            self._require(model, request)
         return merge([self.measured(model, request) for request in requests])
+
+    def _require(self, model: Model, request: Request) -> None:
+        info = model.info
+        wanted: tuple[Skill, ...] = (request.skill, "tools") if request.tools else (request.skill,)
+        for skill in wanted:
+            if skill in info.skills:
+                continue
+            able = [other.name for other in self.runtime.infos() if skill in other.skills]
+            fix = (
+                f"{able[0]} can; ask for that model."
+                if able
+                else f"No model here can; `codeweft models catalogue` lists models with the skill {skill}."
+            )
+            raise MissingSkill(f"The model {info.name} cannot do {skill}.", fix=fix, param="model")
 
     @asynccontextmanager
     async def answering(self, http: HTTPRequest, events: Choices) -> AsyncIterator[Choices]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from codeweft.accounts import Conversation, Key, Turn
 from codeweft.errors import CodeweftError
@@ -174,6 +174,7 @@ class JobView(View):
     done: int
     total: int
     eta_s: float | None
+    rate: float | None = Field(description="Files per second (percent per second while fetching).")
     message: str
     error: str | None
 
@@ -188,6 +189,7 @@ class JobView(View):
             done=job.done,
             total=job.total,
             eta_s=job.eta_s,
+            rate=job.rate,
             message=clean(job.message),
             error=None if job.error is None else clean(str(job.error)),
         )
@@ -202,10 +204,18 @@ class FileReason(View):
         return [cls(path=clean(path), reason=clean(reason)) for path, reason in pairs[:SHOWN_FILES]]
 
 
+class SecretView(View):
+    """A secret that was taken out of a file: its kind and where it was, never what it was."""
+
+    path: str
+    line: int
+    rule: str
+
+
 class IndexView(View):
     name: str
     source: str
-    kind: Literal["folder", "git", "uploads"]
+    kind: Literal["folder", "git", "file", "web", "uploads"]
     repository: str
     commit: str
     state: Literal["empty", "indexing", "ready", "incomplete", "failed"]
@@ -213,11 +223,13 @@ class IndexView(View):
     indexed: int
     chunks: int
     bytes: int
+    summarised: int
     languages: dict[str, int]
     failed: list[FileReason]
     skipped: list[FileReason]
     failed_count: int
     skipped_count: int
+    secrets_count: int = Field(description="Secrets that were taken out before anything was stored.")
     updated_at: str | None
     error: str
     job: JobView | None
@@ -238,11 +250,13 @@ class IndexView(View):
             indexed=status.indexed,
             chunks=status.chunks,
             bytes=status.bytes,
+            summarised=status.summarised,
             languages=dict(status.languages),
             failed=FileReason.some(status.failed),
             skipped=FileReason.some(status.skipped),
             failed_count=len(status.failed),
             skipped_count=len(status.skipped),
+            secrets_count=status.secrets,
             updated_at=None if not status.updated_at else iso(status.updated_at),
             error=clean(status.error),
             job=None if job is None else JobView.of(job),
@@ -251,8 +265,21 @@ class IndexView(View):
 
 
 class NewIndexBody(Body):
-    source: str = Field(min_length=1, max_length=4096)
+    source: str = Field(
+        min_length=1,
+        max_length=4096,
+        description="A folder, file or archive of the server's machine, a git URL (#branch, #tag, #commit), a web page.",
+    )
     name: Name | None = None
+    token: SecretStr | None = Field(
+        None, description="For a private repository; `${NAME}` is looked up in the server's environment."
+    )
+    web: bool | None = Field(
+        None, description="The address is a web page (true) or a git repository (false); null finds out."
+    )
+    refresh_minutes: float | None = Field(
+        None, ge=0, description="How often to fetch again, in place of the server's setting; 0 never."
+    )
 
 
 class FileView(View):
@@ -305,7 +332,11 @@ class ReferenceView(View):
     commit: str
     score: float
     text: str
+    summary: str = ""
     why: dict[str, float] = Field(default_factory=dict)
+    verified: bool | None = Field(
+        None, description="False when its source does not say it any more; null when nobody looked."
+    )
 
     @classmethod
     def all(cls, results: Sequence[SearchResult]) -> list[ReferenceView]:
@@ -325,6 +356,7 @@ class ReferenceView(View):
                 commit=result.chunk.commit,
                 score=round(result.score, 6),
                 text=clean(result.chunk.text),
+                summary=clean(result.chunk.summary),
                 why={reason: round(part, 6) for reason, part in result.why.items()},
             )
             for number, result in enumerate(results, 1)
@@ -432,6 +464,7 @@ class AskBody(Body):
         None, max_length=200, description='null takes the app\'s default, "" looks nothing up.'
     )
     sampling: SamplingBody = SamplingBody()
+    explain: bool = Field(False, description="Tell what was looked up and why, and what the model read.")
 
 
 class AskedView(View):

@@ -80,6 +80,7 @@ class SamplingBody(LookupBody, kw_only=True):
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     agents_flag: bool | str | None = None
+    explain: bool | None = None
 
 
 class ChatBody(SamplingBody, kw_only=True):
