@@ -82,6 +82,8 @@ const index = (
   indexed: 0,
   chunks: 0,
   bytes: 0,
+  summarised: 0,
+  secrets_count: 0,
   languages: {},
   failed: [],
   skipped: [],
@@ -180,7 +182,9 @@ const reference = (number, path, name, kind, start, lines, score) => ({
   commit: '8c81295f02b1d3',
   score,
   text: snippet,
+  summary: '',
   why: { lexical: 0.41, vector: 0.78, 'same directory': 0.05 },
+  verified: null,
 })
 /** @type {import('../src/api/types').Reference[]} */
 export const references = [

@@ -109,6 +109,7 @@ export function SearchBox({ indexes, only }: { indexes: Index[]; only?: string }
       <p role="status" className="text-sm text-ink-3">
         {results && (results.length ? words.results(results.length) : words.noResults)}
       </p>
+      {search.data?.note && <p className="text-sm text-warn">{search.data.note}</p>}
       {search.data?.explanation && <Explained explanation={search.data.explanation} />}
       {results && results.length > 0 && (
         <ol className="card divide-y divide-line overflow-hidden">

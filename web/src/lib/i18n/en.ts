@@ -203,7 +203,7 @@ export const en = {
       incomplete: 'Incomplete',
       failed: 'Failed',
     },
-    kind: { folder: 'Folder', git: 'Git', uploads: 'Uploads' },
+    kind: { folder: 'Folder', git: 'Git', file: 'File', web: 'Web site', uploads: 'Uploads' },
     default: 'Default',
     queued: 'Waiting for its turn…',
     progress: (done: string, total: string) => `${done} of ${total}`,

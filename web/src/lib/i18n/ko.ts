@@ -191,7 +191,7 @@ export const ko: Words = {
     languages: '언어',
     other: '기타',
     state: { empty: '비어 있음', indexing: '색인 중', ready: '준비됨', incomplete: '불완전', failed: '실패' },
-    kind: { folder: '폴더', git: 'Git', uploads: '업로드' },
+    kind: { folder: '폴더', git: 'Git', file: '파일', web: '웹 사이트', uploads: '업로드' },
     default: '기본',
     queued: '차례를 기다리는 중…',
     progress: (done, total) => `${total} 중 ${done}`,
