@@ -165,7 +165,7 @@ class Runtime:
             raise NotFound(f"There is no model called {name!r}.", fix=f"There is: {', '.join(self._models)}.")
         return self._guarded(self._models[name])
 
-    def _guarded(self, model: EmbeddedModel | OpenAICompatible | Pool) -> Model:
+    def _guarded(self, model: Single | Pool) -> Model:
         """The model, kept from the secrets in what it is asked if the settings say so. A pool's members are guarded."""
         wanted = self.settings.redact_prompts
         local = isinstance(model, EmbeddedModel) and wanted == "remote"
