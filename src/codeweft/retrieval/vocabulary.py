@@ -141,8 +141,10 @@ class _Memo(dict[str, int]):
         sums = np.cumsum(letters * _POWERS[: len(letters)])
         hashes = (sums[ends] - sums[starts]) * _INVERSES[starts]
         slots = (hashes * np.uint64(_BASE)) >> np.uint64(64 - _SLOT_BITS)
+        # Hashes before numbers: another thread writes them the other way round.
+        unknown = np.flatnonzero(self._hashes[slots] != hashes).tolist()
         numbers = self._numbers[slots].astype(np.int64)
-        for at in np.flatnonzero(self._hashes[slots] != hashes).tolist():
+        for at in unknown:
             number = numbers[at] = self[data[starts[at] + 1 : ends[at] + 1].decode("ascii")]
             self._keep(int(slots[at]), hashes[at], number)
         borders = np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)) + 1)
