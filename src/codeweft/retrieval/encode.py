@@ -35,6 +35,9 @@ class StaticEncoder:
     A term that occurs c times counts c ** `count_power`.
     """
 
+    portable: Final = True
+    """Small enough to be sent to the processes that read files."""
+
     def __init__(
         self,
         name: str,

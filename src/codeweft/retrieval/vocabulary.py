@@ -120,6 +120,10 @@ class _Memo(dict[str, int]):
         self._hashes = np.zeros(1 << _SLOT_BITS, dtype=np.uint64)
         self._numbers = np.zeros(1 << _SLOT_BITS, dtype=np.int32)
 
+    def __reduce__(self) -> tuple[type[_Memo], tuple[Callable[[str], Rows]]]:
+        """Another process remembers what it meets itself."""
+        return _Memo, (self._compute,)
+
     def numbers(self, texts: Sequence[str]) -> tuple[Numbers, Numbers]:
         """(numbers, texts): the number of every run of all texts, and for each the text it is from."""
         hashed = [i for i, text in enumerate(texts) if text.isascii()]
