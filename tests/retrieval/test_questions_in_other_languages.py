@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from codeweft.retrieval.index import Index
@@ -27,3 +29,15 @@ def test_a_question_in_another_language_finds_what_the_code_calls_it(
     index: Index, question: str, name: str
 ) -> None:
     assert index.search(Query(question, k=3))[0].chunk.name == name
+
+
+@pytest.mark.parametrize("question", ["セッションのテスト", "会话的测试", "세션 테스트"])
+def test_a_question_for_tests_in_another_language_is_answered_with_tests(
+    index: Index, code: Path, question: str
+) -> None:
+    (code / "tests").mkdir()
+    (code / "tests" / "test_session.py").write_text(
+        "def test_session_opens():\n    store = SessionStore()\n    assert store.open('ada')\n"
+    )
+    index.update()
+    assert index.search(Query(question, k=3))[0].chunk.path == "tests/test_session.py"
