@@ -18,7 +18,7 @@ from codeweft.retrieval.read import file_digest, read_file
 from codeweft.retrieval.sources import Source, stored_source, upload_path
 from codeweft.retrieval.sources.access import load_token, save_token
 from codeweft.retrieval.sources.git import check_token
-from codeweft.retrieval.sources.unpack import is_archive, put_archive, stem
+from codeweft.retrieval.sources.unpack import is_archive, put_archive, remove_upload, stem
 from codeweft.retrieval.store.base import (
     FORMAT,
     Candidate,
@@ -148,9 +148,15 @@ class Index:
     # ── updating ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def update(
-        self, progress: Callable[[Progress], None] | None = None, workers: int | None = None
+        self,
+        progress: Callable[[Progress], None] | None = None,
+        workers: int | None = None,
+        only: Sequence[str] | None = None,
     ) -> IndexStatus:
         """Bring the index up to date with its source: only what changed is read.
+
+        `only` are paths of files and folders outside of which nothing changed since the last update; where that was
+        not finished, everything is looked at nevertheless.
 
         Work is committed in batches that can be searched at once; an interrupted update is resumed by the next.
         Raises `Conflict` while another update runs, `StorageFailed` (disk full), and what the source raises.
@@ -158,10 +164,13 @@ class Index:
         report = progress or (lambda _: None)
         limits = self._limits if workers is None else replace(self._limits, workers=workers)
         with storage_errors(self.folder), self.updating():
+            before = self.store.settings()
+            if before.get("error") or not before.get("update_finished") or self.source.kind != "folder":
+                only = None
             self.store.set(update_started=repr(time.time()), update_finished="", error="")
             try:
                 token = load_token(self.folder / TOKEN)
-                Update(self.folder, self.source, self.store, self._encoder, limits, token).run(report)
+                Update(self.folder, self.source, self.store, self._encoder, limits, token).run(report, only)
             except CodeweftError as error:
                 self.store.set(error=str(error))
                 raise
@@ -169,6 +178,11 @@ class Index:
         status = self.status()
         report(Progress(self.name, "done", status.indexed, status.indexed))
         return status
+
+    def last_update(self) -> float:
+        """When an update began last, in Unix seconds; 0 for never."""
+        with storage_errors(self.folder):
+            return float(self.store.settings().get("update_started") or 0)
 
     def updating(self) -> AbstractContextManager[None]:
         """Be the one that changes this index. Raises `Conflict` naming the process that does."""
@@ -404,7 +418,7 @@ class Index:
             self.store.repair()
             if self.source.kind == "uploads":
                 for one in held:
-                    (self.folder / "files" / self._uploaded(one)).unlink(missing_ok=True)
+                    remove_upload(self.folder, self._uploaded(one))
             self.store.write((), held)
 
     def close(self) -> None:
