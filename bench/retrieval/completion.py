@@ -3,7 +3,8 @@
     python -m bench.retrieval.completion --repos FOLDER [--model starter] [--tasks 60]
 
 Tasks are RepoEval's functions. Chunks that overlap the function to be written are left out of what was found. Without
-a model only the recall of identifiers is measured: those of the right answer that the prompt lacks, in ten chunks.
+a model only the recall of identifiers is measured: those of the right answer that the prompt lacks, in ten chunks. A
+model writes one line of each function: the first that needs a name which the file up to there lacks.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import re
 import tempfile
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,10 @@ from codeweft.stream import fold
 from codeweft.types import Infill, Neighbour, Query, Request, Sampling, SearchResult
 
 CHUNKS = 10
+SUFFIX_LINES = 6
+"""Lines after the function that belong to a task."""
+SUFFIX_CHARACTERS = 400
+"""Characters after the hole that the model is shown."""
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
 _KEYWORDS = frozenset(keyword.kwlist)
 
@@ -47,6 +52,7 @@ class Task:
     path: str
     prompt: str
     answer: str
+    suffix: str
     first: int
     last: int
 
@@ -56,11 +62,18 @@ class Task:
         return set(_IDENTIFIER.findall(self.answer)) - set(_IDENTIFIER.findall(self.prompt)) - _KEYWORDS
 
 
-def _task(row: dict[str, Any]) -> Task:
+def _task(row: dict[str, Any], root: Path) -> Task:
     answer = row["ground_truth"].rstrip("\n")
-    # `lineno` is that of the line before the body, counted from 0.
-    first = row["lineno"] + 2
-    return Task(row["repo"], row["path"], row["prompt"], answer, first, first + answer.count("\n"))
+    lines = (root / row["path"]).read_text("utf-8").split("\n")
+    # `lineno` is that of the body's first line, counted from 0, but for blank lines around the docstring.
+    for first in range(row["lineno"], row["lineno"] + 4):
+        last = first + answer.count("\n")
+        if "\n".join(lines[first - 1 : last]) == answer:
+            break
+    else:
+        raise SystemExit(f"{root} is not at the task's revision: {row['path']}:{row['lineno']} differs.")
+    suffix = "\n".join(["", *lines[last : last + SUFFIX_LINES]])
+    return Task(row["repo"], row["path"], row["prompt"], answer, suffix, first, last)
 
 
 def found_for(task: Task, index: Index) -> list[SearchResult]:
@@ -83,26 +96,37 @@ def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values) if values else 0.0
 
 
+def line_of(task: Task) -> Task | None:
+    """The first line of the body that needs a name which the file up to there lacks, as a task of its own."""
+    lines = task.answer.split("\n")
+    for number, line in enumerate(lines):
+        code = line.strip()
+        if not code.startswith("#") and task.missing & set(_IDENTIFIER.findall(code)):
+            indent = line[: len(line) - len(line.lstrip())]
+            before = "".join(one + "\n" for one in lines[:number])
+            after = "\n".join(["", *lines[number + 1 :]]) + task.suffix
+            return replace(task, prompt=task.prompt + before + indent, answer=code, suffix=after)
+    return None
+
+
 async def complete(
     model: EmbeddedModel, task: Task, found: Sequence[SearchResult], room: int, tokens: int
 ) -> str:
-    """The model's continuation of the last `room` characters of the prompt, as long as the right answer."""
+    """The line that the model writes, knowing the last `room` characters of the prompt."""
     prefix = task.prompt[-room:].partition("\n")[2] if len(task.prompt) > room else task.prompt
-    hole = Infill(prefix, "", tuple(Neighbour(one.chunk.path, one.chunk.text) for one in found))
+    suffix = task.suffix[:SUFFIX_CHARACTERS]
+    hole = Infill(prefix, suffix, tuple(Neighbour(one.chunk.path, one.chunk.text) for one in found))
     sampling = Sampling(max_tokens=tokens, temperature=0.0)
     text = (await fold(model.stream(Request(model.info.name, infill=hole, sampling=sampling)))).text
-    return "\n".join(text.strip("\n").split("\n")[: task.answer.count("\n") + 1])
+    return text.strip().partition("\n")[0].strip()
 
 
 def scores(answer: str, right: str) -> dict[str, float]:
-    """Exact match and edit similarity of the whole and of its first line, and F1 of the identifiers."""
-    first, right_first = answer.strip().partition("\n")[0].strip(), right.strip().partition("\n")[0].strip()
+    """Exact match, edit similarity, and the F1 of the identifiers."""
     ours, theirs = set(_IDENTIFIER.findall(answer)) - _KEYWORDS, set(_IDENTIFIER.findall(right)) - _KEYWORDS
     return {
-        "exact": float(answer.strip() == right.strip()),
+        "exact": float(answer == right),
         "similarity": difflib.SequenceMatcher(None, answer, right, autojunk=False).ratio(),
-        "first line exact": float(first == right_first),
-        "first line similarity": difflib.SequenceMatcher(None, first, right_first, autojunk=False).ratio(),
         "identifiers F1": 2 * len(ours & theirs) / max(1, len(ours) + len(theirs)),
     }
 
@@ -112,9 +136,11 @@ async def with_model(
 ) -> dict[str, dict[str, list[float]]]:
     """Scores by condition. `file only` has the whole room for the file, `same file` as much of it as `retrieved`."""
     all_scores: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for task in tasks:
-        hole = Infill(task.prompt[-room // 2 :], "")
-        shown = neighbours(found[task], hole, room // 3)
+    for whole in tasks:
+        task = line_of(whole)
+        if task is None:
+            continue
+        shown = neighbours(found[whole], Infill(task.prompt[-room // 2 :], task.suffix), room // 3)
         conditions = {"file only": ((), room), "same file": ((), room // 2), "retrieved": (shown, room // 2)}
         for condition, (context, characters) in conditions.items():
             answer = await complete(model, task, context, characters, tokens)
@@ -135,7 +161,7 @@ def main() -> None:
         "--tasks", type=int, default=0, help="tasks for the model, drawn with a fixed seed; 0 is all"
     )
     parser.add_argument(
-        "--room", type=int, default=2200, help="characters of prompt that the model's context takes"
+        "--room", type=int, default=1700, help="characters of prompt that the model's context takes"
     )
     parser.add_argument("--tokens", type=int, default=64, help="tokens of an answer")
     parser.add_argument("--json", type=Path, help="write the figures here")
@@ -151,7 +177,7 @@ def main() -> None:
                 continue
             index = Index.create(Path(scratch) / root.name, Source("folder", str(root)), encoder)
             index.update(workers=0)
-            found |= {task: found_for(task, index) for row in rows if (task := _task(row)).repository == repository}  # fmt: skip
+            found |= {task: found_for(task, index) for row in rows if row["repo"] == repository and (task := _task(row, root))}  # fmt: skip
             index.close()
     if not found:
         raise SystemExit(f"No repository of the set lies in {arguments.repos}.")
