@@ -31,6 +31,7 @@ from codeweft.retrieval.redact import Redactor
 from codeweft.runtime.redacting import Redacting
 from codeweft.runtime.running import Server, announce, retract
 from codeweft.runtime.state import models_folder, open_accounts, open_indexes
+from codeweft.runtime.updates import Updates
 from codeweft.types import Embedder, Embeddings, Model, ModelInfo, Skills, Usage
 
 DEFAULT_APP = "codegen"
@@ -87,6 +88,9 @@ class Runtime:
         self.accounts = accounts
         self.jobs = jobs
         self.indexes = indexes
+        self.updates = Updates(
+            jobs, indexes, watch=settings.index.watch, refresh_minutes=settings.index.refresh_minutes
+        )
         self._models: dict[str, Single | Pool] = {}
         self._embedders: dict[str, Embedder] = {ENCODER: LocalEmbedder(encoder)}
         self._apps: dict[str, FlowSpec] = library()
