@@ -21,6 +21,9 @@ from codeweft.types import (
     Usage,
 )
 
+UNKNOWN_CONTEXT = 8192
+"""Tokens assumed for a model that does not say how much it takes."""
+
 
 @dataclass(frozen=True)
 class Services:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -31,7 +31,15 @@ from codeweft.retrieval.store.base import (
 )
 from codeweft.retrieval.store.embedded import EmbeddedStores
 from codeweft.retrieval.store.failures import storage_errors
-from codeweft.retrieval.update import IndexLimits, Progress, Update, differing, stored_again, walked
+from codeweft.retrieval.update import (
+    IndexLimits,
+    Progress,
+    Update,
+    differing,
+    signature,
+    stored_again,
+    walked,
+)
 from codeweft.types import Chunk, Encoder, Filters, Query, SearchResult, Vectors
 
 TOKEN: Final = "token"
@@ -44,7 +52,7 @@ class IndexStatus:
     """What an index holds, derived from the data. `updated_at` is Unix seconds, `bytes` of indexed source text.
 
     `summarised` counts chunks with a summary, `secrets` what was taken out of files before they were stored.
-    `incomplete` means an update was interrupted (the next one goes on), `failed` that the last one ended with `error`.
+    `incomplete` means an update was interrupted or the encoder was changed (the next one goes on), `failed` that the last one ended with `error`.
     """
 
     name: str
@@ -242,7 +250,16 @@ class Index:
         branches = {settings.get("branch", ""), self.source.ref} - {""}
         if filters.branches and not branches & set(filters.branches):
             return []
+        if self._of_another_encoder(settings):
+            raise NotReady(
+                f"The index {self.name} was made with the encoder {settings['encoder']} and has to be read again.",
+                fix=f"Run `codeweft index update {self.name}`, or set `index.encoder` back.",
+                param="index",
+            )
         return self.store.candidates(Probe(question, self._encode(question.gist), k, filters))
+
+    def _of_another_encoder(self, settings: Mapping[str, str]) -> bool:
+        return settings.get("encoder") not in (None, signature(self._encoder))
 
     def _encode(self, question: str) -> Vectors:
         encode = getattr(self._encoder, "encode_query", self._encoder.encode)
@@ -254,7 +271,7 @@ class Index:
         settings = self.store.settings()
         full = {row.id: row for row in self.store.rows((c.row.id for c in ranked), text=True)}
         return [
-            SearchResult(_trimmed(self._chunk(full[c.row.id], settings)), round(c.score, 6), c.why)
+            SearchResult(_trimmed(self._chunk(full[c.row.id], settings)), round(c.score, 6), c.why, self.name)
             for c in ranked
             if c.row.id in full
         ]
@@ -290,7 +307,7 @@ class Index:
             state = "indexing"
         elif error:
             state = "failed"
-        elif settings.get("update_started") and not finished:
+        elif (settings.get("update_started") and not finished) or self._of_another_encoder(settings):
             state = "incomplete"
         source = stored_source(settings.get("source", "uploads:"))
         return IndexStatus(

@@ -94,12 +94,12 @@ def by_shape(text: str, path: str = "") -> Iterator[Found]:
     """Secrets that our own rules find."""
     name = PurePosixPath(path).name
     config = bool(name) and (name.startswith(".env") or PurePosixPath(name).suffix.lower() in CONFIG_SUFFIXES)
-    for rule, match in _matches(text):
-        if match is not None and (config or not rule.config_only) and rule.holds(match):
+    for rule, match in _matches(text, config):
+        if match is not None and rule.holds(match):
             yield Found(rule.name, *match.span("secret"))
 
 
-def _matches(text: str) -> Iterator[tuple[Rule, re.Match[str] | None]]:
+def _matches(text: str, config: bool) -> Iterator[tuple[Rule, re.Match[str] | None]]:
     low = text.lower()
     if len(low) != len(text):
         low = text.translate(_ASCII_LOWER)
@@ -108,10 +108,10 @@ def _matches(text: str) -> Iterator[tuple[Rule, re.Match[str] | None]]:
         low = low.encode("utf-8", "replace").decode("utf-8")
     for literal, at, _ in _LITERALS.find_matches_as_indexes(low, overlapping=True):
         for rule in _RULES_OF[literal]:
-            if at >= rule.back:
+            if at >= rule.back and (config or not rule.config_only):
                 yield rule, rule.pattern.match(text, at - rule.back)
     for rule in RULES:
-        if not rule.literals:
+        if not rule.literals and (config or not rule.config_only):
             yield from ((rule, match) for match in rule.pattern.finditer(text))
 
 

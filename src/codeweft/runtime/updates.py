@@ -10,7 +10,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -51,9 +51,16 @@ class Updates:
     """Starts updates of indexes, and while `follow` runs finds out which are needed."""
 
     def __init__(
-        self, jobs: Jobs, indexes: Indexes, *, watch: bool = True, refresh_minutes: float = 30.0
+        self,
+        jobs: Jobs,
+        indexes: Indexes,
+        updated: Callable[[Index], object] = lambda _: None,
+        *,
+        watch: bool = True,
+        refresh_minutes: float = 30.0,
     ) -> None:
-        """`refresh_minutes` is for indexes that say nothing else; 0 fetches nothing by itself."""
+        """`updated` is called after each update. `refresh_minutes` is for indexes that say nothing else; 0 is never."""
+        self._updated = updated
         self._jobs = jobs
         self._indexes = indexes
         self._watch = watch
@@ -87,6 +94,7 @@ class Updates:
             with self._lock:
                 self._changed[index.name] = None
             raise
+        self._updated(index)
 
     def resume(self) -> None:
         """Go on with the indexes that an earlier process left unfinished."""

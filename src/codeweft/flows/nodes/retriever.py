@@ -9,17 +9,16 @@ from typing import Literal
 from pydantic import Field
 
 from codeweft.errors import CodeweftError, NotFound, NotReady
+from codeweft.flows import infilling
 from codeweft.flows.nodes.base import Node
 from codeweft.flows.state import Services, State
 from codeweft.stream import fold
-from codeweft.types import Event, Infill, Message, Query, Request, Retrieval, Retrieved, Sampling
+from codeweft.types import Event, Message, Query, Request, Retrieval, Retrieved, Sampling
 
 EXPLAINED = 20
 """Candidates told of when a request wants explaining: what was left out matters as much as what was shown."""
 SHORT_QUESTION = 6
 """Words below which a follow-up ("and in Go?") is looked up together with the question before it."""
-INFILL_LINES = (12, 4)
-"""Lines before and after the hole that say what is being written (before: the signature and comment above it)."""
 REWRITE = """\
 Below is a conversation about a code base. Write one search query for its last question that can be understood
 without the rest: replace words such as "it" and "that" by what they stand for, keep names of functions and files as
@@ -83,7 +82,7 @@ class Retrieve(Node):
 def question(state: State) -> str:
     """What to search for: the hole's surroundings, or what the user asked, with what a short follow-up refers to."""
     if state.request.infill is not None:
-        return _around(state.request.infill)
+        return infilling.query(state.request.infill)
     asked = [turn.content for turn in state.request.messages if turn.role == "user"]
     if len(asked) > 1 and len(asked[-1].split()) < SHORT_QUESTION:
         return f"{asked[-2]}\n{asked[-1]}"
@@ -105,8 +104,3 @@ def rewriting(state: State) -> Request:
         retrieval=replace(Retrieval(), enabled=False),
         caller=state.request.caller,
     )
-
-
-def _around(hole: Infill) -> str:
-    before, after = INFILL_LINES
-    return "\n".join(hole.prefix.splitlines()[-before:] + hole.suffix.splitlines()[:after])

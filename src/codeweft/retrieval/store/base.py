@@ -74,12 +74,16 @@ class FoundSecret:
 
 @dataclass(frozen=True, slots=True)
 class NewChunk:
-    """A chunk about to be stored; `digest` identifies its text up to white space."""
+    """A chunk about to be stored; `digest` identifies its text up to white space.
+
+    `words` are the terms of its text joined by spaces, where they are known already.
+    """
 
     piece: Piece
     text: str
     digest: int
     summary: str = ""
+    words: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -516,7 +516,7 @@ def lexical_document(number: int, file: int, path: str, language: str, chunk: Ne
         " ".join(words(" ".join((piece.scope, piece.name, *piece.defines)))),
         " ".join(words(path)),
         " ".join(words(f"{piece.docstring} {chunk.summary}")),
-        " ".join(words(chunk.text)),
+        chunk.words or " ".join(words(chunk.text)),
     )
 
 
