@@ -29,6 +29,7 @@ from codeweft.runtime.running import Server, announce, retract
 from codeweft.runtime.searching import encoder_of, stages_of
 from codeweft.runtime.state import models_folder, open_accounts, open_indexes
 from codeweft.runtime.summaries import Summaries
+from codeweft.runtime.updates import Updates
 from codeweft.types import Embedder, Embeddings, Model, ModelInfo, Reranker, Usage
 
 DEFAULT_APP = "codegen"
@@ -161,6 +162,13 @@ class Runtime:
         self.summaries = Summaries(self.settings, self.jobs, self.writer, self._bridge)
         self.indexes = open_indexes(self.settings, encoder, stages, self.summaries.found)
         self.summaries.indexes = self.indexes
+        self.updates = Updates(
+            self.jobs,
+            self.indexes,
+            self.summaries.updated,
+            watch=self.settings.index.watch,
+            refresh_minutes=self.settings.index.refresh_minutes,
+        )
         retriever = IndexRetriever(self.indexes)
         self._services = Services(self._writer, retriever, retriever)
 
