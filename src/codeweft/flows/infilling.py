@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -11,8 +10,6 @@ from codeweft.types import Infill, SearchResult
 
 QUERY_LINES = (12, 4)
 """Lines before and after the hole that say what is being written (before: the signature and comment above it)."""
-QUERY_IMPORTS = 8
-"""Import lines looked up with them: those that bring in a name used there say which file it is from."""
 NEIGHBOURS = 4
 """Chunks shown to an infilling model; more delays the first token more than it helps."""
 NEIGHBOUR_SHARE = 0.4
@@ -20,18 +17,11 @@ NEIGHBOUR_SHARE = 0.4
 KNOWN_SHARE = 0.7
 """A chunk with that part of its lines around the hole already is the code being edited."""
 
-_IMPORT = re.compile(r"\s*(?:import|from|use|using|require|include|#\s*include|const\s.*require\()")
-_NAME = re.compile(r"[A-Za-z_]\w{2,}")
-
 
 def query(hole: Infill) -> str:
-    """The lines around the hole, after those imports that bring in a name used there."""
+    """The lines around the hole. The imports they use find less when looked up with them (see `bench/LOG.md`)."""
     before, after = QUERY_LINES
-    lines = hole.prefix.splitlines()
-    around = lines[-before:] + hole.suffix.splitlines()[:after]
-    used = set(_NAME.findall("\n".join(around)))
-    imports = [line for line in lines[:-before] if _IMPORT.match(line) and used & set(_NAME.findall(line))]
-    return "\n".join(imports[-QUERY_IMPORTS:] + around)
+    return "\n".join(hole.prefix.splitlines()[-before:] + hole.suffix.splitlines()[:after])
 
 
 def neighbours(results: Sequence[SearchResult], hole: Infill, context: int) -> tuple[SearchResult, ...]:
