@@ -192,12 +192,16 @@ class Chunk:
 class SearchResult:
     """A chunk that matched. `score` is in 0..1 and comparable within one answer; `why` maps reasons to parts of it.
 
-    In an answer, the position in the list plus one is the reference's number.
+    In an answer, the position in the list plus one is the reference's number. `index` names the index it is from.
+    `note` is what a reader must know about how it was found, such as that the re-ranker did not answer; it is the same
+    in all results of one answer.
     """
 
     chunk: Chunk
     score: float
     why: Mapping[str, float] = field(default_factory=dict)
+    index: str = ""
+    note: str = ""
 
 
 # ── what is answered ─────────────────────────────────────────────────────────────────────────────────────────
@@ -429,4 +433,29 @@ class Embedder(Protocol):
 
     async def embed(self, texts: Sequence[str]) -> Embeddings:
         """Raises `InvalidRequest` for a text that is too long, `EngineFailed` or `UpstreamFailed`."""
+        ...
+
+
+class Reranker(Protocol):
+    """Reads a question beside each text: slower and better than comparing vectors."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def rerank(self, query: str, texts: Sequence[str]) -> Sequence[float]:
+        """How well each text answers, in their order; only the order within one call means something.
+
+        Raises `InvalidRequest`, `EngineFailed` or `UpstreamFailed`.
+        """
+        ...
+
+
+class QueryExpander(Protocol):
+    """Says a question in other words, such as in another language."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def expand(self, query: str) -> Sequence[str]:
+        """Further questions that mean the same; none when nothing is to be gained. Raises what its model raises."""
         ...

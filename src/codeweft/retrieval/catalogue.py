@@ -8,7 +8,7 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +18,7 @@ from codeweft.retrieval.question import read_question
 from codeweft.retrieval.rank import rank
 from codeweft.retrieval.redact import Redactor
 from codeweft.retrieval.sources import Source, parse_source, split_token
+from codeweft.retrieval.stages import Stages
 from codeweft.retrieval.store.base import Candidate, Stores
 from codeweft.retrieval.store.embedded import EmbeddedStores
 from codeweft.retrieval.store.failures import storage_errors
@@ -45,13 +46,16 @@ class Indexes:
         max_pages: int = 2_000,
         private_hosts: Sequence[str] = (),
         stores: Stores = EmbeddedStores(),
+        stages: Stages | None = None,
+        on_found: Callable[[Sequence[SearchResult]], None] | None = None,
     ) -> None:
         """`default` is searched when a query names no index. `workers=0` parses in this process.
 
         Secrets are taken out of what is read if `redact`, except those in which one of the regular expressions
         `allow_secrets` is found (raises `InvalidRequest` for a bad one).
         Web pages are read from the public internet and from `private_hosts`, at most `max_pages` of a site.
-        `stores` says where chunks live: by default in the indexes' folders.
+        `stores` says where chunks live: by default in the indexes' folders. `stages` are what goes around a search;
+        `on_found` is told what each search answers.
         """
         self.root = root
         self.default = default
@@ -66,6 +70,8 @@ class Indexes:
             Redactor(allow_secrets) if redact else None,
         )
         self._stores = stores
+        self._stages = stages
+        self.on_found = on_found
         self._open: dict[str, tuple[Hashable, Index]] = {}
         self._lock = threading.Lock()
 
@@ -158,6 +164,13 @@ class Indexes:
         Raises `NotFound` for an unknown or empty index or when there is none at all, `NotReady` for one that is empty
         yet, `InvalidRequest` for an empty query.
         """
+        found = self._plain(query) if self._stages is None else self._stages.search(query, self._plain)
+        if self.on_found is not None:
+            self.on_found(found)
+        return found
+
+    def _plain(self, query: Query) -> list[SearchResult]:
+        """The search without the stages around it."""
         if query.index is not None:
             return self._search(self.get(query.index), query)
         if self.default is not None and (index := self._opened(self.root / self.default)) is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -18,7 +18,7 @@ from codeweft.retrieval.read import file_digest, read_file
 from codeweft.retrieval.sources import Source, stored_source, upload_path
 from codeweft.retrieval.sources.access import load_token, save_token
 from codeweft.retrieval.sources.git import check_token
-from codeweft.retrieval.sources.unpack import is_archive, put_archive, stem
+from codeweft.retrieval.sources.unpack import is_archive, put_archive, remove_upload, stem
 from codeweft.retrieval.store.base import (
     FORMAT,
     Candidate,
@@ -31,7 +31,15 @@ from codeweft.retrieval.store.base import (
 )
 from codeweft.retrieval.store.embedded import EmbeddedStores
 from codeweft.retrieval.store.failures import storage_errors
-from codeweft.retrieval.update import IndexLimits, Progress, Update, differing, stored_again, walked
+from codeweft.retrieval.update import (
+    IndexLimits,
+    Progress,
+    Update,
+    differing,
+    signature,
+    stored_again,
+    walked,
+)
 from codeweft.types import Chunk, Encoder, Filters, Query, SearchResult, Vectors
 
 TOKEN: Final = "token"
@@ -44,7 +52,7 @@ class IndexStatus:
     """What an index holds, derived from the data. `updated_at` is Unix seconds, `bytes` of indexed source text.
 
     `summarised` counts chunks with a summary, `secrets` what was taken out of files before they were stored.
-    `incomplete` means an update was interrupted (the next one goes on), `failed` that the last one ended with `error`.
+    `incomplete` means an update was interrupted or the encoder was changed (the next one goes on), `failed` that the last one ended with `error`.
     """
 
     name: str
@@ -140,9 +148,15 @@ class Index:
     # ── updating ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def update(
-        self, progress: Callable[[Progress], None] | None = None, workers: int | None = None
+        self,
+        progress: Callable[[Progress], None] | None = None,
+        workers: int | None = None,
+        only: Sequence[str] | None = None,
     ) -> IndexStatus:
         """Bring the index up to date with its source: only what changed is read.
+
+        `only` are paths of files and folders outside of which nothing changed since the last update; where that was
+        not finished, everything is looked at nevertheless.
 
         Work is committed in batches that can be searched at once; an interrupted update is resumed by the next.
         Raises `Conflict` while another update runs, `StorageFailed` (disk full), and what the source raises.
@@ -150,10 +164,13 @@ class Index:
         report = progress or (lambda _: None)
         limits = self._limits if workers is None else replace(self._limits, workers=workers)
         with storage_errors(self.folder), self.updating():
+            before = self.store.settings()
+            if before.get("error") or not before.get("update_finished") or self.source.kind != "folder":
+                only = None
             self.store.set(update_started=repr(time.time()), update_finished="", error="")
             try:
                 token = load_token(self.folder / TOKEN)
-                Update(self.folder, self.source, self.store, self._encoder, limits, token).run(report)
+                Update(self.folder, self.source, self.store, self._encoder, limits, token).run(report, only)
             except CodeweftError as error:
                 self.store.set(error=str(error))
                 raise
@@ -161,6 +178,11 @@ class Index:
         status = self.status()
         report(Progress(self.name, "done", status.indexed, status.indexed))
         return status
+
+    def last_update(self) -> float:
+        """When an update began last, in Unix seconds; 0 for never."""
+        with storage_errors(self.folder):
+            return float(self.store.settings().get("update_started") or 0)
 
     def updating(self) -> AbstractContextManager[None]:
         """Be the one that changes this index. Raises `Conflict` naming the process that does."""
@@ -228,7 +250,16 @@ class Index:
         branches = {settings.get("branch", ""), self.source.ref} - {""}
         if filters.branches and not branches & set(filters.branches):
             return []
+        if self._of_another_encoder(settings):
+            raise NotReady(
+                f"The index {self.name} was made with the encoder {settings['encoder']} and has to be read again.",
+                fix=f"Run `codeweft index update {self.name}`, or set `index.encoder` back.",
+                param="index",
+            )
         return self.store.candidates(Probe(question, self._encode(question.gist), k, filters))
+
+    def _of_another_encoder(self, settings: Mapping[str, str]) -> bool:
+        return settings.get("encoder") not in (None, signature(self._encoder))
 
     def _encode(self, question: str) -> Vectors:
         encode = getattr(self._encoder, "encode_query", self._encoder.encode)
@@ -240,7 +271,7 @@ class Index:
         settings = self.store.settings()
         full = {row.id: row for row in self.store.rows((c.row.id for c in ranked), text=True)}
         return [
-            SearchResult(_trimmed(self._chunk(full[c.row.id], settings)), round(c.score, 6), c.why)
+            SearchResult(_trimmed(self._chunk(full[c.row.id], settings)), round(c.score, 6), c.why, self.name)
             for c in ranked
             if c.row.id in full
         ]
@@ -276,7 +307,7 @@ class Index:
             state = "indexing"
         elif error:
             state = "failed"
-        elif settings.get("update_started") and not finished:
+        elif (settings.get("update_started") and not finished) or self._of_another_encoder(settings):
             state = "incomplete"
         source = stored_source(settings.get("source", "uploads:"))
         return IndexStatus(
@@ -387,7 +418,7 @@ class Index:
             self.store.repair()
             if self.source.kind == "uploads":
                 for one in held:
-                    (self.folder / "files" / self._uploaded(one)).unlink(missing_ok=True)
+                    remove_upload(self.folder, self._uploaded(one))
             self.store.write((), held)
 
     def close(self) -> None:

@@ -16,7 +16,7 @@ from codeweft.retrieval.documents import Document, read_document
 from codeweft.retrieval.documents.formats import format_of
 from codeweft.retrieval.documents.part import Unreadable
 from codeweft.retrieval.redact import Redacted, Redactor
-from codeweft.retrieval.store.base import FoundSecret, NewChunk
+from codeweft.retrieval.store.base import FoundSecret, Int8Rows, NewChunk
 
 DIGEST_BYTES: Final = 16
 _ENCODED_CHARACTERS: Final = 3000
@@ -25,7 +25,10 @@ _ENCODED_CHARACTERS: Final = 3000
 
 @dataclass(frozen=True, slots=True)
 class ReadFile:
-    """A file as read: chunks ready to store, or the status (skipped, failed) and reason why there are none."""
+    """A file as read: chunks ready to store, or the status (skipped, failed) and reason why there are none.
+
+    `vectors` has one row per chunk where they were encoded already.
+    """
 
     path: str
     size: int
@@ -36,6 +39,7 @@ class ReadFile:
     lines: int = 0
     chunks: tuple[NewChunk, ...] = ()
     secrets: tuple[FoundSecret, ...] = ()
+    vectors: Int8Rows | None = None
 
 
 def read_file(

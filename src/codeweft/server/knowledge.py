@@ -42,6 +42,7 @@ def start_update(runtime: Runtime, index: Index) -> Job:
 
     def work(report: Report) -> None:
         index.update(lambda step: report(Progress(step.stage, step.done, step.total, step.detail)))
+        runtime.summaries.updated(index)
 
     return runtime.jobs.submit(INDEXING, index.name, work)
 
@@ -62,8 +63,7 @@ def every(runtime: Runtime) -> Iterator[Index]:
 
 def delete_index(runtime: Runtime, name: str) -> None:
     """End what works on an index, then delete it. Raises `NotFound`."""
-    runtime.indexes.get(name)
-    jobs = runtime.jobs.cancel_all(name)
+    jobs = (*runtime.summaries.stop(runtime.indexes.get(name)), *runtime.jobs.cancel_all(name))
     wait([runtime.jobs.future(job.id) for job in jobs], DELETE_SECONDS)
     runtime.indexes.delete(name)
 
@@ -207,6 +207,7 @@ def knowledge_routes(runtime: Runtime) -> APIRouter:
         filters = Filters(paths=tuple(body.paths), languages=tuple(body.languages))
         results = indexes.search(SearchQuery(body.query, body.index or None, body.k, filters))
         names = index_names(runtime, body.index or None, results)
-        return SearchView(results=ReferenceView.all(results, names))
+        note = results[0].note if results else ""
+        return SearchView(results=ReferenceView.all(results, names), note=clean(note))
 
     return routes

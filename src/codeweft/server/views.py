@@ -223,6 +223,7 @@ class IndexView(View):
     indexed: int
     chunks: int
     bytes: int
+    summarised: int
     languages: dict[str, int]
     failed: list[FileReason]
     skipped: list[FileReason]
@@ -249,6 +250,7 @@ class IndexView(View):
             indexed=status.indexed,
             chunks=status.chunks,
             bytes=status.bytes,
+            summarised=status.summarised,
             languages=dict(status.languages),
             failed=FileReason.some(status.failed),
             skipped=FileReason.some(status.skipped),
@@ -338,6 +340,7 @@ class ReferenceView(View):
     commit: str
     score: float
     text: str
+    summary: str = ""
     why: dict[str, float] = Field(default_factory=dict)
     verified: bool | None = Field(
         None, description="False when its source does not say it any more; null when nobody looked."
@@ -361,6 +364,7 @@ class ReferenceView(View):
                 commit=result.chunk.commit,
                 score=round(result.score, 6),
                 text=clean(result.chunk.text),
+                summary=clean(result.chunk.summary),
                 why={reason: round(part, 6) for reason, part in result.why.items()},
             )
             for number, (result, index) in enumerate(zip(results, indexes, strict=True), 1)
@@ -369,6 +373,8 @@ class ReferenceView(View):
 
 class SearchView(View):
     results: list[ReferenceView]
+    note: str = ""
+    """What a reader must know about how they were found."""
 
 
 # ── conversations ────────────────────────────────────────────────────────────────────────────────────────────

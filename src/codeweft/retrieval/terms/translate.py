@@ -1,7 +1,7 @@
 """Korean, Japanese and Chinese words of a question in the English terms that code uses for them. Pure, offline.
 
 A run without spaces is cut by a table of words so that as little as possible stays uncovered. What no table knows is
-read by its sound where it may be an English word (파서, パーサー → parser).
+read by its sound where it may be an English word (인터프리터, インタプリタ → interpreter).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ HAN: Final = r"\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 
 _KANA: Final = re.compile(f"[{KANA}]")
 _KATAKANA_RUN: Final = re.compile("[ァ-ヺー]+")
-_SMALL_OR_LONG: Final = frozenset("ーッャュョァィゥェォヮンー")
+_SMALL_OR_LONG: Final = frozenset("ーッャュョァィゥェォヮン")
 """Kana that belong to the one before: no word begins with them."""
 
 _UNCOVERED, _PIECE, _BY_SOUND = 1.0, 0.1, 0.6
