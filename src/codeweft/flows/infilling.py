@@ -8,7 +8,7 @@ from dataclasses import replace
 from codeweft.stream import BYTES_PER_TOKEN
 from codeweft.types import Infill, SearchResult
 
-QUERY_LINES = (12, 4)
+QUERY_LINES = (8, 4)
 """Lines before and after the hole that say what is being written (before: the signature and comment above it)."""
 NEIGHBOURS = 4
 """Chunks shown to an infilling model; more delays the first token more than it helps."""
