@@ -11,7 +11,7 @@ from functools import partial
 from codeweft.accounts import Accounts
 from codeweft.config import ModelSettings, Settings
 from codeweft.errors import NotFound
-from codeweft.flows import Flow, FlowSpec, Services, library
+from codeweft.flows import Flow, FlowSpec, Services, library, rewriting
 from codeweft.jobs import Jobs
 from codeweft.models.embedded import EmbeddedModel
 from codeweft.models.hub import installed
@@ -72,6 +72,8 @@ class Runtime:
         self._embedders: dict[str, Embedder] = {ENCODER: LocalEmbedder(encoder)}
         self._rerankers: dict[str, Reranker] = {}
         self._apps: dict[str, FlowSpec] = library()
+        if settings.index.rewrite_questions:
+            self._apps = {name: rewriting(spec) for name, spec in self._apps.items()}
         self._redactor = Redactor(settings.index.allow_secrets)
 
     @property
