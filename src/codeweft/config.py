@@ -180,6 +180,9 @@ class IndexSettings(_Section):
     )
     reranker: RerankerSettings | None = Field(None, description="Re-rank results with a model (default: no).")
     translate: TranslateSettings | None = Field(None, description="Translate questions (default: no).")
+    rewrite_questions: bool = Field(
+        False, description="Let the model put a follow-up question so that it can be looked up alone."
+    )
     redact: bool = Field(
         True, description="Take keys, tokens and passwords out of files before anything of them is stored."
     )

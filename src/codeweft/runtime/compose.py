@@ -11,7 +11,7 @@ from functools import partial
 from codeweft.accounts import Accounts
 from codeweft.config import ModelSettings, Settings
 from codeweft.errors import NotFound
-from codeweft.flows import Flow, FlowSpec, Services, library
+from codeweft.flows import Flow, FlowSpec, Services, library, rewriting
 from codeweft.jobs import Jobs
 from codeweft.models.embedded import EmbeddedModel
 from codeweft.models.hub import installed
@@ -30,6 +30,7 @@ from codeweft.runtime.running import Server, announce, retract
 from codeweft.runtime.searching import encoder_of, stages_of
 from codeweft.runtime.state import models_folder, open_accounts, open_indexes
 from codeweft.runtime.summaries import Summaries
+from codeweft.runtime.updates import Updates
 from codeweft.types import Embedder, Embeddings, Model, ModelInfo, Reranker, Usage
 
 DEFAULT_APP = "codegen"
@@ -73,6 +74,8 @@ class Runtime:
         self._embedders: dict[str, Embedder] = {ENCODER: LocalEmbedder(encoder)}
         self._rerankers: dict[str, Reranker] = {}
         self._apps: dict[str, FlowSpec] = library()
+        if settings.index.rewrite_questions:
+            self._apps = {name: rewriting(spec) for name, spec in self._apps.items()}
         self._redactor = Redactor(settings.index.allow_secrets)
 
     @property
@@ -168,6 +171,13 @@ class Runtime:
         self.summaries = Summaries(self.settings, self.jobs, self.writer, self._bridge)
         self.indexes = open_indexes(self.settings, encoder, stages, self.summaries.found)
         self.summaries.indexes = self.indexes
+        self.updates = Updates(
+            self.jobs,
+            self.indexes,
+            self.summaries.updated,
+            watch=self.settings.index.watch,
+            refresh_minutes=self.settings.index.refresh_minutes,
+        )
         retriever = IndexRetriever(self.indexes)
         self._services = Services(self._writer, retriever, retriever)
 
