@@ -23,6 +23,7 @@ from codeweft.models.scripted import ScriptedModel
 from codeweft.retrieval.bridge import Bridge
 from codeweft.retrieval.catalogue import Indexes
 from codeweft.runtime.summaries import Summaries
+from codeweft.runtime.updates import Updates
 from codeweft.server.run import serve
 from codeweft.types import (
     Chunk,
@@ -84,6 +85,7 @@ class Composition:
         bridge = Bridge(asyncio.get_running_loop())
         self.summaries = Summaries(self.settings, self.jobs, lambda name: self.model(name or "plain"), bridge)
         self.summaries.indexes = self.indexes
+        self.updates = Updates(self.jobs, self.indexes, self.summaries.updated)
 
     def infos(self) -> list[ModelInfo]:
         return [model.info for model in self.models.values()] + [Letters.info]
