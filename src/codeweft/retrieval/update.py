@@ -14,6 +14,7 @@ from typing import Final
 
 import numpy as np
 
+from codeweft.retrieval.branch import checked_out_branch
 from codeweft.retrieval.documents.formats import format_of
 from codeweft.retrieval.read import ReadFile, encoded_text, file_digest, read_file
 from codeweft.retrieval.redact import Redactor
@@ -147,7 +148,8 @@ class Update:
             self._store_batch(batch, known)
             done += len(batch)
             report(Progress(name, "reading", done, total, batch[-1][1].path, time.monotonic() - began))
-        self._store.set(commit=ready.commit, repository=self._source.repository)
+        branch = checked_out_branch(ready.root) if self._source.kind in ("folder", "git") else ""
+        self._store.set(commit=ready.commit, branch=branch, repository=self._source.repository)
 
     def _read(
         self, ready: Prepared, changed: Sequence[FoundFile], known: dict[str, StoredFile]

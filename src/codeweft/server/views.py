@@ -318,14 +318,6 @@ class SourceView(View):
     commit: str
 
 
-class SearchBody(Body):
-    query: str = Field(min_length=1, max_length=100_000)
-    index: str | None = None
-    k: int = Field(10, ge=1, le=100)
-    languages: list[str] = Field(default_factory=list)
-    paths: list[str] = Field(default_factory=list)
-
-
 class ReferenceView(View):
     number: int
     index: str
@@ -347,12 +339,12 @@ class ReferenceView(View):
     )
 
     @classmethod
-    def all(cls, results: Sequence[SearchResult], indexes: Sequence[str]) -> list[ReferenceView]:
-        """Numbered references; `indexes` names the index of each."""
+    def all(cls, results: Sequence[SearchResult]) -> list[ReferenceView]:
+        """Numbered references."""
         return [
             cls(
                 number=number,
-                index=index,
+                index=result.index,
                 repository=clean(result.chunk.repository),
                 path=clean(result.chunk.path),
                 start_line=result.chunk.start_line,
@@ -367,14 +359,8 @@ class ReferenceView(View):
                 summary=clean(result.chunk.summary),
                 why={reason: round(part, 6) for reason, part in result.why.items()},
             )
-            for number, (result, index) in enumerate(zip(results, indexes, strict=True), 1)
+            for number, result in enumerate(results, 1)
         ]
-
-
-class SearchView(View):
-    results: list[ReferenceView]
-    note: str = ""
-    """What a reader must know about how they were found."""
 
 
 # ── conversations ────────────────────────────────────────────────────────────────────────────────────────────
