@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from codeweft import __version__
-from codeweft.cli import ask, config, connect, index, keys, lsp, mcp, models, search, serve
+from codeweft.cli import ask, config, connect, grep, index, keys, lsp, mcp, models, search, serve, symbol
 from codeweft.cli.render import complain
 from codeweft.errors import CodeweftError, StorageFailed
 
@@ -32,6 +32,8 @@ app.command("signin", epilog="Example: `codeweft signin`")(serve.signin)
 app.command("ask", epilog=ask.ASK_EXAMPLES)(ask.ask)
 app.command("chat", epilog=ask.CHAT_EXAMPLES)(ask.chat)
 app.command("search", epilog=search.EXAMPLES)(search.search)
+app.command("symbol", epilog=symbol.EXAMPLES)(symbol.symbol)
+app.command("grep", epilog=grep.EXAMPLES)(grep.grep)
 app.command("connect", epilog=connect.EXAMPLES)(connect.connect)
 app.command("lsp", epilog=lsp.EXAMPLES)(lsp.lsp)
 app.command("mcp", epilog=mcp.EXAMPLES)(mcp.mcp)

@@ -14,6 +14,7 @@ import typer
 
 from codeweft.cli.options import ConfigOption, JsonOption, indexes
 from codeweft.cli.render import note, out, print_json, progress, table
+from codeweft.cli.summarise import summarise
 from codeweft.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -144,6 +145,11 @@ def rm(
     note(f"The index {name} is deleted.")
 
 
+app.command(
+    epilog="Examples: `codeweft index summarise api --language ko --model big --dry-run` · `codeweft index summarise api -y`"
+)(summarise)
+
+
 def record(status: IndexStatus) -> dict[str, Any]:
     """An index as programs read it; the field names are stable. Counts, with the paths and reasons beside them."""
     fields = asdict(status)
@@ -203,12 +209,13 @@ def _reasons(title: str, places: Sequence[tuple[str, str]], *, whole: bool) -> N
 
 
 def _summary(status: IndexStatus) -> None:
+    summarised = f", {status.summarised} summarised" if status.summarised else ""
     skipped = f", {len(status.skipped)} skipped" if status.skipped else ""
     hidden = f", {status.secrets} secrets hidden" if status.secrets else ""
     failed = f", [red]{len(status.failed)} failed[/]" if status.failed else ""
     out.print(
         f"[bold]{status.name}[/]  {status.state}: {status.indexed} of {status.files} files, {status.chunks} chunks"
-        f"{skipped}{failed}{hidden}  [dim]{status.source}[/]"
+        f"{summarised}{skipped}{failed}{hidden}  [dim]{status.source}[/]"
     )
 
 

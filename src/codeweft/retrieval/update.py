@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
+from codeweft.retrieval.branch import checked_out_branch
 from codeweft.retrieval.read import ReadFile, encoded_text, file_digest, read_file
 from codeweft.retrieval.redact import Redactor
 from codeweft.retrieval.sources import Access, Prepared, Source
@@ -20,7 +21,7 @@ from codeweft.retrieval.store.base import FORMAT, NewChunk, NewFile, Store, Stor
 from codeweft.retrieval.store.vectors import quantise
 from codeweft.retrieval.walk import FoundFile, Walk, walk
 from codeweft.retrieval.workers import Reader, in_parallel
-from codeweft.types import Encoder
+from codeweft.types import Encoder, Vectors
 
 MANY_FILES: Final = 400
 """Changed files from which starting worker processes pays."""
@@ -34,6 +35,9 @@ BATCH_SECONDS: Final = 2.0
 """A batch is committed after this long, however few files it holds; the first one sooner."""
 RACY_NS: Final = 20_000_000
 """A file changed less than this before it was read may change again within one tick of its clock."""
+_PROBE: Final = "def parse_config(path): read settings from a file"
+_SAME_ENCODER: Final = 0.98
+"""Cosine of two vectors of one text from one encoder; 8-bit weights beside 16-bit ones give 0.99 and more."""
 SUMMARY_LANGUAGE: Final = "summary_language"
 """The setting of an index that says which language's summaries are indexed; without it none are."""
 
@@ -140,7 +144,8 @@ class Update:
             self._store_batch(batch, known)
             done += len(batch)
             report(Progress(name, "reading", done, total, batch[-1][1].path, time.monotonic() - began))
-        self._store.set(commit=ready.commit, repository=self._source.repository)
+        branch = checked_out_branch(ready.root) if self._source.kind in ("folder", "git") else ""
+        self._store.set(commit=ready.commit, branch=branch, repository=self._source.repository)
 
     def _read(
         self, ready: Prepared, changed: Sequence[FoundFile], known: dict[str, StoredFile]
@@ -197,12 +202,15 @@ class Update:
         redactor = self._limits.redactor
         here = {
             "format": str(FORMAT),
-            "encoder": _fingerprint(self._encoder),
+            "encoder": signature(self._encoder),
             "redacted": "no" if redactor is None else "\n".join(("yes", *redactor.allow)),
         }
-        if any(settings.get(key) != value for key, value in here.items()):
+        # Before anything is cleared: a model that does not answer must not cost the index.
+        probe = self._encoder.encode([_PROBE])[0]
+        known = all(settings.get(key) == value for key, value in here.items())
+        if not (known and _near(probe, settings.get("encoder_probe", ""))):
             self._store.clear()
-            self._store.set(**here)
+            self._store.set(**here, encoder_probe=b64encode(probe.astype("<f4").tobytes()).decode())
             return True
         return False
 
@@ -285,13 +293,18 @@ def _no_vectors(dimensions: int) -> np.ndarray[tuple[int, int], np.dtype[np.int8
     return np.zeros((0, dimensions), np.int8)
 
 
-def _fingerprint(encoder: Encoder) -> str:
-    """Which encoder this is, by what it does: vectors of two trainings of one name must never be compared.
+def signature(encoder: Encoder) -> str:
+    """Which encoder an index needs, by name."""
+    return f"{encoder.name}/{encoder.dimensions}"
 
-    Coarse steps, so that another machine's arithmetic gives the same.
+
+def _near(probe: Vectors, stored: str) -> bool:
+    """Whether an encoder still gives the vector it gave: two trainings of one name must never be compared.
+
+    Not exactly the same, because another machine, or another batch on a GPU, computes slightly differently.
     """
-    probe = np.rint(encoder.encode(["def parse_config(path): read settings from a file"]) * 8).astype(np.int8)
-    return f"{encoder.name}/{encoder.dimensions}/{blake2b(probe.tobytes(), digest_size=4).hexdigest()}"
+    known = np.frombuffer(b64decode(stored), "<f4")
+    return known.shape == probe.shape and float(known @ probe) > _SAME_ENCODER
 
 
 def _skipped(path: str, reason: str, dimensions: int) -> NewFile:

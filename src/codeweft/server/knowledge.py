@@ -1,9 +1,9 @@
-"""Indexes over HTTP: adding, following, reading, searching, deleting."""
+"""Indexes over HTTP: adding, following, reading, deleting."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import wait
 from contextlib import suppress
 from pathlib import PurePosixPath
@@ -23,14 +23,9 @@ from codeweft.server.views import (
     IndexView,
     Name,
     NewIndexBody,
-    ReferenceView,
-    SearchBody,
-    SearchView,
     SecretView,
     SourceView,
 )
-from codeweft.types import Filters, SearchResult
-from codeweft.types import Query as SearchQuery
 
 INDEXING = "index"
 DELETE_SECONDS = 10
@@ -42,6 +37,7 @@ def start_update(runtime: Runtime, index: Index) -> Job:
 
     def work(report: Report) -> None:
         index.update(lambda step: report(Progress(step.stage, step.done, step.total, step.detail)))
+        runtime.summaries.updated(index)
 
     return runtime.jobs.submit(INDEXING, index.name, work)
 
@@ -62,20 +58,9 @@ def every(runtime: Runtime) -> Iterator[Index]:
 
 def delete_index(runtime: Runtime, name: str) -> None:
     """End what works on an index, then delete it. Raises `NotFound`."""
-    runtime.indexes.get(name)
-    jobs = runtime.jobs.cancel_all(name)
+    jobs = (*runtime.summaries.stop(runtime.indexes.get(name)), *runtime.jobs.cancel_all(name))
     wait([runtime.jobs.future(job.id) for job in jobs], DELETE_SECONDS)
     runtime.indexes.delete(name)
-
-
-def index_names(runtime: Runtime, asked: str | None, results: Sequence[SearchResult]) -> list[str]:
-    """The index that each result of a search is from; `asked` is the one that was searched, None for any."""
-    names = runtime.indexes.names()
-    only = asked or runtime.settings.index.default or (names[0] if len(names) == 1 else None)
-    if only is not None or not results:
-        return [only or ""] * len(results)
-    owners = {index.status().repository: index.name for index in every(runtime)}
-    return [owners.get(result.chunk.repository, "") for result in results]
 
 
 def view(runtime: Runtime, index: Index) -> IndexView:
@@ -200,13 +185,5 @@ def knowledge_routes(runtime: Runtime) -> APIRouter:
             repository=clean(status.repository),
             commit=status.commit,
         )
-
-    @routes.post("/search")
-    def search(body: SearchBody) -> SearchView:
-        """Search code by words, names and meaning; needs no language model."""
-        filters = Filters(paths=tuple(body.paths), languages=tuple(body.languages))
-        results = indexes.search(SearchQuery(body.query, body.index or None, body.k, filters))
-        names = index_names(runtime, body.index or None, results)
-        return SearchView(results=ReferenceView.all(results, names))
 
     return routes
