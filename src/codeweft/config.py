@@ -142,7 +142,7 @@ class RerankerSettings(_ModelSection):
     top: int = Field(
         30, ge=2, le=200, description="How many results are re-ranked (at most 20 by a chat model)."
     )
-    share: float = Field(0.5, gt=0, le=1, description="Its part of the final score.")
+    share: float = Field(0.3, gt=0, le=1, description="Its part of the final score.")
     timeout: float = Field(5, gt=0, description="Seconds after which the first ranking stands.")
 
 

@@ -115,6 +115,8 @@ class Update:
         self._store = store
         self._encoder = encoder
         self._limits = limits
+        # What a slow model has encoded is committed soon: it costs more than a commit.
+        self._most = FIRST_BATCH if getattr(encoder, "slow", False) else BATCH
 
     def run(self, report: Callable[[Progress], None], only: Sequence[str] | None = None) -> None:
         """Read what changed in the source, or of it `only` these files and folders; see `Index.update`."""
@@ -165,7 +167,7 @@ class Update:
             if rest:
                 yield rest
         read = partial(read_file, ready.root, redactor)
-        yield from _batches(held, map(read, (file.path for file in held), _digests(held, known)))
+        yield from _batches(held, map(read, (file.path for file in held), _digests(held, known)), self._most)
 
     def _read_at_once(
         self, ready: Prepared, changed: Sequence[FoundFile], known: dict[str, StoredFile]
@@ -175,8 +177,8 @@ class Update:
         portable = self._encoder if getattr(self._encoder, "portable", False) else None
         reader = Reader(ready.root, self._limits.redactor, portable)
         if len(changed) < MANY_FILES or workers == 0:
-            return _batches(changed, (file for job in jobs for file in reader.read([job])))
-        return _batches(changed, in_parallel(reader, jobs, FIRST_BATCH, workers))
+            return _batches(changed, (file for job in jobs for file in reader.read([job])), self._most)
+        return _batches(changed, in_parallel(reader, jobs, FIRST_BATCH, workers), self._most)
 
     def _store_batch(
         self, batch: Sequence[tuple[FoundFile, ReadFile, int]], known: dict[str, StoredFile]
@@ -357,13 +359,13 @@ def _same_skip(new: NewFile, known: StoredFile | None) -> bool:
 
 
 def _batches(
-    changed: Sequence[FoundFile], reads: Iterable[ReadFile]
+    changed: Sequence[FoundFile], reads: Iterable[ReadFile], most: int
 ) -> Iterator[list[tuple[FoundFile, ReadFile, int]]]:
     pairs = iter(zip(changed, reads, strict=True))
     size, seconds = FIRST_BATCH, FIRST_SECONDS
     while batch := _batch(pairs, size, seconds):
         yield batch
-        size, seconds = min(4 * size, BATCH), BATCH_SECONDS
+        size, seconds = min(4 * size, most), BATCH_SECONDS
 
 
 def _batch(
