@@ -95,6 +95,7 @@ class Filters:
     languages: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
     repositories: tuple[str, ...] = ()
+    branches: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +163,8 @@ class Chunk:
 
     `start_line` and `end_line` count from 1 and are inclusive; `path` is relative to the source's root with `/`.
     `kind` is one of function, method, class, interface, enum, module, section, block. `scope` is the enclosing
-    class or namespace, dotted. `commit` is the git commit of the file, or empty outside git.
+    class or namespace, dotted. `commit` is the git commit of the file, or empty outside git. `summary` says
+    in words what the chunk does, where somebody had summaries written.
     """
 
     repository: str
@@ -177,6 +179,7 @@ class Chunk:
     scope: str = ""
     docstring: str = ""
     commit: str = ""
+    summary: str = ""
 
     @property
     def qualified_name(self) -> str:

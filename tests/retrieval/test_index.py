@@ -18,11 +18,11 @@ import numpy as np
 import pytest
 
 from codeweft.errors import Conflict, InvalidRequest, NotFound, StorageFailed
-from codeweft.retrieval.index import Index, IndexLimits
-from codeweft.retrieval.lock import updating
+from codeweft.retrieval.index import Index
 from codeweft.retrieval.sources import Source, parse_source
 from codeweft.retrieval.store.lexical import LexicalIndex
 from codeweft.retrieval.store.vectors import EXACT_ROWS, VectorTable, quantise
+from codeweft.retrieval.update import IndexLimits
 from codeweft.types import Filters, Query
 
 from .conftest import WordEncoder
@@ -182,7 +182,7 @@ def test_another_encoder_makes_the_index_anew(index: Index, encoder: WordEncoder
 
 
 def test_two_updates_at_once_are_refused_with_the_process_that_holds_it(index: Index) -> None:
-    with updating(index.folder / "lock", index.name):
+    with index.updating():
         assert index.status().state == "indexing"
         with pytest.raises(Conflict, match=str(os.getpid())):
             index.update()
@@ -213,7 +213,7 @@ def test_the_lexical_index_is_rebuilt_from_the_truth(index: Index, damage: str) 
 
 def test_a_full_disk_is_said_so_and_nothing_is_lost(index: Index, code: Path) -> None:
     before = content(index)
-    with index._store._connected() as connection:
+    with index.store._tables._connected() as connection:
         connection.execute(f"PRAGMA max_page_count = {connection.execute('PRAGMA page_count').fetchone()[0]}")
     (code / "big.py").write_text("".join(f"def f_{n}():\n    return '{'x' * 50}'\n" for n in range(2000)))
     with pytest.raises(StorageFailed, match="full"):

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from codeweft.errors import Conflict, InvalidRequest, NotFound, StorageFailed
-from codeweft.retrieval.index import Index, IndexLimits, IndexStatus, check
-from codeweft.retrieval.lock import updating
-from codeweft.retrieval.rank import Candidate, rank, read_question
+from codeweft.retrieval.index import Index, IndexStatus, check
+from codeweft.retrieval.question import read_question
+from codeweft.retrieval.rank import rank
 from codeweft.retrieval.sources import Source, parse_source
-from codeweft.retrieval.store.embedded import storage_errors
+from codeweft.retrieval.store.base import Candidate, Stores
+from codeweft.retrieval.store.embedded import EmbeddedStores
+from codeweft.retrieval.store.failures import storage_errors
+from codeweft.retrieval.update import IndexLimits
 from codeweft.types import Encoder, Query, SearchResult
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -34,18 +38,23 @@ class Indexes:
         exclude: Sequence[str] = (),
         workers: int | None = None,
         default: str | None = None,
+        stores: Stores = EmbeddedStores(),
     ) -> None:
-        """`default` is searched when a query names no index. `workers=0` parses in this process."""
+        """`default` is searched when a query names no index. `workers=0` parses in this process.
+
+        `stores` says where chunks live: by default in the indexes' folders.
+        """
         self.root = root
         self.default = default
         self._encoder = encoder
         self._limits = IndexLimits(int(max_file_mb * 1_000_000), tuple(exclude), workers)
-        self._open: dict[str, tuple[tuple[int, int], Index]] = {}
+        self._stores = stores
+        self._open: dict[str, tuple[Hashable, Index]] = {}
         self._lock = threading.Lock()
 
     def names(self) -> list[str]:
         """Names of all indexes, sorted."""
-        return sorted(folder.name for folder in self._folders())
+        return [folder.name for folder in self._folders()]
 
     def add(self, source: str, name: str | None = None) -> Index:
         """The index of a folder or git URL, made (still empty) if there is none; `Index.update` fills it.
@@ -69,8 +78,8 @@ class Indexes:
         folder = self.root / name
         with self._lock, storage_errors(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
-            if not (folder / "index.sqlite").exists():
-                Index.create(folder, source, self._encoder, limits=self._limits).close()
+            if self._stores.identity(folder) is None:
+                Index.create(folder, source, self._encoder, limits=self._limits, stores=self._stores).close()
         index = self.get(name)
         if index.source != source:
             raise Conflict(
@@ -103,14 +112,16 @@ class Indexes:
     def delete(self, name: str) -> None:
         """Delete an index and all it holds; the source itself is left alone. Raises `NotFound`, `Conflict`."""
         index = self.get(name)
-        with storage_errors(self.root), updating(index.folder / "lock", name):
+        with storage_errors(self.root), index.updating():
             # Renaming takes it away at once from everyone; whoever reads right now keeps the files they have open.
             doomed = self.root / f".deleted-{name}-{time.monotonic_ns()}"
-            index.folder.rename(doomed)
+            with contextlib.suppress(FileNotFoundError):
+                index.folder.rename(doomed)
+            self._stores.delete(index.folder)
             with self._lock:
                 self._open.pop(name, None)
             index.close()
-            shutil.rmtree(doomed)
+            shutil.rmtree(doomed, ignore_errors=True)
 
     def statuses(self) -> list[IndexStatus]:
         """The status of every index by name."""
@@ -145,30 +156,24 @@ class Indexes:
                 index.check_filled()
             return found
         except StorageFailed:
-            if (index.folder / "index.sqlite").exists():
+            if self._stores.identity(index.folder) is not None:
                 raise
             raise NotFound(f"The index {index.name} was just removed.", param="index") from None
 
     def _folders(self) -> Iterator[Path]:
-        try:
-            entries = sorted(self.root.iterdir())
-        except FileNotFoundError:
-            return
-        yield from (one for one in entries if NAME.fullmatch(one.name) and (one / "index.sqlite").is_file())
+        return (self.root / name for name in self._stores.names(self.root) if NAME.fullmatch(name))
 
     def _opened(self, folder: Path) -> Index | None:
         """The index in a folder, opened once and again when another process has replaced it."""
-        try:
-            info = (folder / "index.sqlite").stat()
-        except OSError:
+        identity = self._stores.identity(folder)
+        if identity is None:
             return None
-        identity = (info.st_dev, info.st_ino)
         with self._lock:
             known = self._open.get(folder.name)
             if known is None or known[0] != identity:
                 if known is not None:
                     known[1].close()
-                known = (identity, Index(folder, self._encoder, limits=self._limits))
+                known = (identity, Index(folder, self._encoder, limits=self._limits, stores=self._stores))
                 self._open[folder.name] = known
             return known[1]
 

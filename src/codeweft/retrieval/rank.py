@@ -5,18 +5,14 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
 from codeweft.retrieval.forms import Forms
-from codeweft.retrieval.store.embedded import Row, fold, last_segment
-from codeweft.retrieval.tokens import query_terms, terms_of_run
-
-FIELD_WEIGHTS: Final = {"name": 2.0, "path": 1.0, "doc": 0.5, "body": 1.0}
-"""Weights of the lexical fields: a name says most in the fewest words; the body repeats the documentation."""
-FILE_FIELDS: Final = {"body": 1.0, "path": 1.0}
-"""The fields whose terms count for the file as a whole."""
+from codeweft.retrieval.question import Question
+from codeweft.retrieval.store.base import Candidate, Row, fold, last_segment
+from codeweft.retrieval.tokens import terms_of_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +59,6 @@ class Priorities:
 
 PRIORITIES: Final = Priorities()
 
-_SYMBOL: Final = re.compile(
-    r"`(?P<quoted>[^`\s]{2,80})`"
-    r"|(?P<qualified>[A-Za-z_$][\w$]*(?:(?:::|->|\.|\\|#)[A-Za-z_$][\w$]*[!?]?)+)"
-    r"|(?P<plain>\b(?:_*[A-Za-z]+_\w+|_+[A-Za-z]\w*|[a-z]+[0-9]*[A-Z]\w*|[A-Z][a-z0-9]+[A-Z]\w*|[A-Z]{2,}[a-z]\w*)\b)"
-    r"|(?P<called>\b[A-Za-z_]\w+)(?=\(\))"
-)
-_BARE: Final = re.compile(r"[A-Za-z_$@][\w$]*[!?]?(?:\(\))?$")
 _TEST: Final = re.compile(
     r"(?:^|/)(?:tests?|__tests__|specs?|testing|testdata|fixtures?|__mocks__|mocks?)/"
     r"|(?:^|/)(?:test_[^/]*|conftest)\.\w+$|[._-](?:test|tests|spec|bench)\.\w+$|_(?:test|tests|spec|unittest)\.\w+$"
@@ -116,58 +105,6 @@ _ASKED: Final = {
     "prose": _ASKS_FOR_PROSE,
 }
 """What a question has to say for a penalty not to apply."""
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What is asked, read once: terms with weights, words for paths and names, symbols, and whether it is only one."""
-
-    text: str
-    terms: Mapping[str, float]
-    keywords: tuple[str, ...]
-    symbols: tuple[str, ...]
-    is_symbol: bool
-
-    @property
-    def folded_symbols(self) -> tuple[str, ...]:
-        """The symbols in the form that definitions are looked up by."""
-        return tuple(dict.fromkeys(filter(None, map(fold, self.symbols))))
-
-
-@dataclass(slots=True)
-class Candidate:
-    """A chunk that may answer. `lexical` is BM25, `vector` a cosine; `score` and `why` are filled by `rank`.
-
-    The `file_` scores say what speaks for the chunk's file as a whole: the question's terms it holds, and how near
-    its nearest chunks are. `home` is the index it comes from.
-    """
-
-    row: Row
-    lexical: float = 0.0
-    vector: float = 0.0
-    file_terms: float = 0.0
-    file_near: float = 0.0
-    home: str = ""
-    score: float = 0.0
-    why: dict[str, float] = field(default_factory=dict)
-
-
-def read_question(text: str, repository: str = "") -> Question:
-    """Split a question into terms and symbols. In a sentence the name of the repository itself is no symbol."""
-    stripped = text.strip()
-    found = [next(filter(None, match.groups())) for match in _SYMBOL.finditer(stripped[:4000])]
-    bare = stripped.strip("`").removesuffix("()")
-    if not found and _BARE.match(stripped):
-        found = [bare]
-    # A single lower-case word is as likely a topic as a name.
-    is_symbol = len(found) == 1 and found[0] == bare and not (bare.isalpha() and bare.islower())
-    # Of a qualified name the last part is what is defined; the others only say where.
-    symbols = tuple(dict.fromkeys(last_segment(name) for name in found))
-    if not is_symbol:
-        symbols = tuple(symbol for symbol in symbols if fold(symbol) != fold(repository))
-    terms = dict.fromkeys(query_terms(stripped[:20_000]), 1.0)
-    keywords = tuple(term for term in terms if len(term) > 2)
-    return Question(stripped, terms, keywords, symbols, is_symbol)
 
 
 def rank(

@@ -10,8 +10,8 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
-from codeweft.retrieval.chunk import Piece, chunk
-from codeweft.retrieval.store.embedded import NewChunk
+from codeweft.retrieval.chunk import chunk
+from codeweft.retrieval.store.base import FoundSecret, NewChunk
 from codeweft.retrieval.walk import decode
 
 DIGEST_BYTES: Final = 16
@@ -31,6 +31,7 @@ class ReadFile:
     language: str = ""
     lines: int = 0
     chunks: tuple[NewChunk, ...] = ()
+    secrets: tuple[FoundSecret, ...] = ()
 
 
 def read_file(root: Path, path: str, known_digest: bytes = b"") -> ReadFile:
@@ -41,7 +42,7 @@ def read_file(root: Path, path: str, known_digest: bytes = b"") -> ReadFile:
         return ReadFile(path, 0, b"", "gone")
     except OSError as error:
         return ReadFile(path, 0, b"", "failed", f"cannot be read: {error.strerror or error}")
-    digest = blake2b(data, digest_size=DIGEST_BYTES).digest()
+    digest = _digest(data)
     if digest == known_digest:
         return ReadFile(path, len(data), digest, "unchanged")
     text, reason = decode(data, path)
@@ -57,6 +58,18 @@ def read_file(root: Path, path: str, known_digest: bytes = b"") -> ReadFile:
     return ReadFile(
         path, len(data), digest, language=language.name, lines=text.count("\n") + 1, chunks=chunks
     )
+
+
+def file_digest(path: Path) -> bytes:
+    """The digest of a file's content as it is now; empty when it cannot be read."""
+    try:
+        return _digest(path.read_bytes())
+    except OSError:
+        return b""
+
+
+def _digest(data: bytes) -> bytes:
+    return blake2b(data, digest_size=DIGEST_BYTES).digest()
 
 
 def follow(parent: int) -> None:
@@ -77,7 +90,8 @@ def text_digest(text: str) -> int:
     )
 
 
-def encoded_text(path: str, piece: Piece, text: str) -> str:
+def encoded_text(path: str, chunk: NewChunk) -> str:
     """What the encoder sees of a chunk: where it is, what it is called, what it says."""
-    head = " ".join(filter(None, (path, piece.scope, piece.name, piece.docstring[:600])))
-    return f"{head}\n{text[:_ENCODED_CHARACTERS]}"
+    piece = chunk.piece
+    head = " ".join(filter(None, (path, piece.scope, piece.name, piece.docstring[:600], chunk.summary)))
+    return f"{head}\n{chunk.text[:_ENCODED_CHARACTERS]}"

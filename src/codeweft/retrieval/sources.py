@@ -50,21 +50,24 @@ class Source:
         last = re.split(r"[/:]", self.location.rstrip("/"))[-1]
         return last.removesuffix(".git") or "uploads"
 
+    def root(self, state: Path) -> Path:
+        """The folder its files are read from once it is prepared."""
+        return Path(self.location) if self.kind == "folder" else state / "files"
+
     def prepare(self, state: Path, report: Callable[[str, int], None]) -> Prepared:
         """Bring the files to this machine (below `state` where they have to be copied).
 
         `report` is told a stage and percent. Raises `NotFound` for a folder that is gone, `UpstreamFailed` when git
         cannot fetch.
         """
+        root = self.root(state)
         if self.kind == "folder":
-            root = Path(self.location)
             if not root.is_dir():
                 raise NotFound(
                     f"The folder {root} does not exist any more.",
                     fix="Restore it, or remove the index that reads it.",
                 )
             return Prepared(root, _commit(root))
-        root = state / "files"
         if self.kind == "uploads":
             root.mkdir(parents=True, exist_ok=True)
             return Prepared(root)

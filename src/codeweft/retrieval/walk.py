@@ -11,7 +11,7 @@ import re
 import shutil
 import stat
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -105,9 +105,15 @@ class Walk:
     skipped: tuple[SkippedFile, ...]
 
 
+def path_patterns(lines: Iterable[str]) -> GitIgnoreSpec:
+    """Patterns as in `.gitignore`. Raises ValueError for one that cannot be read."""
+    # Where re2 happens to be installed it would be chosen, and it refuses names that are not UTF-8.
+    return GitIgnoreSpec.from_lines(lines, backend="simple")
+
+
 def walk(root: Path, *, max_bytes: int = 1_000_000, exclude: Sequence[str] = (), git: bool = True) -> Walk:
     """List `root`. `exclude` are further gitignore-style patterns. With `git=False` git is not asked."""
-    excluded = GitIgnoreSpec.from_lines([*EXCLUDED, *exclude])
+    excluded = path_patterns([*EXCLUDED, *exclude])
     listed = _list_by_git(root) if git else None
     paths = iter(listed) if listed is not None else _list_by_walking(root, excluded)
     files: list[FoundFile] = []
@@ -171,7 +177,7 @@ def _list_by_walking(root: Path, excluded: GitIgnoreSpec) -> Iterator[str]:
 
 def _read_gitignore(folder: Path) -> GitIgnoreSpec | None:
     try:
-        return GitIgnoreSpec.from_lines((folder / ".gitignore").read_text("utf-8", "replace").splitlines())
+        return path_patterns((folder / ".gitignore").read_text("utf-8", "replace").splitlines())
     except OSError:
         return None
 

@@ -13,7 +13,7 @@ from codeweft.errors import CodeweftError
 from codeweft.jobs import Job
 from codeweft.models.loaded import EngineState
 from codeweft.retrieval.index import Index
-from codeweft.retrieval.store.embedded import StoredFile
+from codeweft.retrieval.store.base import StoredFile
 from codeweft.server.emit import clean
 from codeweft.types import ModelInfo, SearchResult, Usage
 

@@ -127,10 +127,21 @@ class LexicalIndex:
                 clauses.append((tantivy.Occur.Should, tantivy.Query.boost_query(query, weight * importance)))
         if not clauses:
             return np.zeros(0, np.int64), np.zeros(0, np.float32)
+        return self._hits(tantivy.Query.boolean_query(clauses), limit)
+
+    def holding(self, terms: Sequence[str], limit: int) -> Ids:
+        """Chunk ids whose body holds all of `terms`, best first."""
+        if not terms:
+            return np.zeros(0, np.int64)
+        clauses = [
+            (tantivy.Occur.Must, tantivy.Query.term_query(self._schema, "body", term, "freq"))
+            for term in terms
+        ]
+        return self._hits(tantivy.Query.boolean_query(clauses), limit)[0]
+
+    def _hits(self, query: Any, limit: int) -> tuple[Ids, Vectors]:
         searcher = self._searcher
-        hits: Sequence[tuple[float, Any]] = searcher.search(
-            tantivy.Query.boolean_query(clauses), limit, count=False
-        ).hits
+        hits: Sequence[tuple[float, Any]] = searcher.search(query, limit, count=False).hits
         if not hits:
             return np.zeros(0, np.int64), np.zeros(0, np.float32)
         ids = searcher.fast_field_values("chunk", [address for _, address in hits])

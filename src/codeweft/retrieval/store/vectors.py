@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from codeweft.retrieval.store.base import Int8Rows
 from codeweft.types import Vectors
 
 EXACT_ROWS: Final = 32_768
@@ -20,7 +21,6 @@ CANDIDATES: Final = 1000
 """Rows that sign bits choose for rescoring: recall@10 0.97 at a million rows."""
 _GROWTH: Final = 1.5
 
-Int8Rows = NDArray[np.int8]
 Ids = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
@@ -209,6 +209,10 @@ class VectorTable:
         at = np.minimum(np.searchsorted(self.ids, ids), self._count - 1)
         rows: NDArray[np.intp] = at[(self.ids[at] == ids) & self._alive[at]]
         return rows
+
+    def unit(self, rows: NDArray[np.intp]) -> Vectors:
+        """(n, d) unit vectors of the given rows."""
+        return _unit(self._buffers.rows[rows])
 
     def similarities(self, vector: Vectors, rows: NDArray[np.intp]) -> Vectors:
         """Cosine of `vector` (d,) with the given rows."""

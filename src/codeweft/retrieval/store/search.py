@@ -1,43 +1,44 @@
-"""Candidates for a question from one index's lexical index and vectors, with what speaks for their files."""
+"""What one process holds of an embedded store in memory: candidates for a question, with what speaks for their files."""
 
 from __future__ import annotations
 
 import math
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from pathspec import GitIgnoreSpec
 
 from codeweft.errors import Conflict, NotReady
 from codeweft.retrieval.forms import known_forms
-from codeweft.retrieval.lock import holder, updating
-from codeweft.retrieval.rank import FIELD_WEIGHTS, FILE_FIELDS, Candidate, Question
-from codeweft.retrieval.store.embedded import KINDS, EmbeddedStore
+from codeweft.retrieval.question import Question
+from codeweft.retrieval.store.base import (
+    CANDIDATES,
+    DEPTH,
+    FIELD_WEIGHTS,
+    FILE_FIELDS,
+    FILE_TERMS,
+    FORM_WEIGHT,
+    KINDS,
+    NEAR_CHUNKS,
+    SYMBOL_CANDIDATES,
+    TERM_DEPTH,
+    Candidate,
+    Probe,
+    Row,
+)
 from codeweft.retrieval.store.lexical import LexicalDocument, LexicalIndex
+from codeweft.retrieval.store.sqlite import Tables
 from codeweft.retrieval.store.vectors import Ids, Mask, VectorTable
-from codeweft.types import Encoder, Filters, Vectors
+from codeweft.retrieval.walk import path_patterns
+from codeweft.types import Filters, Vectors
 
-CANDIDATES: Final = 100
-"""Best chunks taken by words and by vector each; beyond, nothing that ranks in the first ten was found."""
-SYMBOL_CANDIDATES: Final = 60
-"""Chunks taken because they define a symbol of the question."""
-DEPTH: Final = 1000
-"""Chunks whose scores are known: a chunk taken by vector has its BM25 too, and all near ones speak for their file."""
-TERM_DEPTH: Final = 500
-"""Chunks per term that count as evidence for their file."""
-FILE_TERMS: Final = 24
-"""Rarest terms of a long question (an issue, a stack trace) looked up one by one."""
-FORM_WEIGHT: Final = 0.4
-"""Weight of another form of a word (`routes` for `route`) beside the word itself."""
 _PATIENCE_SECONDS: Final = 5.0
-NEAR_CHUNKS: Final = 3
-"""Nearest chunks of a file whose mean says how near the file is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +52,23 @@ class _Evidence:
 class Searcher:
     """What one process holds of an index in memory, kept up with what any process commits. Thread-safe."""
 
-    def __init__(self, folder: Path, store: EmbeddedStore, encoder: Encoder) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        tables: Tables,
+        dimensions: int,
+        updating: Callable[[str], AbstractContextManager[None]],
+        updater: Callable[[], int | None],
+    ) -> None:
+        """`updating` and `updater` are the store's; repairing on behalf of a dead updater takes its lock."""
         self._folder = folder
-        self._store = store
-        self._encoder = encoder
+        self._tables = tables
+        self._dimensions = dimensions
+        self._updating = updating
+        self._updater = updater
         self._lock = threading.Lock()
         self._lexical: LexicalIndex | None = None
-        self._table = VectorTable.empty(encoder.dimensions)
+        self._table = VectorTable.empty(dimensions)
         self._generation = -1
         self._behind = True
 
@@ -72,9 +83,9 @@ class Searcher:
         """Take over what was just committed to SQLite. The caller holds the index's lock."""
         self._open().write(documents, replaced, generation)
 
-    def sync_lexical(self) -> None:
+    def repair(self) -> None:
         """Rebuild the lexical index when it is missing, damaged or behind. The caller holds the index's lock."""
-        generation = self._store.generation()
+        generation = self._tables.generation()
         try:
             lexical = self._open()
             lexical.reload()
@@ -83,18 +94,18 @@ class Searcher:
             self._lexical = None
             lexical = self._open()
         if lexical.generation() != generation:
-            lexical.write(self._store.documents(), (), generation, anew=True)
+            lexical.write(self._tables.documents(), (), generation, anew=True)
 
     def refresh(self) -> tuple[VectorTable, LexicalIndex]:
         """Vectors and lexical index as of the last commit of any process."""
-        generation = self._store.generation()
+        generation = self._tables.generation()
         lexical = self._lexical
         if generation == self._generation and not self._behind and lexical is not None:
             return self._table, lexical
         with self._lock:
             if generation != self._generation:
-                self._generation, self._table = self._store.vector_changes(
-                    self._generation, self._table, self._encoder.dimensions
+                self._generation, self._table = self._tables.vector_changes(
+                    self._generation, self._table, self._dimensions
                 )
             lexical = self._current_lexical()
             self._behind = lexical.generation() < self._generation
@@ -110,13 +121,13 @@ class Searcher:
             try:
                 lexical = self._open()
                 lexical.reload()
-                if lexical.generation() >= self._generation or holder(self._folder / "lock") is not None:
+                if lexical.generation() >= self._generation or self._updater() is not None:
                     return lexical
             except ValueError:
                 self._lexical = None
             try:
-                with updating(self._folder / "lock", self._folder.name):
-                    self.sync_lexical()
+                with self._updating(self._folder.name):
+                    self.repair()
             except Conflict as conflict:
                 if time.monotonic() > deadline:
                     raise NotReady(
@@ -125,26 +136,26 @@ class Searcher:
 
     # ── candidates ───────────────────────────────────────────────────────────────────────────────────────────
 
-    def candidates(self, question: Question, k: int, filters: Filters = Filters()) -> list[Candidate]:
-        """Chunks that may answer, with their scores and those of their files, before ranking."""
+    def candidates(self, probe: Probe) -> list[Candidate]:
+        """See `Store.candidates`."""
         table, lexical = self.refresh()
         if not len(table):
             return []
-        allowed = self._allowed(table, filters)
-        wanted = max(CANDIDATES, 5 * k)
+        question, vector = probe.question, probe.vector
+        allowed = self._allowed(table, probe.filters)
+        wanted = max(CANDIDATES, 5 * probe.k)
         depth = max(DEPTH, wanted)
         forms = {term: known_forms(term, lexical.frequency) for term in question.terms}
         ids, scores = _lexical_hits(lexical, question, forms, table, allowed, depth)
-        vector = self._encode(question.text)
         near, similarities = table.nearest(vector, depth, allowed)
         defining = np.array(
-            sorted(self._store.defining(question.folded_symbols, SYMBOL_CANDIDATES)), np.int64
+            sorted(self._tables.defining(question.folded_symbols, SYMBOL_CANDIDATES)), np.int64
         )
         defining = table.rows_of(defining)
         if allowed is not None:
             defining = defining[allowed[defining]]
         evidence = _Evidence(
-            _terms(table, lexical, forms, self._store.count_files()),
+            _terms(table, lexical, forms, self._tables.count_files()),
             _nearness(table, near, similarities),
         )
         chosen = np.unique(np.concatenate([table.rows_of(ids[:wanted]), near[:wanted], defining]))
@@ -159,13 +170,41 @@ class Searcher:
                 evidence.terms.get(row.file, 0.0),
                 evidence.near.get(row.file, 0.0),
             )
-            for row in self._store.rows(by_id)
+            for row in self._tables.rows(by_id)
         ]
 
-    def _encode(self, text: str) -> Vectors:
-        encode = getattr(self._encoder, "encode_query", self._encoder.encode)
-        vector: Vectors = encode([text])[0]
-        return vector
+    def nearest(self, vector: Vectors, k: int, filters: Filters) -> list[tuple[int, float]]:
+        """See `Store.nearest`."""
+        table, _ = self.refresh()
+        rows, similarities = table.nearest(vector, k, self._allowed(table, filters))
+        return list(zip(table.ids[rows].tolist(), similarities.tolist(), strict=True))
+
+    def vectors(self, ids: Sequence[int]) -> Vectors:
+        """See `Store.vectors`."""
+        table, _ = self.refresh()
+        wanted = np.array(ids, np.int64)
+        found = np.zeros((len(wanted), self._dimensions), np.float32)
+        here = np.isin(wanted, table.ids[table.alive])
+        found[here] = table.unit(table.rows_of(wanted[here]))
+        return found
+
+    def holding(self, terms: Sequence[str], limit: int, filters: Filters) -> list[int]:
+        """See `Store.holding`."""
+        table, lexical = self.refresh()
+        allowed = self._allowed(table, filters)
+        rows = table.rows_of(lexical.holding(terms, limit if allowed is None else len(table)))
+        if allowed is not None:
+            rows = rows[allowed[rows]]
+        ids: list[int] = table.ids[rows].tolist()
+        return ids[:limit]
+
+    def scan(self, literal: str, filters: Filters) -> Iterator[Row]:
+        """See `Store.scan`."""
+        table, _ = self.refresh()
+        allowed = self._allowed(table, filters)
+        for row in self._tables.scan(literal):
+            if allowed is None or allowed[table.rows_of(np.array([row.id]))].any():
+                yield row
 
     def _allowed(self, table: VectorTable, filters: Filters) -> Mask | None:
         """Rows that pass the filters; None when there are none. The repository is the caller's business."""
@@ -175,10 +214,10 @@ class Searcher:
         if filters.kinds:
             mask &= np.isin(table.kinds, [KINDS.index(kind) for kind in filters.kinds if kind in KINDS])
         if filters.paths or filters.languages:
-            patterns = GitIgnoreSpec.from_lines(filters.paths or ("*",))
+            patterns = path_patterns(filters.paths or ("*",))
             files = [
                 file.id
-                for file in self._store.files()
+                for file in self._tables.files()
                 if (not filters.languages or file.language in filters.languages)
                 and patterns.match_file(file.path)
             ]
