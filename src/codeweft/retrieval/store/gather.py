@@ -14,8 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 from pathspec import GitIgnoreSpec
 
-from codeweft.retrieval.store.base import CANDIDATES, DEPTH, FILE_TERMS, FORM_WEIGHT, KINDS, NEAR_CHUNKS
-from codeweft.retrieval.store.base import Candidate, Row
+from codeweft.retrieval.store.base import (
+    CANDIDATES,
+    DEPTH,
+    FILE_TERMS,
+    FORM_WEIGHT,
+    KINDS,
+    NEAR_CHUNKS,
+    Candidate,
+    Row,
+)
 from codeweft.types import Filters, Vectors
 
 Ids = NDArray[np.int64]

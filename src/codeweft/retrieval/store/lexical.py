@@ -15,7 +15,9 @@ from typing import Any, Final
 import numpy as np
 import tantivy
 
+from codeweft.retrieval.store.base import NewChunk
 from codeweft.retrieval.store.vectors import Ids
+from codeweft.retrieval.tokens import words
 from codeweft.types import Vectors
 
 FIELDS: Final = ("name", "path", "doc", "body")
@@ -34,6 +36,19 @@ class LexicalDocument:
     path: str
     doc: str
     body: str
+
+
+def lexical_document(number: int, file: int, path: str, chunk: NewChunk) -> LexicalDocument:
+    """The terms of a chunk by field."""
+    piece = chunk.piece
+    return LexicalDocument(
+        number,
+        file,
+        " ".join(words(" ".join((piece.scope, piece.name, *piece.defines)))),
+        " ".join(words(path)),
+        " ".join(words(f"{piece.docstring} {chunk.summary}")),
+        " ".join(words(chunk.text)),
+    )
 
 
 class LexicalIndex:

@@ -33,7 +33,7 @@ from codeweft.retrieval.store.base import (
     fold,
     last_segment,
 )
-from codeweft.retrieval.store.gather import Found, Hits, Ids, files_of, first_chunk
+from codeweft.retrieval.store.gather import Found, Hits, Ids, first_chunk
 from codeweft.retrieval.store.lexical import lexical_document
 from codeweft.retrieval.store.postgres_database import (
     LOCKS,
@@ -43,13 +43,14 @@ from codeweft.retrieval.store.postgres_database import (
     formatted,
     process_id,
     process_name,
-    sql,
 )
 from codeweft.retrieval.store.postings import Allowed, PostingLists, Totals, packed
-from codeweft.retrieval.store.vectors import unit
+from codeweft.retrieval.store.vectors import unit_rows
 from codeweft.types import Filters, Vectors
 
-from pgvector import HalfVector  # isort: skip  (postgres_database says what to do when it is missing)
+# After `postgres_database`, which says what to do when they are missing.
+from pgvector import HalfVector  # isort: skip
+from psycopg import sql  # isort: skip
 
 GRAPH_ROWS: Final = 30_000
 """Chunks from which a graph over the vectors pays; below, comparing all is as quick (bench/stores)."""
@@ -86,9 +87,12 @@ class PostgresStore:
                 with self._writer.transaction(), self._writer.cursor() as cursor:
                     yield cursor
                 return
-            with self._database.connected() as connection, connection.transaction():
-                with connection.cursor() as cursor:
-                    yield cursor
+            with (
+                self._database.connected() as connection,
+                connection.transaction(),
+                connection.cursor() as cursor,
+            ):
+                yield cursor
 
     # ── settings and the one updater ─────────────────────────────────────────────────────────────────────────
 
@@ -125,6 +129,8 @@ class PostgresStore:
 
     def _settle(self, connection: Connection) -> None:
         """Give the planner its figures after much has changed, and many vectors their graph, cheapest built at once."""
+        if not self._changed:
+            return
         chunks = self._totals(connection.cursor()).chunks
         if self._changed * 10 > chunks:
             connection.execute(self._sql(ask.ANALYZE))
@@ -159,9 +165,7 @@ class PostgresStore:
             cursor.execute(self._sql(ask.ADD_TOTALS), (chunks, holding, change.tolist()))
         self._changed += sum(len(file.chunks) for file in files) + sum(count for _, count, _ in old)
 
-    def _copy_terms(
-        self, cursor: Cursor, new: Sequence[tuple[int, NewFile]]
-    ) -> dict[int, list[int]]:
+    def _copy_terms(self, cursor: Cursor, new: Sequence[tuple[int, NewFile]]) -> dict[int, list[int]]:
         """Store the postings of new files; returns by file how many terms each of its fields has."""
         documents, kinds = [], []
         for file, one in new:
@@ -222,7 +226,7 @@ class PostgresStore:
             if folded
         }
         self._copy(cursor, "symbols", ("text", "int8", "int4"), sorted(symbols))
-        rows = (row for _, one in new for row in unit(one.vectors))
+        rows = (row for _, one in new for row in unit_rows(one.vectors))
         kinds = (KINDS.index(one.piece.kind) for *_, one in numbered)
         self._copy(
             cursor,
@@ -236,9 +240,7 @@ class PostgresStore:
         secrets = [(file, secret.rule, secret.line) for file, one in new for secret in one.secrets]
         self._copy(cursor, "secrets", ("int4", "text", "int4"), secrets)
 
-    def _copy(
-        self, cursor: Cursor, table: str, types: Sequence[str], rows: Iterable[Sequence[Any]]
-    ) -> None:
+    def _copy(self, cursor: Cursor, table: str, types: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         statement = sql.SQL("COPY {}.{} FROM STDIN (FORMAT BINARY)").format(
             sql.Identifier(self._name), sql.Identifier(table)
         )
@@ -276,7 +278,7 @@ class PostgresStore:
         return StoredFile(*found[0]) if found else None
 
     def chunks(self, path: str) -> list[Row]:
-        with self._database.reading() as cursor:
+        with self._database.snapshot() as cursor:
             ids = [id for (id,) in cursor.execute(self._sql(ask.OF_FILE), (_clean(path),))]
             return sorted(self._rows(cursor, ids, text=True))
 
@@ -298,7 +300,7 @@ class PostgresStore:
 
     def candidates(self, probe: Probe) -> list[Candidate]:
         question, vector = probe.question, probe.vector
-        with self._database.reading() as cursor:
+        with self._database.snapshot() as cursor:
             totals = self._totals(cursor)
             if not totals.chunks:
                 return []
@@ -332,7 +334,7 @@ class PostgresStore:
         return gather.candidates(found, kept, cosine)
 
     def nearest(self, vector: Vectors, k: int, filters: Filters) -> list[tuple[int, float]]:
-        with self._database.reading() as cursor:
+        with self._database.snapshot() as cursor:
             files, kinds = self._files(cursor, filters), gather.matching_kinds(filters)
             found = self._near(cursor, vector, k, files, kinds, self._totals(cursor).chunks)
         return list(zip(found.ids.tolist(), found.scores.tolist(), strict=True))
@@ -351,12 +353,10 @@ class PostgresStore:
             return ids
 
     def holding(self, terms: Sequence[str], limit: int, filters: Filters) -> list[int]:
-        with self._database.reading() as cursor:
+        with self._database.snapshot() as cursor:
             files = self._files(cursor, filters)
             lists = self._lists(cursor, set(terms), self._totals(cursor))
-        ids: list[int] = lists.holding(
-            terms, limit, _allowed(files, gather.matching_kinds(filters))
-        ).tolist()
+        ids: list[int] = lists.holding(terms, limit, _allowed(files, gather.matching_kinds(filters))).tolist()
         return ids
 
     def scan(self, literal: str, filters: Filters) -> Iterator[Row]:
@@ -388,11 +388,11 @@ class PostgresStore:
         found = cursor.execute(self._sql(ask.POSTINGS), (list(terms),)).fetchall()
         return PostingLists(dict(found), totals)
 
-    def _files(self, cursor: Cursor, filters: Filters) -> set[int] | None:
+    def _files(self, cursor: Cursor, filters: Filters) -> frozenset[int] | None:
         if not (filters.paths or filters.languages):
             return None
         found = gather.matching_files(cursor.execute(self._sql(ask.FILTERED)).fetchall(), filters)
-        return None if found is None else set(found)
+        return None if found is None else frozenset(found)
 
     def _defining(self, cursor: Cursor, folded: Sequence[str], limit: int) -> Ids:
         if not folded:
@@ -405,7 +405,7 @@ class PostgresStore:
         cursor: Cursor,
         vector: Vectors,
         k: int,
-        files: set[int] | None,
+        files: frozenset[int] | None,
         kinds: list[int] | None,
         chunks: int,
     ) -> Hits:
@@ -487,7 +487,7 @@ class PostgresStores:
         self._database.close()
 
 
-def _allowed(files: set[int] | None, kinds: Sequence[int] | None) -> Allowed | None:
+def _allowed(files: frozenset[int] | None, kinds: Sequence[int] | None) -> Allowed | None:
     if files is None and kinds is None:
         return None
     chosen = None if files is None else np.array(sorted(files), np.int64)

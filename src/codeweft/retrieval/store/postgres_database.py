@@ -32,7 +32,9 @@ LOCKS: Final = 0x636F6465
 _CONNECTIONS: Final = 16
 """Searches at once; more wait for a free connection."""
 _CONNECT_SECONDS: Final = 10
-_OPTIONS: Final = "-c hnsw.ef_search=1000 -c hnsw.iterative_scan=relaxed_order -c plan_cache_mode=force_custom_plan"
+_OPTIONS: Final = (
+    "-c hnsw.ef_search=1000 -c hnsw.iterative_scan=relaxed_order -c plan_cache_mode=force_custom_plan"
+)
 """Ranking wants a thousand near chunks; a filter must not thin them out; plans depend on how much a filter leaves."""
 
 _MEANINGS: Final[tuple[tuple[type[psycopg.Error], str, str], ...]] = (
@@ -84,9 +86,7 @@ class Database:
                 "`index.store` is no address of a PostgreSQL database.",
                 fix="Write it as postgresql://user:password@host:5432/database.",
             ) from None
-        self.where = (
-            f"{parts.get('host', 'localhost')}:{parts.get('port', 5432)}/{parts.get('dbname', parts.get('user', ''))}"
-        )
+        self.where = f"{parts.get('host', 'localhost')}:{parts.get('port', 5432)}/{parts.get('dbname', parts.get('user', ''))}"
         options = " ".join(filter(None, (str(parts.get("options") or ""), _OPTIONS)))
         wait = parts.get("connect_timeout", _CONNECT_SECONDS)
         self._conninfo = make_conninfo(url, connect_timeout=wait, options=options, keepalives_idle=30)
@@ -98,21 +98,24 @@ class Database:
         try:
             yield
         except psycopg.Error as error:
-            meaning, fix = next(
-                (meaning, fix) for kind, meaning, fix in _MEANINGS if isinstance(error, kind)
-            )
+            meaning, fix = next((meaning, fix) for kind, meaning, fix in _MEANINGS if isinstance(error, kind))
             first = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise StorageFailed(f"PostgreSQL at {self.where}: {meaning} ({first}).", fix=fix) from error
 
     @contextmanager
     def reading(self) -> Iterator[Cursor]:
-        """A cursor that sees one state of the data, whatever is committed meanwhile."""
+        """A cursor for one statement."""
         with (
             self.failures(),
             self._connections().connection() as connection,
-            connection.transaction(),
             connection.cursor() as cursor,
         ):
+            yield cursor
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Cursor]:
+        """A cursor whose statements all see one state of the data, whatever is committed meanwhile."""
+        with self.reading() as cursor, cursor.connection.transaction():
             yield cursor
 
     @contextmanager

@@ -84,9 +84,7 @@ ADD_TOTALS: Final[LiteralString] = (
     " terms = ARRAY(SELECT a + b FROM unnest(terms, %s::bigint[]) AS u(a, b))"
 )
 TOTALS: Final[LiteralString] = "SELECT chunks, files, terms FROM {s}.totals"
-TOUCH: Final[LiteralString] = (
-    "UPDATE {s}.files SET size = %s, mtime_ns = %s, checked_ns = %s WHERE path = %s"
-)
+TOUCH: Final[LiteralString] = "UPDATE {s}.files SET size = %s, mtime_ns = %s, checked_ns = %s WHERE path = %s"
 SET: Final[LiteralString] = (
     "INSERT INTO {s}.settings VALUES (%s, %s) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
 )

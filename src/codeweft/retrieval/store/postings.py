@@ -178,7 +178,8 @@ class PostingLists:
         holding = np.count_nonzero(counts)
         rarity = math.log(1 + (self._chunks - holding + 0.5) / (holding + 0.5))
         norm = self._norms[field][postings["length"][:, field]]
-        return rarity * (1 + K1) * counts / (counts + norm)
+        scores: NDArray[np.float64] = rarity * (1 + K1) * counts / (counts + norm)
+        return scores
 
 
 class Allowed:

@@ -27,9 +27,8 @@ from codeweft.retrieval.store.base import (
     last_segment,
 )
 from codeweft.retrieval.store.failures import storage_errors
-from codeweft.retrieval.store.lexical import LexicalDocument
+from codeweft.retrieval.store.lexical import LexicalDocument, lexical_document
 from codeweft.retrieval.store.vectors import VectorTable
-from codeweft.retrieval.tokens import words
 
 _BUSY_SECONDS: Final = 10.0
 _REMOVED_KEPT: Final = 20_000
@@ -416,19 +415,6 @@ def _insert(
         (row_id, generation, first, kinds, file.vectors.tobytes()),
     )
     return [lexical_document(number, row_id, file.path, one) for number, one in numbered]
-
-
-def lexical_document(number: int, file: int, path: str, chunk: NewChunk) -> LexicalDocument:
-    """The terms of a chunk by field."""
-    piece = chunk.piece
-    return LexicalDocument(
-        number,
-        file,
-        " ".join(words(" ".join((piece.scope, piece.name, *piece.defines)))),
-        " ".join(words(path)),
-        " ".join(words(f"{piece.docstring} {chunk.summary}")),
-        " ".join(words(chunk.text)),
-    )
 
 
 def _select(text: bool) -> str:

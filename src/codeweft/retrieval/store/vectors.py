@@ -34,7 +34,8 @@ def quantise(vectors: Vectors) -> Int8Rows:
     return np.rint(vectors * (127 / peak)).astype(np.int8)
 
 
-def _unit(rows: Int8Rows) -> Vectors:
+def unit_rows(rows: Int8Rows) -> Vectors:
+    """(n, d) float32 rows of unit length; zeros stay."""
     floats = rows.astype(np.float32)
     norms = np.sqrt(np.einsum("ij,ij->i", floats, floats))[:, None]
     norms[norms == 0] = 1
@@ -192,7 +193,7 @@ class VectorTable:
             if buffers.floats is None or len(buffers.floats) < room:
                 buffers.floats = np.zeros((room, buffers.rows.shape[1]), np.float32)
                 start = 0
-            buffers.floats[start:count] = _unit(buffers.rows[start:count])
+            buffers.floats[start:count] = unit_rows(buffers.rows[start:count])
             return
         buffers.floats = None
         if buffers.codes is None:
@@ -212,11 +213,11 @@ class VectorTable:
 
     def unit(self, rows: NDArray[np.intp]) -> Vectors:
         """(n, d) unit vectors of the given rows."""
-        return _unit(self._buffers.rows[rows])
+        return unit_rows(self._buffers.rows[rows])
 
     def similarities(self, vector: Vectors, rows: NDArray[np.intp]) -> Vectors:
         """Cosine of `vector` (d,) with the given rows."""
-        return _unit(self._buffers.rows[rows]) @ vector
+        return unit_rows(self._buffers.rows[rows]) @ vector
 
     def nearest(
         self, vector: Vectors, k: int, allowed: Mask | None = None
