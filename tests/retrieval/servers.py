@@ -135,3 +135,13 @@ def _free_port() -> int:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def opensearch_url() -> str:
+    """The address of the OpenSearch node named for tests."""
+    pytest.importorskip("opensearchpy", reason="opensearch-py is not installed (the extra `opensearch`)")
+    named = os.environ.get("CODEWEFT_TEST_OPENSEARCH")
+    if not named:
+        pytest.skip("no OpenSearch node: set CODEWEFT_TEST_OPENSEARCH=http://user:password@host:9200")
+    return named
