@@ -41,10 +41,9 @@ from codeweft.retrieval.store.postgres_database import (
     Cursor,
     Database,
     formatted,
-    process_id,
-    process_name,
 )
 from codeweft.retrieval.store.postings import Allowed, PostingLists, Totals, packed
+from codeweft.retrieval.store.process import process_id, process_name
 from codeweft.retrieval.store.vectors import unit_rows
 from codeweft.types import Filters, Vectors
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final, LiteralString
@@ -170,16 +168,3 @@ def _configure(connection: Connection) -> None:
 def formatted(text: LiteralString, **parts: sql.Composable) -> sql.Composed:
     """A statement with its schema and other names filled in."""
     return sql.SQL(text).format(**parts)
-
-
-def process_name() -> str:
-    """What the server lists an updating process as: its id and machine."""
-    return f"codeweft {os.getpid()} {socket.gethostname()}"[:63]
-
-
-def process_id(name: str | None) -> int:
-    """The id of the process behind such a name when it runs on this machine, else -1."""
-    _, _, rest = (name or "").partition("codeweft ")
-    pid, _, _ = rest.partition(" ")
-    here = pid.isdigit() and name == f"codeweft {pid} {socket.gethostname()}"[:63]
-    return int(pid) if here else -1
