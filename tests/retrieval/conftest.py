@@ -15,7 +15,7 @@ from codeweft.retrieval.sources import parse_source
 from codeweft.retrieval.tokens import query_terms
 from codeweft.types import Vectors
 
-from .servers import opensearch_url, postgres_url  # noqa: F401  (fixtures)
+from .servers import opensearch_double_url, opensearch_url, postgres_url  # noqa: F401  (fixtures)
 
 
 class WordEncoder:

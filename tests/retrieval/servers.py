@@ -20,6 +20,8 @@ from pathlib import Path
 
 import pytest
 
+from .opensearch_double import Double, serving
+
 _WITHOUT_ROOT = ("postgres", "nobody")
 
 
@@ -145,3 +147,11 @@ def opensearch_url() -> str:
     if not named:
         pytest.skip("no OpenSearch node: set CODEWEFT_TEST_OPENSEARCH=http://user:password@host:9200")
     return named
+
+
+@pytest.fixture(scope="session")
+def opensearch_double_url() -> Iterator[str]:
+    """The address of the stand-in for a node."""
+    pytest.importorskip("opensearchpy", reason="opensearch-py is not installed (the extra `opensearch`)")
+    with serving(Double()) as url:
+        yield url

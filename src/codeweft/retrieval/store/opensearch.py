@@ -374,11 +374,8 @@ class OpenSearchStores:
     def identity(self, folder: Path) -> Hashable | None:
         index = ask.index_name(folder.name)
         with self._cluster.failures():
-            try:
-                found = self._cluster.client.indices.get_settings(index=index, name="index.uuid")
-            except exceptions.NotFoundError:
-                return None
-        return str(found[index]["settings"]["index"]["uuid"])
+            found = self._cluster.client.indices.get_settings(index=index, name="index.uuid", ignore=404)
+        return str(found[index]["settings"]["index"]["uuid"]) if index in found else None
 
     def open(self, folder: Path, dimensions: int) -> OpenSearchStore:
         index = ask.index_name(folder.name)

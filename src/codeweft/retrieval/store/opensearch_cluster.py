@@ -139,13 +139,10 @@ class Cluster:
     def document(self, index: str, name: str) -> Json | None:
         """A document with its sequence number, as of now; None when there is none."""
         with self.failures():
-            try:
-                found: Json = self.client.get(index=index, id=name)
-            except exceptions.NotFoundError as error:
-                if error.error == "index_not_found_exception":
-                    raise
-                return None
-        return found
+            found: Json = self.client.get(index=index, id=name, ignore=404)
+            if "error" in found:
+                raise exceptions.NotFoundError(404, "index_not_found_exception", found)
+        return found if found["found"] else None
 
     def put(self, index: str, name: str, document: Json, replacing: Json | None) -> None:
         """Store a document in place of the one that was read, or where there was none. Raises `Conflict`."""

@@ -7,6 +7,7 @@ posting lists of the question's terms, with the same arithmetic as the embedded 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,6 +56,7 @@ GRAPH_ROWS: Final = 30_000
 """Chunks from which a graph over the vectors pays; below, comparing all is as quick (bench/stores)."""
 GRAPH_REACH: Final = 1000
 """The most neighbours a graph gives at once (`hnsw.ef_search`)."""
+_PATIENCE_SECONDS: Final = 0.5
 _PORTION: Final = 200
 """Chunks whose texts are fetched at once while scanning."""
 
@@ -105,9 +107,7 @@ class PostgresStore:
     @contextmanager
     def updating(self, name: str) -> Iterator[None]:
         with self._database.connected(process_name()) as connection:
-            if connection.execute("SELECT pg_try_advisory_lock(%s, %s)", (LOCKS, self._index)).fetchone() != (
-                True,
-            ):
+            if not self._locked(connection):
                 pid = self.updater() or -1
                 raise Conflict(
                     f"The index {name} is being updated by process {pid if pid > 0 else 'on another machine'}.",
@@ -120,6 +120,18 @@ class PostgresStore:
                 self._settle(connection)
             finally:
                 self._writer = None
+                if not connection.broken:
+                    # Closing alone would let it go a moment later.
+                    connection.execute("SELECT pg_advisory_unlock(%s, %s)", (LOCKS, self._index))
+
+    def _locked(self, connection: Connection) -> bool:
+        """Take the lock; the server needs a moment to notice that the process which held it was killed."""
+        until = time.monotonic() + _PATIENCE_SECONDS
+        while True:
+            taken = connection.execute("SELECT pg_try_advisory_lock(%s, %s)", (LOCKS, self._index)).fetchone()
+            if taken == (True,) or time.monotonic() > until:
+                return taken == (True,)
+            time.sleep(0.05)
 
     def updater(self) -> int | None:
         with self._database.reading() as cursor:
