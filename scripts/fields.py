@@ -13,6 +13,13 @@ TABLES = {
     "POST /v1/chat/completions": fields.CHAT,
     "POST /v1/completions": fields.COMPLETION,
     "POST /v1/embeddings": fields.EMBEDDING,
+    "POST /v1/responses": fields.RESPONSES,
+    "POST /v1/messages": fields.MESSAGES,
+    "POST /infill (llama.cpp)": fields.INFILL,
+    "POST /v1/completions with `segments` (Tabby)": fields.TABBY,
+    "POST /api/chat (Ollama)": fields.OLLAMA_CHAT,
+    "POST /api/generate (Ollama)": fields.OLLAMA_GENERATE,
+    "POST /api/embed (Ollama)": fields.OLLAMA_EMBED,
     "POST /v1/codegen": fields.CODEGEN,
     "POST /v1/search": fields.SEARCH,
 }

@@ -56,7 +56,7 @@ def test_keys_come_from_the_environment(tmp_path: Path, monkeypatch: pytest.Monk
         ("colour: red", "colour"),
         ("server: {port: 99999}", "server.port"),
         ("models: {a: {}}", "models.a"),
-        ("models: {a: {path: x.gguf, base_url: 'http://x'}}", "either"),
+        ("models: {a: {path: x.gguf, base_url: 'http://x'}}", "give one of"),
         ("models: {a: {base_url: 'ftp://x'}}", "http"),
         ("models: {'a b': {path: x.gguf}}", "models"),
         ("base_url: http://x/v1", "needs `model`"),

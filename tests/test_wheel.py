@@ -18,7 +18,7 @@ NEEDED = [
     "codeweft/models/starter/starter.gguf",
     "codeweft/models/starter/MODEL_CARD.md",
     "codeweft/retrieval/encoder/encoder.npz",
-    "codeweft/retrieval/korean_terms.tsv",
+    *(f"codeweft/retrieval/terms/{name}" for name in ("ko.tsv", "ja.tsv", "zh.tsv", "english.txt")),
     "codeweft/flows/library/codegen.yaml",
     "codeweft/accounts/migrations/env.py",
     "codeweft/py.typed",

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
+QUESTIONS = Path(__file__).with_name("questions")
 SHARED = Path(os.environ.get("CODEWEFT_SHARED_DATA", ROOT.parent / "shared" / "data"))
 
 
@@ -67,11 +68,18 @@ def _questions(rows: list[dict[str, Any]], field: str, category: str | None = No
 
 
 def load(name: str) -> list[Question]:
-    """The questions of a set: `semble`, or `ko` and `ko-en` (the same questions in Korean and English)."""
+    """The questions of a set: `semble`, or `ko`, `ko-en`, `ja`, `zh` (the same questions in Korean, English, Japanese and Chinese)."""
     match name:
         case "semble":
             return list(_questions(_rows(SHARED / "semble-bench" / "queries.jsonl.gz"), "query"))
+        case "ja" | "zh":
+            asked = {
+                row["id"]: row["query"]
+                for row in map(json.loads, QUESTIONS.joinpath(f"{name}.jsonl").read_text("utf-8").splitlines())
+            }
+            rows = _rows(SHARED / "ko-repo-queries" / "queries.jsonl.gz")
+            return list(_questions([row | {"query": asked[row["id"]]} for row in rows], "query"))
         case "ko" | "ko-en":
             rows = _rows(SHARED / "ko-repo-queries" / "queries.jsonl.gz")
             return list(_questions(rows, "query_ko" if name == "ko" else "query_en"))
-    raise SystemExit(f"There is no set {name!r}; there are semble, ko and ko-en.")
+    raise SystemExit(f"There is no set {name!r}; there are semble, ko, ko-en, ja and zh.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from platformdirs import user_data_dir
@@ -19,6 +19,7 @@ KEY_VARIABLE = "CODEWEFT_API_KEY"
 SHORTEST_KEY = 8
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 Name = Annotated[str, Field(pattern=NAME)]
+STORE_SCHEMES = ("postgresql://", "postgres://", "https://", "http://")
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 
 
@@ -36,12 +37,29 @@ class ServerSettings(_Section):
 
 
 class ModelSettings(_Section):
-    """One model: either a GGUF file run by the embedded engine, or an OpenAI-compatible endpoint."""
+    """One model: a GGUF file run by the embedded engine, an OpenAI-compatible endpoint, or a pool of other models."""
 
     path: Path | None = Field(None, description="GGUF file for the embedded engine.")
     base_url: str | None = Field(None, description="Endpoint, such as https://api.example.com/v1.")
     api_key: str | None = Field(
         None, description="Key of the endpoint; ${NAME} reads an environment variable."
+    )
+    protocol: Literal["openai", "anthropic", "bedrock"] | None = Field(
+        None, description="What the endpoint speaks (default: openai; anthropic at Anthropic's own address)."
+    )
+    region: str | None = Field(None, description="AWS region of a model on Bedrock.")
+    pool: list[Name] | None = Field(
+        None, min_length=1, description="Models that answer under this name; the least busy that is well."
+    )
+    fallback: list[Name] = Field(
+        default_factory=list, description="Of a pool: models tried in order when none of it could answer."
+    )
+    attempts: int = Field(4, ge=1, le=20, description="Of a pool: endpoints asked before giving up.")
+    cooldown_s: float = Field(
+        15, ge=0, description="Of a pool: seconds that an endpoint rests after a failure, doubled in a row."
+    )
+    first_token_s: float | None = Field(
+        None, gt=0, description="Of a pool: longest wait for the first word before another is asked."
     )
     model: str | None = Field(None, description="The model's name at the endpoint.")
     family: str | None = Field(
@@ -59,8 +77,15 @@ class ModelSettings(_Section):
 
     @model_validator(mode="after")
     def _one_kind(self) -> ModelSettings:
-        if (self.path is None) == (self.base_url is None):
-            raise ValueError("give either `path` (a GGUF file) or `base_url` (an endpoint)")
+        endpoint = self.base_url if self.protocol != "bedrock" else self.region
+        if sum(kind is not None for kind in (self.path, endpoint, self.pool)) != 1:
+            raise ValueError("give one of `path` (a GGUF file), `base_url` (an endpoint) and `pool` (models)")
+        if (self.protocol == "bedrock") != (self.region is not None):
+            raise ValueError("a model on Bedrock has `protocol: bedrock` and a `region`")
+        if self.protocol is not None and self.embeddings:
+            raise ValueError("embeddings come from files and OpenAI-compatible endpoints")
+        if self.fallback and self.pool is None:
+            raise ValueError("`fallback` belongs to a `pool`; a pool of one model is one")
         if self.base_url is not None and not self.base_url.startswith(("http://", "https://")):
             raise ValueError("`base_url` must start with http:// or https://")
         return self
@@ -88,9 +113,37 @@ class IndexSettings(_Section):
     """How code is read."""
 
     max_file_mb: float = Field(1.0, gt=0, description="Larger files are skipped (and listed as skipped).")
+    max_document_mb: float = Field(
+        32.0, gt=0, description="The same for documents: PDF, Office files, notebooks."
+    )
+    max_pages: int = Field(2000, gt=0, description="Pages read of one web site.")
+    private_hosts: list[str] = Field(
+        default_factory=list,
+        description="Hosts of web pages that may lie inside this network (wiki.internal, 10.0.0.5).",
+    )
+    watch: bool = Field(True, description="The server follows changes in folders as they happen.")
+    refresh_minutes: float = Field(
+        30.0, ge=0, description="How often the server fetches git repositories and web pages again; 0 never."
+    )
     exclude: list[str] = Field(default_factory=list, description="Gitignore-style patterns to leave out.")
     workers: int | None = Field(None, ge=0, description="Processes that parse; 0 parses in this process.")
     default: str | None = Field(None, description="Index used when a request names none.")
+    store: str | None = Field(
+        None,
+        description="Where indexes live: postgresql://user:password@host/database or"
+        " https://user:password@host:9200 (OpenSearch); default: in the state folder.",
+    )
+    ray: str | None = Field(
+        None,
+        description="Ray cluster that reads and encodes large updates: `auto`, or an address such as ray://host:10001.",
+    )
+
+    @model_validator(mode="after")
+    def _known_store(self) -> IndexSettings:
+        # The address itself may hold a password and is in no message.
+        if self.store is not None and not self.store.startswith(STORE_SCHEMES):
+            raise ValueError(f"`store` must start with one of {', '.join(STORE_SCHEMES)}")
+        return self
 
 
 class LimitSettings(_Section):
@@ -123,6 +176,18 @@ class Settings(_Section):
             raise ValueError("`base_url` needs `model`, the name of the model at that endpoint")
         if self.api_key is not None and self.base_url is None:
             raise ValueError("`api_key` needs `base_url`")
+        return self
+
+    @model_validator(mode="after")
+    def _pools_of_models(self) -> Settings:
+        models = self.all_models()
+        for name, entry in models.items():
+            for member in (*(entry.pool or ()), *entry.fallback):
+                known = models.get(member)
+                if known is not None and (known.pool is not None or known.embeddings):
+                    raise ValueError(f"models.{name}: {member} is no single model that writes")
+                if member == name:
+                    raise ValueError(f"models.{name} names itself")
         return self
 
     def all_models(self) -> dict[str, ModelSettings]:

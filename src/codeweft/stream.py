@@ -11,16 +11,32 @@ from codeweft.types import (
     Event,
     Failed,
     FinishReason,
+    Model,
     ReasoningDelta,
+    Request,
     Retrieved,
     SearchResult,
     Started,
     TextDelta,
+    TokenCounter,
     TokenLogprob,
     ToolCall,
     ToolCallDelta,
     Usage,
 )
+
+BYTES_PER_TOKEN = 3.0
+"""Cautious for code: tokenizers of code models make 3.0 to 3.6 bytes a token of it (measured on the starter's)."""
+
+
+async def count_tokens(model: Model, request: Request) -> Usage:
+    """Tokens of a request's prompt; estimated from its length where the model cannot count. Raises `EngineFailed`."""
+    if isinstance(model, TokenCounter):
+        return await model.count(request)
+    asked = [request.prompt or "", *(turn.content for turn in request.messages)]
+    if request.infill is not None:
+        asked += [request.infill.prefix, request.infill.suffix]
+    return Usage(int(sum(len(text.encode()) for text in asked) / BYTES_PER_TOKEN), estimated=True)
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -351,6 +351,15 @@ class Model(Protocol):
         Errors travel in the stream; the iterator itself raises only bugs. Closing the iterator (`aclose()`, or
         cancelling the task that reads it) cancels the work all the way down to the engine.
         """
+        ...
+
+
+@runtime_checkable
+class TokenCounter(Protocol):
+    """A model that can say how long a prompt is without answering it."""
+
+    async def count(self, request: Request) -> Usage:
+        """The prompt's tokens (`prompt_tokens`), exact unless `estimated`. Raises `EngineFailed`."""
         ...
 
 

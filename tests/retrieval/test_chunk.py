@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codeweft.retrieval.chunk import LONGEST_CHUNK, LONGEST_TEXT, chunk
+from codeweft.retrieval.decode import decode
 from codeweft.retrieval.languages import LANGUAGES
 from codeweft.retrieval.recognise import EXTENSIONS, language_of
-from codeweft.retrieval.walk import decode
 
 SHARED = Path(os.environ.get("CODEWEFT_SHARED_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
 

@@ -21,7 +21,7 @@ from codeweft.errors import Conflict, InvalidRequest, NotFound, StorageFailed
 from codeweft.retrieval.index import Index
 from codeweft.retrieval.sources import Source, parse_source
 from codeweft.retrieval.store.lexical import LexicalIndex
-from codeweft.retrieval.store.vectors import EXACT_ROWS, VectorTable, quantise
+from codeweft.retrieval.store.vectors import EXACT_ROWS, Added, VectorTable, quantise
 from codeweft.retrieval.update import IndexLimits
 from codeweft.types import Filters, Query
 
@@ -334,13 +334,15 @@ def test_another_process_sees_what_this_one_indexed(index: Index, code: Path, en
 
 def test_sign_bits_find_what_an_exact_scan_finds() -> None:
     chance = np.random.default_rng(3)
-    count = EXACT_ROWS + 5000
+    count = EXACT_ROWS + 36_000
     # Like code: many small families of functions that resemble each other.
     families = np.repeat(chance.standard_normal((count // 20 + 1, 256)), 20, axis=0)[:count]
     rows = (families + 0.7 * chance.standard_normal((count, 256))).astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     ids = np.arange(1, count + 1)
-    table = VectorTable.empty(256).with_changes([], ids, ids, np.zeros(count, np.uint8), quantise(rows))
+    table = VectorTable.empty(256).with_changes(
+        [], Added.of(ids, ids, np.zeros(count, np.uint8), quantise(rows))
+    )
     hits = 0
     for one in range(40):
         query = rows[one] + 0.03 * chance.standard_normal(256).astype(np.float32)
@@ -348,7 +350,8 @@ def test_sign_bits_find_what_an_exact_scan_finds() -> None:
         exact = set(np.argsort(-(rows @ query))[:10].tolist())
         hits += len(exact & set(table.nearest(query, 10)[0].tolist()))
     assert hits >= 0.9 * 400
-    gone = table.with_changes([(1, 100)], ids[:0], ids[:0], np.zeros(0, np.uint8), quantise(rows[:0]))
+    none = Added.of(ids[:0], ids[:0], np.zeros(0, np.uint8), quantise(rows[:0]))
+    gone = table.with_changes([(1, 100)], none)
     assert gone.nearest(rows[5], 3)[0].min() >= 100
     assert table.nearest(rows[5], 1)[0].tolist() == [5]
 

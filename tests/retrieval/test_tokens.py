@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codeweft.retrieval.tokens import english_terms, korean_terms, query_terms, strip_particle, words
+from codeweft.retrieval.tokens import query_terms, strip_particle, weighted_terms, words
 
 
 @pytest.mark.parametrize(
@@ -68,21 +68,35 @@ def test_a_korean_question_brings_the_english_terms_of_its_words() -> None:
     assert {"async", "request"} <= set(query_terms("비동기요청"))
 
 
-def test_one_syllable_words_count_only_alone_or_before_a_particle() -> None:
-    assert english_terms("키를") == ("key",)
-    assert english_terms("키보드") != ("key",)
+def test_a_japanese_question_brings_english_terms_and_looks_for_no_hiragana() -> None:
+    terms = query_terms("リクエストハンドラーの登録")
+    assert {"request", "handler", "register", "登録"} <= set(terms)
+    assert not any("\u3041" <= character <= "\u309f" for term in terms for character in term)
 
 
-def test_a_verb_stem_counts_before_any_ending() -> None:
-    assert english_terms("찾는다") == ("find", "search")
+def test_a_chinese_question_in_either_script_brings_english_terms() -> None:
+    assert {"parse", "request", "header"} <= set(query_terms("解析请求头"))
+    assert {"read", "file"} <= set(query_terms("讀取檔案"))
 
 
-def test_every_line_of_the_korean_table_is_a_hangul_word_with_lower_case_english_terms() -> None:
-    for korean, english in korean_terms().items():
-        assert all("가" <= syllable <= "힣" for syllable in korean.removesuffix("*")), korean
-        assert english and all(
-            term.isascii() and term == term.lower() and term.isalnum() for term in english
-        ), korean
+def test_scripts_mix_in_one_question() -> None:
+    assert {"parseheader", "function", "call"} <= set(query_terms("parseHeader 함수를 호출하는 곳"))
+    assert {"get_user", "return", "type"} <= set(query_terms("get_userの返り値のtype、戻り値"))
+    assert {"json", "parse"} <= set(query_terms("把JSON解析"))
+
+
+def test_the_second_english_term_for_a_word_is_worth_less_than_the_first() -> None:
+    weights = weighted_terms("삭제")
+    assert weights["삭제"] == weights["delete"] == 1.0
+    assert 0 < weights["remove"] < 1.0
+
+
+def test_a_term_that_is_also_asked_for_itself_is_worth_all() -> None:
+    assert weighted_terms("삭제 remove")["remove"] == 1.0
+
+
+def test_english_questions_weigh_all_terms_alike() -> None:
+    assert set(weighted_terms("how does parseHeader find the token").values()) == {1.0}
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=())))

@@ -10,7 +10,8 @@ import pytest
 from aiohttp import web
 
 from codeweft.errors import CodeweftError, InvalidRequest, TooLarge, UpstreamFailed
-from codeweft.server import links
+from codeweft.retrieval.sources import fetch as links
+from codeweft.retrieval.sources.guard import Guard
 from tests.server.conftest import Server
 
 CODE = b"def add_prices(cart):\n    return sum(item.price for item in cart)\n"
@@ -149,7 +150,7 @@ async def test_bad_preparations_are_refused(server: Server, data: Any, message: 
 )  # fmt: skip
 async def test_private_addresses_are_not_fetched(url: str) -> None:
     with pytest.raises(InvalidRequest):
-        await links.fetch(url)
+        await links.fetch(url, Guard())
 
 
 async def test_a_public_page_must_not_redirect_inside() -> None:
@@ -177,12 +178,10 @@ async def test_a_public_page_must_not_redirect_inside() -> None:
     await site.start()
     base = f"http://127.0.0.1:{runner.addresses[0][1]}"
 
-    def only(address: str) -> bool:
-        return address == "127.0.0.1"
-
+    only = Guard(["127.0.0.1"])
     try:
         text, name = await links.fetch(f"{base}/to?to={base}/page", only)
-        assert text == "API\n\nCall <it>.\n" and name == "127.0.0.1/page.txt"
+        assert text == "# API\n\nCall <it>.\n" and name == "127.0.0.1/page.md"
         cases: list[tuple[str, type[CodeweftError]]] = [
             (f"{base}/to?to=http://127.0.0.2:1/", InvalidRequest),
             (f"{base}/to?to=file:///etc/passwd", InvalidRequest),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 
 import numpy as np
 import openai
 import pytest
 
+from codeweft.models.scripted import ScriptedModel
 from tests.server.conftest import Server
 
 
@@ -165,3 +167,17 @@ def test_errors_become_the_sdks_errors(client: openai.OpenAI, server: Server) ->
         client.chat.completions.create(
             model="plain", messages=[{"role": "user", "content": "hi"}], reasoning_effort="low"
         )
+
+
+def test_a_missing_skill_is_refused_with_a_model_that_has_it(starting: Callable[..., Server]) -> None:
+    models = {
+        "chatty": ScriptedModel("chatty", "x", skills=frozenset({"chat"})),
+        "filler": ScriptedModel("filler", "x", skills=frozenset({"infilling"})),
+    }
+    server = starting(models)
+    client = openai.OpenAI(base_url=server.url + "/v1", api_key=server.key, max_retries=0)
+    with pytest.raises(openai.BadRequestError, match=r"chatty cannot do infilling\. filler can"):
+        client.completions.create(model="chatty", prompt="a", suffix="b")
+    with pytest.raises(openai.BadRequestError, match=r"cannot do completion\. No model here can"):
+        client.completions.create(model="chatty", prompt="a")
+    assert models["chatty"].requests == []

@@ -14,7 +14,7 @@ import json
 import math
 import os
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codeweft.retrieval.encode import StaticEncoder
-from codeweft.retrieval.tokens import query_terms, words
+from codeweft.retrieval.tokens import weighted_terms, words
 
 Scores = NDArray[np.float32]
 K1, B = 1.5, 0.75  # BM25's usual constants, those of the baselines in the data's own notes
@@ -59,12 +59,17 @@ class Bm25:
             idf = math.log(1 + (self.size - len(at) + 0.5) / (len(at) + 0.5))
             self.postings[term] = at, (idf * tf * (K1 + 1) / (tf + norm[at])).astype(np.float32)
 
-    def scores(self, query: str, terms: Callable[[str], Iterable[str]] = query_terms) -> Scores:
+    def scores(self, query: str, terms: Callable[[str], Mapping[str, float]] = weighted_terms) -> Scores:
         total = np.zeros(self.size, dtype=np.float32)
-        for term in set(terms(query)):
+        for term, weight in terms(query).items():
             if found := self.postings.get(term):
-                total[found[0]] += found[1]
+                total[found[0]] += weight * found[1]
         return total
+
+
+def plain_terms(text: str) -> dict[str, float]:
+    """A text's own terms, all alike: what a search without any knowledge of questions looks for."""
+    return dict.fromkeys(words(text), 1.0)
 
 
 def normalised(scores: Scores) -> Scores:
@@ -86,7 +91,7 @@ def evaluate(data: RetrievalSet, encoder: StaticEncoder) -> dict[str, dict[str, 
     ranks: dict[str, list[int]] = defaultdict(list)
     for query, vector, relevant in zip(data.queries, asked, data.relevant, strict=True):
         lexical, dense = bm25.scores(query), documents @ vector
-        ranks["bm25, plain terms"].append(_rank(bm25.scores(query, words), relevant))
+        ranks["bm25, plain terms"].append(_rank(bm25.scores(query, plain_terms), relevant))
         ranks["bm25"].append(_rank(lexical, relevant))
         ranks["encoder"].append(_rank(dense, relevant))
         ranks["fused"].append(_rank(normalised(lexical) + normalised(dense), relevant))

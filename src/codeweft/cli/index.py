@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,9 +18,12 @@ from codeweft.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from codeweft.retrieval.index import Index, IndexStatus
+    from codeweft.retrieval.update import Progress
 
 app = typer.Typer(help="Index code, see what is indexed, remove it.", no_args_is_help=True)
 
+SHOWN = 20
+"""Lines about failed or skipped files; more are summed up by reason."""
 NameOption = Annotated[str | None, typer.Option("--name", "-n", metavar="NAME", help="Name of the index.")]
 WaitOption = Annotated[
     bool, typer.Option("--wait/--no-wait", help="Return when it is searchable, or at once.")
@@ -27,17 +32,40 @@ WaitOption = Annotated[
 
 @app.command(
     epilog="Examples: `codeweft index add .` · `codeweft index add https://github.com/pallets/flask#main --name flask` · "
-    "`codeweft index add ~/src/api --name api --wait --json`"
+    "`codeweft index add https://git.example.org/api --token '${GIT_TOKEN}'` · `codeweft index add release-2.1.tar.gz` · "
+    "`codeweft index add https://docs.example.org/guide/ --web` · `codeweft index add ~/src/api --name api --wait --json`"
 )
 def add(
-    source: Annotated[str, typer.Argument(help="A folder, or a git URL (#branch or #tag behind it).")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="A folder, a git URL (#branch, #tag or #commit behind it), a web page (all below it when its address "
+            "ends in /), an archive (zip, tar) or a document (PDF, Office, notebook)."
+        ),
+    ],
     name: NameOption = None,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TOKEN",
+            help="Reads a private repository. '${NAME}' is looked up in the environment whenever it is needed.",
+        ),
+    ] = None,
+    web: Annotated[
+        bool | None, typer.Option("--web/--git", help="What an https address is (found out by default).")
+    ] = None,
+    refresh: Annotated[
+        float | None,
+        typer.Option(metavar="MINUTES", min=0, help="How often the server fetches it again; 0 never."),
+    ] = None,
     wait: WaitOption = True,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Index a folder or a git repository. Doing it again reads only what changed."""
-    index = indexes(config).add(source, name)
+    """Index code or documentation. Doing it again reads only what changed."""
+    index = indexes(config).add(source, name, token=token, web=web)
+    if refresh is not None:
+        index.set_refresh(refresh)
     _update(index, wait, as_json, config)
 
 
@@ -55,24 +83,28 @@ def update(
 @app.command(epilog="Examples: `codeweft index status` · `codeweft index status --name api --json`")
 def status(
     name: NameOption = None,
+    skipped: Annotated[
+        bool, typer.Option("--skipped", help="List every file that failed or was skipped, with the reason.")
+    ] = False,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Show what is indexed, what failed and what was skipped, with reasons."""
     opened = indexes(config)
-    if name is None:
+    if name is None and not skipped:
         _table(opened.statuses(), as_json)
         return
-    found = opened.get(name).status()
+    chosen = opened.statuses() if name is None else [opened.get(name).status()]
     if as_json:
-        print_json(record(found))
+        records = [record(found) for found in chosen]
+        print_json(records if name is None else records[0])
         return
-    _summary(found)
-    for title, places in (("Failed", found.failed), ("Skipped", found.skipped)):
-        for path, reason in places[:50]:
-            out.print(f"  {title.lower()}: {path}  ({reason})", markup=False)
-        if len(places) > 50:
-            out.print(f"  … and {len(places) - 50} more (--json lists them all)", markup=False)
+    for found in chosen:
+        _summary(found)
+        if found.error:
+            out.print(f"  {found.error}", markup=False)
+        for title, places in (("failed", found.failed), ("skipped", found.skipped)):
+            _reasons(title, places, whole=skipped)
 
 
 @app.command("list")
@@ -119,7 +151,7 @@ def _update(index: Index, wait: bool, as_json: bool, config: Path | None) -> Non
             )
         return
     with progress(as_json) as report:
-        found = index.update(lambda step: report(step.stage, step.done, step.total or None))
+        found = index.update(lambda step: report(_stage(step), step.done, step.total or None))
     if as_json:
         print_json(record(found))
     else:
@@ -129,6 +161,24 @@ def _update(index: Index, wait: bool, as_json: bool, config: Path | None) -> Non
             f"Nothing in {found.source} could be indexed.",
             fix=f"`codeweft index status --name {found.name}` lists what was skipped and why.",
         )
+
+
+def _stage(step: Progress) -> str:
+    """What is being done, how fast."""
+    if step.stage == "fetching":
+        return step.detail
+    return f"{step.stage}, {step.rate:,.0f} files/s" if step.rate else step.stage
+
+
+def _reasons(title: str, places: Sequence[tuple[str, str]], *, whole: bool) -> None:
+    """Paths with their reasons: all of them, or how often there is each reason and the first few."""
+    if not whole and len(places) > SHOWN:
+        for reason, count in Counter(reason for _, reason in places).most_common(SHOWN):
+            out.print(f"  {title}: {count} × {reason}", markup=False)
+        out.print("  (--skipped lists them all)", markup=False)
+        return
+    for path, reason in places:
+        out.print(f"  {title}: {path}  ({reason})", markup=False)
 
 
 def _summary(status: IndexStatus) -> None:

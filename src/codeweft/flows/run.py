@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from codeweft.errors import CodeweftError, InvalidRequest
 from codeweft.flows.spec import FlowSpec
 from codeweft.flows.state import Services, State
-from codeweft.stream import reading
+from codeweft.stream import count_tokens, reading
 from codeweft.types import (
     Done,
     Event,
@@ -18,6 +18,7 @@ from codeweft.types import (
     NodeStarted,
     Request,
     Started,
+    Usage,
 )
 
 
@@ -48,6 +49,10 @@ class Flow:
     def _model_name(self) -> str | None:
         """The first model that a node names, unless the caller chose another."""
         return self._writer or next((name for node in self.spec.nodes if (name := node.writes_with)), None)
+
+    async def count(self, request: Request) -> Usage:
+        """Tokens of the request as it came; what the flow's nodes add to it is not known yet."""
+        return await count_tokens(self._services.model(self._model_name), request)
 
     async def stream(self, request: Request) -> AsyncIterator[Event]:
         try:

@@ -42,7 +42,10 @@ Work = Callable[[Report], object]
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A snapshot. `eta_s` is in seconds, None when it cannot be told; `error` is set when it failed."""
+    """A snapshot. `eta_s` is in seconds and `rate` in parts of `total` per second, None when they cannot be told.
+
+    `error` is set when it failed.
+    """
 
     id: str
     kind: str
@@ -52,6 +55,7 @@ class Job:
     done: int = 0
     total: int = 0
     eta_s: float | None = None
+    rate: float | None = None
     message: str = ""
     error: CodeweftError | None = None
 
@@ -200,7 +204,7 @@ class Jobs:
             )
         with self._lock:
             self._running.discard(task.job.subject)
-            self._finish(task, replace(task.job, state=state, error=error, eta_s=None))
+            self._finish(task, replace(task.job, state=state, error=error, eta_s=None, rate=None))
             self._start_next()
 
     def _report(self, task: _Task, progress: Progress) -> None:
@@ -210,9 +214,11 @@ class Jobs:
         now = time.monotonic()
         if progress.phase != task.job.phase:
             task.phase_started = now
-        eta = None
-        if 0 < progress.done <= progress.total:
-            eta = (now - task.phase_started) / progress.done * (progress.total - progress.done)
+        eta = rate = None
+        seconds = now - task.phase_started
+        if 0 < progress.done <= progress.total and seconds > 0:
+            rate = progress.done / seconds
+            eta = (progress.total - progress.done) / rate
         with self._lock:
             task.job = replace(
                 task.job,
@@ -220,6 +226,7 @@ class Jobs:
                 done=progress.done,
                 total=progress.total,
                 eta_s=eta,
+                rate=rate,
                 message=progress.message,
             )
 

@@ -96,10 +96,14 @@ class EmbeddedModel(OnFile):
             created=int(path.stat().st_mtime),
         )
 
-    async def count(self, text: str) -> int:
-        """Tokens of plain text. Raises `EngineFailed`."""
+    async def count(self, request: Request) -> Usage:
+        """See `TokenCounter`. For a prompt that cannot fit at all, the least that it can be."""
         await self.start()
-        return len(await self._tokens.of_text(text))
+        try:
+            prompt = await self._prompt(request, skills.with_defaults(request.sampling, request.skill))
+        except ContextOverflow as error:
+            return Usage(int(str(error.details["prompt_tokens"])), estimated=True)
+        return Usage(prompt.tokens)
 
     def stream(self, request: Request) -> AsyncGenerator[Event]:
         """Answer `request`; see `Model.stream`."""

@@ -17,7 +17,7 @@ from codeweft.models import last_resort, schema, skills, wire
 from codeweft.models.failing import told
 from codeweft.models.skills import Family
 from codeweft.models.sse import data_lines
-from codeweft.models.upstream import Refused, Upstream
+from codeweft.models.upstream import ATTEMPTS, Refused, Upstream
 from codeweft.types import (
     Done,
     Embeddings,
@@ -72,12 +72,13 @@ class OpenAICompatible:
         skills: Skills | None = None,
         context: int | None = None,
         timeout: float = 120,
+        attempts: int = ATTEMPTS,
         note: str = "",
         description: str = "",
         codeweft: bool = False,
     ) -> None:
         """`model` is its name there; `codeweft` says that the endpoint is a Codeweft server, which takes more fields."""
-        self._upstream = Upstream(name, base_url, api_key, timeout=timeout, ours=codeweft)
+        self._upstream = Upstream(name, base_url, api_key, timeout=timeout, attempts=attempts, ours=codeweft)
         self._model = model
         self._codeweft = codeweft
         self._family = _family(family, model)
@@ -253,6 +254,8 @@ class OpenAICompatible:
         sampling = skills.with_defaults(request.sampling, "infilling")
         if route == "suffix":
             body = self._completion_body(infill.prefix, sampling) | {"suffix": infill.suffix}
+            if self._codeweft and infill.neighbours:
+                body["neighbours"] = [{"path": one.path, "text": one.text} for one in infill.neighbours]
             return _Call(_SUFFIX_HOSTS.get(self._host, COMPLETIONS), body)
         if route == "tokens":
             safe = replace(

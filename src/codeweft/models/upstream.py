@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import random
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import aiohttp
 import msgspec
+from yarl import URL
 
 from codeweft import errors
 from codeweft.errors import CodeweftError, UpstreamFailed
 
+Sign = Callable[[str, str, bytes | None], dict[str, str]]
 RETRIED: Final = frozenset((429, 502, 503, 504))
 ATTEMPTS: Final = 4
 FIRST_PAUSE: Final = 0.5
@@ -48,13 +50,31 @@ class Upstream:
     """One endpoint. `ours` says that it is a Codeweft server, whose errors are taken over as they are."""
 
     def __init__(
-        self, name: str, base_url: str, api_key: str | None, *, timeout: float = 120, ours: bool = False
+        self,
+        name: str,
+        base_url: str,
+        api_key: str | None,
+        *,
+        timeout: float = 120,
+        attempts: int = ATTEMPTS,
+        headers: Mapping[str, str] | None = None,
+        secret: str | None = None,
+        sign: Sign | None = None,
+        ours: bool = False,
     ) -> None:
-        """`timeout` is the longest silence in seconds."""
+        """`timeout` is the longest silence in seconds; with one attempt a failure is told at once.
+
+        `headers` are sent with every request, `sign` makes further ones of method, URL and body. `secret` is blotted
+        out of what the endpoint says, as `api_key` (sent as a bearer token) is.
+        """
         self.name = name
         self.base_url = base_url.rstrip("/")
         self._key = api_key
+        self._secret = secret or api_key
+        self._headers = dict(headers or {})
+        self._sign = sign
         self._timeout = timeout
+        self._attempts = attempts
         self._ours = ours
         self._session: aiohttp.ClientSession | None = None
 
@@ -103,11 +123,16 @@ class Upstream:
         headers = {"Content-Type": "application/json"} if data is not None else {}
         if self._key:
             headers["Authorization"] = f"Bearer {self._key}"
+        headers |= self._headers
         failure: CodeweftError
-        for attempt in range(1, ATTEMPTS + 1):
+        for attempt in range(1, self._attempts + 1):
+            url = URL(self.base_url + path, encoded=True)
+            if self._sign is not None:
+                # A signature holds for some minutes only, and finding credentials may ask the network.
+                headers |= await asyncio.to_thread(self._sign, method, str(url), data)
             try:
                 response = await session.request(
-                    method, self.base_url + path, data=data, headers=headers, allow_redirects=False
+                    method, url, data=data, headers=headers, allow_redirects=False
                 )
             except TimeoutError as error:
                 # The request may be running there; only the connection is known to have failed.
@@ -124,7 +149,7 @@ class Upstream:
                 failure = await self._refused(response)
                 if response.status not in RETRIED:
                     raise failure
-            if attempt == ATTEMPTS:
+            if attempt == self._attempts:
                 raise failure
             await asyncio.sleep(pause(attempt))
         raise AssertionError("unreachable: the last attempt returns or raises")
@@ -167,7 +192,7 @@ class Upstream:
         )
 
     def _without_key(self, words: str) -> str:
-        return words.replace(self._key, "…") if self._key else words
+        return words.replace(self._secret, "…") if self._secret else words
 
 
 class _ErrorBody(msgspec.Struct, frozen=True):

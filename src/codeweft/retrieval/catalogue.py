@@ -16,7 +16,7 @@ from codeweft.errors import Conflict, InvalidRequest, NotFound, StorageFailed
 from codeweft.retrieval.index import Index, IndexStatus, check
 from codeweft.retrieval.question import read_question
 from codeweft.retrieval.rank import rank
-from codeweft.retrieval.sources import Source, parse_source
+from codeweft.retrieval.sources import Source, parse_source, split_token
 from codeweft.retrieval.store.base import Candidate, Stores
 from codeweft.retrieval.store.embedded import EmbeddedStores
 from codeweft.retrieval.store.failures import storage_errors
@@ -35,19 +35,30 @@ class Indexes:
         encoder: Encoder,
         *,
         max_file_mb: float = 1.0,
+        max_document_mb: float = 32.0,
         exclude: Sequence[str] = (),
         workers: int | None = None,
         default: str | None = None,
+        max_pages: int = 2_000,
+        private_hosts: Sequence[str] = (),
         stores: Stores = EmbeddedStores(),
     ) -> None:
         """`default` is searched when a query names no index. `workers=0` parses in this process.
 
+        Web pages are read from the public internet and from `private_hosts`, at most `max_pages` of a site.
         `stores` says where chunks live: by default in the indexes' folders.
         """
         self.root = root
         self.default = default
         self._encoder = encoder
-        self._limits = IndexLimits(int(max_file_mb * 1_000_000), tuple(exclude), workers)
+        self._limits = IndexLimits(
+            int(max_file_mb * 1_000_000),
+            tuple(exclude),
+            workers,
+            int(max_document_mb * 1_000_000),
+            max_pages,
+            tuple(private_hosts),
+        )
         self._stores = stores
         self._open: dict[str, tuple[Hashable, Index]] = {}
         self._lock = threading.Lock()
@@ -56,13 +67,21 @@ class Indexes:
         """Names of all indexes, sorted."""
         return [folder.name for folder in self._folders()]
 
-    def add(self, source: str, name: str | None = None) -> Index:
-        """The index of a folder or git URL, made (still empty) if there is none; `Index.update` fills it.
+    def add(
+        self, source: str, name: str | None = None, *, token: str | None = None, web: bool | None = None
+    ) -> Index:
+        """The index of a source (see `parse_source`), made (still empty) if there is none; `Index.update` fills it.
 
-        Without `name` the last part of the source is used. Raises `InvalidRequest` for a bad source or name,
-        `NotFound` for a folder that does not exist, `Conflict` when the name belongs to another source.
+        Without `name` the last part of the source is used. `token` reads a private repository; one that stands in the
+        URL is taken out of it. Raises `InvalidRequest` for a bad source, name or token, `NotFound` for a folder that
+        does not exist, `Conflict` when the name belongs to another source.
         """
-        return self._add(parse_source(source), name)
+        address, inside = split_token(source)
+        token = inside if token is None else token
+        index = self._add(parse_source(address, web=False if token and web is None else web), name)
+        if token:
+            index.set_token(token)
+        return index
 
     def uploads(self, name: str) -> Index:
         """The index of uploaded files of that name, made if there is none. Raises as `add` does."""

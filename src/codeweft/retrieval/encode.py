@@ -9,6 +9,7 @@ linear map, because people ask in other words than code is written in. How it is
 from __future__ import annotations
 
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from importlib import resources
 from itertools import chain
@@ -19,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codeweft.errors import NotFound, StorageFailed
-from codeweft.retrieval.tokens import query_terms, runs, terms_of_run
+from codeweft.retrieval.tokens import asked_terms, runs, terms_of_run
 from codeweft.types import Vectors
 
 _BATCH: Final = 256
@@ -51,8 +52,13 @@ class Vocabulary:
         return list(chain.from_iterable(map(self._memo.__getitem__, runs(text[:_LONGEST_TEXT]))))
 
     def query_rows(self, text: str) -> list[int]:
-        """Row numbers of a question's terms; Korean words count by their English terms."""
-        return list(chain.from_iterable(map(self._rows_of_term, query_terms(text[:_LONGEST_TEXT]))))
+        """Row numbers of a question's terms, repeats kept; Korean words count by their English terms."""
+        return [row for row, _ in self.asked_rows(text)]
+
+    def asked_rows(self, text: str) -> list[tuple[int, float]]:
+        """`query_rows` with what each is worth: a word's second English term counts less than its first."""
+        terms = asked_terms(text[:_LONGEST_TEXT])
+        return [(row, weight) for term, weight in terms for row in self._rows_of_term(term)]
 
     def _rows_of_run(self, run: str) -> Rows:
         terms = terms_of_run(run)
@@ -177,8 +183,17 @@ class StaticEncoder:
 
     def encode_query(self, texts: Sequence[str]) -> Vectors:
         """Like `encode`, for questions that are compared with encoded code."""
-        weight = self._scale * self._query_weight
-        sums = self._sum(map(self.vocabulary.query_rows, texts), weight)
+        sums = np.zeros((len(texts), self.dimensions), dtype=np.float32)
+        for text, total in zip(texts, sums, strict=True):
+            worth: dict[int, float] = {}
+            counts = Counter[int]()
+            for row, weight in self.vocabulary.asked_rows(text):
+                worth[row] = max(weight, worth.get(row, 0.0))
+                counts[row] += 1
+            rows = np.fromiter(worth, dtype=np.int64, count=len(worth))
+            factor = np.fromiter((worth[row] * counts[row] ** self._count_power for row in worth), np.float32)
+            factor *= self._scale[rows] * self._query_weight[rows]
+            np.dot(factor, self._table[rows].astype(np.float32), out=total)
         return _unit(_unit(sums) @ self._query_map)
 
     def _sum(self, row_lists: Iterable[list[int]], weight: Vectors) -> Vectors:

@@ -9,18 +9,23 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Final, Literal
 
 from codeweft.errors import CodeweftError, InvalidRequest, NotFound, NotReady
 from codeweft.retrieval.question import Question, read_question
 from codeweft.retrieval.rank import rank
-from codeweft.retrieval.sources import Source, upload_path
+from codeweft.retrieval.sources import Source, stored_source, upload_path
+from codeweft.retrieval.sources.access import load_token, save_token
+from codeweft.retrieval.sources.git import check_token
+from codeweft.retrieval.sources.unpack import is_archive, put_archive, stem
 from codeweft.retrieval.store.base import FORMAT, Candidate, Probe, Row, Store, StoredFile, Stores
 from codeweft.retrieval.store.embedded import EmbeddedStores
 from codeweft.retrieval.store.failures import storage_errors
 from codeweft.retrieval.update import IndexLimits, Progress, Update, differing, stored_again, walked
 from codeweft.types import Chunk, Encoder, Filters, Query, SearchResult, Vectors
 
+TOKEN: Final = "token"
+"""The file in an index's folder that holds the token of its source."""
 State = Literal["empty", "indexing", "ready", "incomplete", "failed"]
 
 
@@ -92,7 +97,30 @@ class Index:
     def source(self) -> Source:
         """Where the files come from. A folder that is gone still has its source."""
         text = self.store.settings().get("source", "uploads:")
-        return _stored_source(text)
+        return stored_source(text)
+
+    def set_token(self, token: str) -> None:
+        """Keep the token that the next updates read the source with; "" forgets it. Raises `InvalidRequest`.
+
+        `${NAME}` stands for an environment variable, looked up at each update.
+        """
+        if token and self.source.kind != "git":
+            raise InvalidRequest(f"{self.source} is no git URL; a token is of no use there.", param="token")
+        if not token.startswith("${"):
+            check_token(self.source.location, token)
+        with storage_errors(self.folder):
+            save_token(self.folder / TOKEN, token)
+
+    def set_refresh(self, minutes: float | None) -> None:
+        """How often a server fetches this source again; 0 never, None as the server's settings say."""
+        with storage_errors(self.folder):
+            self.store.set(refresh_minutes="" if minutes is None else repr(minutes))
+
+    def refresh_minutes(self, default: float) -> float:
+        """See `set_refresh`."""
+        with storage_errors(self.folder):
+            own = self.store.settings().get("refresh_minutes", "")
+        return float(own) if own else default
 
     # ── updating ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -109,7 +137,8 @@ class Index:
         with storage_errors(self.folder), self.updating():
             self.store.set(update_started=repr(time.time()), update_finished="", error="")
             try:
-                Update(self.folder, self.source, self.store, self._encoder, limits).run(report)
+                token = load_token(self.folder / TOKEN)
+                Update(self.folder, self.source, self.store, self._encoder, limits, token).run(report)
             except CodeweftError as error:
                 self.store.set(error=str(error))
                 raise
@@ -234,7 +263,7 @@ class Index:
             state = "failed"
         elif settings.get("update_started") and not finished:
             state = "incomplete"
-        source = _stored_source(settings.get("source", "uploads:"))
+        source = stored_source(settings.get("source", "uploads:"))
         return IndexStatus(
             name=self.name,
             source=str(source),
@@ -273,8 +302,12 @@ class Index:
         lines = [line for one in chunks for line in one.text.split("\n")]
         return "\n".join(lines[max(start, 1) - 1 : max(end, 0)])
 
-    def put(self, path: str, data: bytes) -> str:
-        """Add or replace an uploaded file; the next update reads it. Returns its path. Raises `InvalidRequest`."""
+    def put(self, path: str, data: bytes) -> tuple[str, ...]:
+        """Add or replace an uploaded file, or unpack an archive; the next update reads it. Returns the paths.
+
+        An archive's files come into a folder of its name, in place of those that an earlier one left there. Raises
+        `InvalidRequest` for a bad path or archive, `TooLarge` for an archive that unpacks to far more than it is.
+        """
         path = self._uploaded(path)
         with storage_errors(self.folder):
             target = self.folder / "files" / path
@@ -282,6 +315,8 @@ class Index:
             partial_file.parent.mkdir(parents=True, exist_ok=True)
             try:
                 partial_file.write_bytes(data)
+                if is_archive(path):
+                    return tuple(put_archive(partial_file, path, self.folder, self._limits.access()))
                 target.parent.mkdir(parents=True, exist_ok=True)
                 partial_file.replace(target)
             except (NotADirectoryError, IsADirectoryError, FileExistsError) as error:
@@ -292,20 +327,29 @@ class Index:
                 ) from error
             finally:
                 partial_file.unlink(missing_ok=True)
-        return path
+        return (path,)
+
+    def held(self, path: str, paths: Sequence[str]) -> list[str]:
+        """Which of `paths` a name stands for: that file, or what an uploaded archive of that name brought."""
+        if path in paths:
+            return [path]
+        folder = f"{stem(path) if is_archive(path) else path.rstrip('/')}/"
+        return [one for one in paths if one.startswith(folder)] if self.source.kind == "uploads" else []
 
     def remove_file(self, path: str) -> None:
-        """Remove one file from the index; an uploaded file is deleted. Raises `NotFound`, `Conflict`.
+        """Remove a file from the index; uploaded files, folders and archives are deleted. Raises `NotFound`, `Conflict`.
 
         A file that is still in its folder or repository comes back with the next update.
         """
         with storage_errors(self.folder), self.updating():
-            if self.store.file(path) is None:
+            held = self.held(path, [file.path for file in self.store.files()])
+            if not held:
                 raise self._unknown(path)
             self.store.repair()
             if self.source.kind == "uploads":
-                (self.folder / "files" / self._uploaded(path)).unlink(missing_ok=True)
-            self.store.write((), [path])
+                for one in held:
+                    (self.folder / "files" / self._uploaded(one)).unlink(missing_ok=True)
+            self.store.write((), held)
 
     def close(self) -> None:
         """Give back what is open."""
@@ -339,11 +383,3 @@ def _trimmed(chunk: Chunk) -> Chunk:
     text = chunk.text.rstrip()
     blank = chunk.text.count("\n", len(text))
     return replace(chunk, end_line=chunk.end_line - blank, text=text) if text and blank else chunk
-
-
-def _stored_source(text: str) -> Source:
-    """A source as an index recorded it; its folder may be gone by now."""
-    location, _, ref = text.partition("#")
-    if text.startswith("/"):
-        return Source("folder", text)
-    return Source("uploads", "") if text == "uploads:" else Source("git", location, ref)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from codeweft.retrieval.store.base import fold, last_segment
-from codeweft.retrieval.tokens import query_terms
+from codeweft.retrieval.tokens import weighted_terms
 
 _SYMBOL: Final = re.compile(
     r"`(?P<quoted>[^`\s]{2,80})`"
@@ -30,6 +30,11 @@ class Question:
     is_symbol: bool
 
     @property
+    def asked(self) -> int:
+        """How many words the question asks for, several English terms for one Korean word counted once."""
+        return sum(self.terms[word] == 1.0 for word in self.keywords)
+
+    @property
     def folded_symbols(self) -> tuple[str, ...]:
         """The symbols in the form that definitions are looked up by."""
         return tuple(dict.fromkeys(filter(None, map(fold, self.symbols))))
@@ -48,6 +53,8 @@ def read_question(text: str, repository: str = "") -> Question:
     symbols = tuple(dict.fromkeys(last_segment(name) for name in found))
     if not is_symbol:
         symbols = tuple(symbol for symbol in symbols if fold(symbol) != fold(repository))
-    terms = dict.fromkeys(query_terms(stripped[:20_000]), 1.0)
-    keywords = tuple(term for term in terms if len(term) > 2)
+    terms = weighted_terms(stripped[:20_000])
+    long = [term for term in terms if len(term) > 2]
+    # Paths and names are written in Latin letters: a Korean word counts by its English terms.
+    keywords = tuple(filter(str.isascii, long)) or tuple(long)
     return Question(stripped, terms, keywords, symbols, is_symbol)

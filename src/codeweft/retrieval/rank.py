@@ -204,7 +204,8 @@ class _Reading:
         known = self._paths.get(path)
         if known is None:
             hits = frozenset[str]().union(*map(self._forms.of, _path_words(path)))
-            share = len(hits) / max(1, len(self._question.keywords))
+            worth = sum(self._question.terms[word] for word in hits)
+            share = min(1.0, worth / max(1, self._question.asked))
             known = self._paths[path] = (share, self._path_penalty(path))
         return known
 

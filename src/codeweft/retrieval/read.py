@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import Final
 
 from codeweft.retrieval.chunk import chunk
+from codeweft.retrieval.decode import decode
+from codeweft.retrieval.documents import Document, read_document
+from codeweft.retrieval.documents.formats import format_of
+from codeweft.retrieval.documents.part import Unreadable
 from codeweft.retrieval.store.base import FoundSecret, NewChunk
-from codeweft.retrieval.walk import decode
 
 DIGEST_BYTES: Final = 16
 _ENCODED_CHARACTERS: Final = 3000
@@ -45,19 +48,26 @@ def read_file(root: Path, path: str, known_digest: bytes = b"") -> ReadFile:
     digest = _digest(data)
     if digest == known_digest:
         return ReadFile(path, len(data), digest, "unchanged")
-    text, reason = decode(data, path)
-    if reason:
-        return ReadFile(path, len(data), digest, "skipped", reason)
-    language, pieces = chunk(text, path)
-    lines = text.split("\n")
+    try:
+        found = read_document(data, path) if format_of(path) else _read_text(data, path)
+    except Unreadable as why:
+        return ReadFile(path, len(data), digest, "failed" if why.failed else "skipped", why.reason)
+    lines = found.text.split("\n")
     chunks = tuple(
         NewChunk(piece, body, text_digest(body))
-        for piece in pieces
+        for piece in found.pieces
         for body in ("\n".join(lines[piece.start_line - 1 : piece.end_line]),)
     )
-    return ReadFile(
-        path, len(data), digest, language=language.name, lines=text.count("\n") + 1, chunks=chunks
-    )
+    return ReadFile(path, len(data), digest, language=found.language, lines=len(lines), chunks=chunks)
+
+
+def _read_text(data: bytes, path: str) -> Document:
+    """Raises `Unreadable` for what is not worth indexing."""
+    text, reason = decode(data, path)
+    if reason:
+        raise Unreadable(reason)
+    language, pieces = chunk(text, path)
+    return Document(text, language.name, tuple(pieces))
 
 
 def file_digest(path: Path) -> bytes:

@@ -8,10 +8,20 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import cache, lru_cache
-from importlib import resources
+from functools import lru_cache
 from itertools import chain
 from typing import Final
+
+from codeweft.retrieval.terms.translate import (
+    HAN,
+    HANGUL,
+    KANA,
+    Terms,
+    han_and_kana_terms,
+    is_japanese,
+    korean_terms,
+    strip_particle,
+)
 
 LONGEST_RUN: Final = 96
 """Characters of one unbroken run that are looked at; anything longer is data (base64, minified code), not a name."""
@@ -26,19 +36,10 @@ _ASCII_PART: Final = re.compile(
     r"|[A-Z]?[a-z]+|[A-Z]+|[0-9]+"
 )
 _OTHER_PART: Final = re.compile(r"[^\W\d_]+|\d+")
-_HANGUL: Final = r"\u1100-\u11ff\u3131-\u318e\uac00-\ud7a3"
-_CJK: Final = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_SCRIPT: Final = re.compile(rf"(?P<hangul>[{_HANGUL}]+)|(?P<cjk>[{_CJK}]+)|(?P<name>[^\W{_HANGUL}{_CJK}]+)")
-
-_PARTICLE_LIST: Final = """
-    은 는 이 가 을 를 의 에 와 과 도 로 만 나 랑 에서 에게 한테 으로 부터 까지 처럼 보다 마다 조차 밖에
-    이나 이랑 에는 에도 에서는 에서도 으로는 으로부터 로부터 이라는 라는 이란 란 인지 이고 이며 이면
-    하는 하고 하며 하면 하여 해서 해야 했던 했을 했다 한다 하기 하지 할 한 해 함 합니다 하나요 하려면
-    되는 되고 되며 되면 되어 돼서 되나요 된다 되기 된 될 됨 됩니다 시키는 시킨 시켜 들 들을 들이 들의 들은
-    입니다 인가요 인가 나요
-"""
-_PARTICLES: Final = tuple(sorted(_PARTICLE_LIST.split(), key=len, reverse=True))
-"""Particles and the commonest light-verb endings, longest first."""
+_SCRIPT: Final = re.compile(
+    rf"(?P<hangul>[{HANGUL}]+)|(?P<cjk>[{HAN}{KANA}]+)|(?P<name>[^\W{HANGUL}{HAN}{KANA}]+)"
+)
+_HIRAGANA: Final = re.compile(r"[\u3041-\u309f]+")
 
 _QUESTION_WORD_LIST: Final = """
     a an and are be been can could did do does for how i if in is it its me my of on or please should show so that
@@ -47,6 +48,9 @@ _QUESTION_WORD_LIST: Final = """
 """
 _QUESTION_WORDS: Final = frozenset(_QUESTION_WORD_LIST.split())
 """English words that say nothing about code in a question; dropped by `query_terms` unless nothing else is left."""
+
+_ALTERNATIVES: Final = (1.0, 0.5, 0.35)
+"""What the English terms for one word are worth: together hardly more than one word."""
 
 
 def words(text: str) -> list[str]:
@@ -101,75 +105,59 @@ def _pairs(run: str) -> tuple[str, ...]:
     return tuple(run[i : i + 2] for i in range(len(run) - 1)) or (run,)
 
 
-def strip_particle(word: str) -> str:
-    """A Hangul word without its trailing particle or light-verb ending; at least two syllables stay."""
-    for particle in _PARTICLES:
-        if len(word) - len(particle) >= 2 and word.endswith(particle):
-            return word[: -len(particle)]
-    return word
-
-
 def query_terms(text: str) -> list[str]:
-    """Terms to look for: `words` without English question words, Hangul words followed by their English terms.
+    """Terms to look for: `words` without English question words, and the English terms of Korean, Japanese and Chinese words.
 
-    The Hangul terms stay in, so Korean comments are found as well. A question of nothing but question words keeps
-    them all.
+    The words themselves stay in, so comments in those languages are found as well. A question of nothing but question
+    words keeps them all.
     """
-    terms = list(chain.from_iterable(map(_query_terms_of_run, runs(text))))
-    return [term for term in terms if term not in _QUESTION_WORDS] or terms
+    return [term for term, _ in asked_terms(text)]
 
 
-def _query_terms_of_run(run: str) -> tuple[str, ...]:
-    terms = terms_of_run(run)
+def weighted_terms(text: str) -> dict[str, float]:
+    """The different terms of `query_terms`, in order, with what each is worth (0 to 1)."""
+    weights: dict[str, float] = {}
+    for term, weight in asked_terms(text):
+        weights[term] = max(weight, weights.get(term, 0.0))
+    return weights
+
+
+def asked_terms(text: str) -> list[tuple[str, float]]:
+    """`query_terms` with what each is worth: of several English terms for one word, the second less than the first."""
+    japanese = not text.isascii() and is_japanese(text)
+    terms = [found for run in runs(text) for found in _asked_terms_of_run(run, japanese)]
+    return [one for one in terms if one[0] not in _QUESTION_WORDS] or terms
+
+
+@lru_cache(maxsize=1 << 14)
+def _asked_terms_of_run(run: str, japanese: bool) -> tuple[tuple[str, float], ...]:
     if run.isascii():
-        return terms
-    hangul = (m.group() for m in _SCRIPT.finditer(run[:LONGEST_RUN]) if m.lastgroup == "hangul")
-    return (*terms, *chain.from_iterable(map(english_terms, hangul)))
+        return tuple((term, 1.0) for term in terms_of_run(run))
+    terms: list[str] = []
+    translated: list[tuple[str, float]] = []
+    for match in _SCRIPT.finditer(run[:LONGEST_RUN]):
+        piece, script = match.group(), match.lastgroup
+        # Hiragana is what joins words; its pairs would only be noise.
+        pieces = _HIRAGANA.split(piece) if script == "cjk" else [piece]
+        terms.extend(chain.from_iterable(map(terms_of_run, pieces)))
+        for english in _english(piece, script, japanese):
+            translated.extend(zip(english, _ALTERNATIVES, strict=False))
+    return (*((term, 1.0) for term in terms), *translated)
 
 
-@cache
-def korean_terms() -> dict[str, tuple[str, ...]]:
-    """Korean programming words and the English terms that code uses for them, read once from the bundled table."""
-    table: dict[str, tuple[str, ...]] = {}
-    lines = resources.files("codeweft.retrieval").joinpath("korean_terms.tsv").read_text("utf-8").splitlines()
-    for line in lines:
-        if line and not line.startswith("#"):
-            korean, english = line.split("\t")
-            table[korean] = tuple(english.split())
-    return table
+def _english(piece: str, script: str | None, japanese: bool) -> tuple[Terms, ...]:
+    if script == "hangul":
+        return korean_terms(piece)
+    return han_and_kana_terms(piece, japanese) if script == "cjk" else ()
 
 
-@cache
-def _longest_korean_term() -> int:
-    return max(map(len, korean_terms()))
-
-
-def english_terms(run: str) -> tuple[str, ...]:
-    """English terms of a Hangul run by longest match from the left; syllables that no entry covers are skipped.
-
-    One-syllable entries (값, 키) would match inside unrelated words, so they count only as a whole word or before
-    a particle; entries that end in `*` are verb stems (찾*) and count before any ending, at the start of a word.
-    """
-    table = korean_terms()
-    found: list[str] = []
-    at = 0
-    while at < len(run):
-        for size in range(min(_longest_korean_term(), len(run) - at), 1, -1):
-            if english := table.get(run[at : at + size]):
-                found.extend(english)
-                at += size
-                break
-        else:
-            if at == 0:
-                found.extend(_one_syllable(run))
-            at += 1
-    return tuple(found)
-
-
-def _one_syllable(run: str) -> tuple[str, ...]:
-    table = korean_terms()
-    if verb := table.get(run[0] + "*"):
-        return verb
-    if run[1:] == "" or run[1:] in _PARTICLES:
-        return table.get(run[0], ())
-    return ()
+def english_terms(text: str) -> list[str]:
+    """Only the English terms of a text's Korean, Japanese and Chinese words, in order, repeats kept."""
+    japanese = is_japanese(text)
+    return [
+        term
+        for run in runs(text)
+        for match in _SCRIPT.finditer(run[:LONGEST_RUN])
+        for english in _english(match.group(), match.lastgroup, japanese)
+        for term in english
+    ]

@@ -19,7 +19,7 @@ import numpy as np
 
 from codeweft.errors import NotReady
 from codeweft.retrieval.read import ReadFile, encoded_text, file_digest, follow, read_file
-from codeweft.retrieval.sources import Prepared, Source
+from codeweft.retrieval.sources import Access, Prepared, Source
 from codeweft.retrieval.store.base import FORMAT, NewChunk, NewFile, Store, StoredFile
 from codeweft.retrieval.store.vectors import quantise
 from codeweft.retrieval.walk import FoundFile, Walk, walk
@@ -39,34 +39,69 @@ SUMMARY_LANGUAGE: Final = "summary_language"
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far an update is. `stage` is fetching, reading or done; counts are files (percent while fetching)."""
+    """How far an update is. `stage` is fetching, reading or done; counts are files (percent while fetching).
+
+    `seconds` have passed in this stage.
+    """
 
     index: str
     stage: str
     done: int
     total: int
     detail: str = ""
+    seconds: float = 0.0
+
+    @property
+    def rate(self) -> float | None:
+        """Files (percent) per second; None while it cannot be told."""
+        return self.done / self.seconds if self.done and self.seconds > 0 else None
+
+    @property
+    def eta_s(self) -> float | None:
+        """Seconds that this stage still takes at this rate."""
+        return (self.total - self.done) / self.rate if self.rate else None
 
 
 @dataclass(frozen=True, slots=True)
 class IndexLimits:
     """What the owner of an index allows: file size in bytes, further exclude patterns, worker processes.
 
-    `workers=None` uses as many as there are cores, 0 none.
+    `workers=None` uses as many as there are cores, 0 none. Documents (PDF, Office, notebooks) have a size limit of
+    their own. Web pages are read from the public internet and from `private_hosts`, at most `max_pages` of a site.
     """
 
     max_file_bytes: int = 1_000_000
     exclude: tuple[str, ...] = ()
     workers: int | None = None
+    max_document_bytes: int = 32_000_000
+    max_pages: int = 2_000
+    private_hosts: tuple[str, ...] = ()
+
+    def access(self, token: str = "") -> Access:
+        """What a source may do under these limits."""
+        return Access(
+            token,
+            self.private_hosts,
+            max_file_bytes=self.max_file_bytes,
+            max_document_bytes=self.max_document_bytes,
+            max_pages=self.max_pages,
+        )
 
 
 class Update:
     """One update of an index in `folder`, by the one that holds the store's `updating`."""
 
     def __init__(
-        self, folder: Path, source: Source, store: Store, encoder: Encoder, limits: IndexLimits
+        self,
+        folder: Path,
+        source: Source,
+        store: Store,
+        encoder: Encoder,
+        limits: IndexLimits,
+        token: str = "",
     ) -> None:
         self._folder = folder
+        self._token = token
         self._source = source
         self._store = store
         self._encoder = encoder
@@ -77,24 +112,30 @@ class Update:
         self._discard_other_format()
         self._store.repair()
         name = self._folder.name
-        ready = self._source.prepare(
-            self._folder, lambda what, percent: report(Progress(name, "fetching", percent, 100, what))
-        )
+        began = time.monotonic()
+
+        def fetching(what: str, percent: int) -> None:
+            report(Progress(name, "fetching", percent, 100, what, time.monotonic() - began))
+
+        ready = self._source.prepare(self._folder, fetching, self._limits.access(self._token))
         found = walked(self._source, ready.root, self._limits)
         known = {file.path: file for file in self._store.files()}
         changed = [file for file in found.files if not _same(file, known.get(file.path))]
-        skipped = [_skipped(one.path, one.reason, self._encoder.dimensions) for one in found.skipped]
+        left_out = {one.path: one.reason for one in (*ready.skipped, *found.skipped)}
+        for file in found.files:
+            left_out.pop(file.path, None)
+        skipped = [_skipped(path, reason, self._encoder.dimensions) for path, reason in left_out.items()]
         new_skips = [one for one in skipped if not _same_skip(one, known.get(one.path))]
-        present = {file.path for file in found.files} | {one.path for one in found.skipped}
+        present = {file.path for file in found.files} | left_out.keys()
         gone = [path for path in known if path not in present]
         if gone or new_skips:
             self._store.write(new_skips, gone)
-        total, done = len(changed), 0
+        total, done, began = len(changed), 0, time.monotonic()
         report(Progress(name, "reading", 0, total))
         for batch in self._read(ready, changed, known):
             self._store_batch(batch, known)
             done += len(batch)
-            report(Progress(name, "reading", done, total, batch[-1][1].path))
+            report(Progress(name, "reading", done, total, batch[-1][1].path, time.monotonic() - began))
         self._store.set(commit=ready.commit, repository=self._source.repository)
 
     def _read(
@@ -152,8 +193,13 @@ class Update:
 
 def walked(source: Source, root: Path, limits: IndexLimits) -> Walk:
     """The files of a source below `root`, and what was left out with the reason."""
-    git = source.kind != "uploads"
-    return walk(root, max_bytes=limits.max_file_bytes, exclude=limits.exclude, git=git)
+    return walk(
+        root,
+        max_bytes=limits.max_file_bytes,
+        max_document_bytes=limits.max_document_bytes,
+        exclude=limits.exclude,
+        git=source.kind in ("folder", "git"),
+    )
 
 
 def completed(store: Store, encoder: Encoder, files: Sequence[NewFile]) -> list[NewFile]:

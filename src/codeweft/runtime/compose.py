@@ -5,27 +5,54 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from typing import TypedDict
+from urllib.parse import urlsplit
 
 from codeweft.accounts import Accounts
 from codeweft.config import ModelSettings, Settings
 from codeweft.errors import NotFound
 from codeweft.flows import Flow, FlowSpec, Services, library
 from codeweft.jobs import Jobs
+from codeweft.models.anthropic import AnthropicModel
+from codeweft.models.bedrock import BedrockModel
 from codeweft.models.embedded import EmbeddedModel
 from codeweft.models.embedder import EmbeddedEmbedder
 from codeweft.models.hub import installed
 from codeweft.models.loaded import EngineState
 from codeweft.models.openai_compatible import OpenAICompatible, OpenAIEmbedder
 from codeweft.models.plan import EngineOptions
+from codeweft.models.pool import EndpointState, Member, Pool, PoolPolicy
 from codeweft.models.starter import NOTE, STARTER, bundled
+from codeweft.models.upstream import ATTEMPTS
 from codeweft.retrieval.catalogue import Indexes, IndexRetriever
 from codeweft.retrieval.encode import StaticEncoder
 from codeweft.runtime.running import Server, announce, retract
 from codeweft.runtime.state import models_folder, open_accounts, open_indexes
-from codeweft.types import Embedder, Embeddings, Model, ModelInfo, Usage
+from codeweft.types import Embedder, Embeddings, Model, ModelInfo, Skills, Usage
 
 DEFAULT_APP = "codegen"
 ENCODER = "codeweft-encoder"
+
+
+Single = EmbeddedModel | OpenAICompatible | AnthropicModel | BedrockModel
+"""A model that is no pool."""
+
+
+class Endpoint(TypedDict):
+    """What all models behind an endpoint are made with."""
+
+    api_key: str | None
+    model: str
+    skills: Skills | None
+    context: int | None
+    timeout: float
+    attempts: int
+
+
+def spoken_at(base_url: str) -> str:
+    """The protocol of an endpoint by its address."""
+    return "anthropic" if urlsplit(base_url).hostname == "api.anthropic.com" else "openai"
 
 
 class LocalEmbedder:
@@ -58,7 +85,7 @@ class Runtime:
         self.accounts = accounts
         self.jobs = jobs
         self.indexes = indexes
-        self._models: dict[str, EmbeddedModel | OpenAICompatible] = {}
+        self._models: dict[str, Single | Pool] = {}
         self._embedders: dict[str, Embedder] = {ENCODER: LocalEmbedder(encoder)}
         self._apps: dict[str, FlowSpec] = library()
         self._services = Services(self._writer, IndexRetriever(indexes))
@@ -108,6 +135,10 @@ class Runtime:
         """The embedded engines and how they are."""
         return [model.state for model in self._models.values() if isinstance(model, EmbeddedModel)]
 
+    def pools(self) -> dict[str, list[EndpointState]]:
+        """The endpoints of each pool and how they are."""
+        return {name: model.states() for name, model in self._models.items() if isinstance(model, Pool)}
+
     async def announce(self, url: str, key: str | None) -> None:
         """Let commands of this user find the server at `url`, and admit `key` while it runs. Raises `StorageFailed`."""
         admin = await self.accounts.admin()
@@ -135,38 +166,67 @@ class Runtime:
 
         Raises `NotFound` when the settings choose a default model that there is not.
         """
-        for name, entry in self.settings.all_models().items():
+        configured = self.settings.all_models()
+        pooled = {member for entry in configured.values() for member in entry.pool or ()}
+        for name, entry in configured.items():
+            if entry.pool is not None:
+                continue
             if entry.embeddings:
                 self._embedders[name] = self._embedder_of(name, entry, stack)
             else:
-                self._models[name] = self._model_of(name, entry)
+                self._models[name] = self._model_of(name, entry, pooled=name in pooled)
         for found in sorted(installed(models_folder()), key=lambda model: -model.pulled):
             if found.name not in self._models:
                 self._models[found.name] = EmbeddedModel(found.name, found.path, options=self._options())
         if STARTER not in self._models:
             self._models[STARTER] = EmbeddedModel(STARTER, bundled(), options=self._options(), note=NOTE)
         for model in self._models.values():
-            stack.push_async_callback(model.close)
+            if not isinstance(model, Pool):
+                stack.push_async_callback(model.close)
+        for name, entry in configured.items():
+            if entry.pool is not None:
+                self._models[name] = self._pool_of(name, entry, entry.pool)
         if self.settings.model is not None:
             self._writer(self.settings.model)
 
-    def _model_of(self, name: str, entry: ModelSettings) -> EmbeddedModel | OpenAICompatible:
+    def _pool_of(self, name: str, entry: ModelSettings, members: Sequence[str]) -> Pool:
+        configured = self.settings.all_models()
+        for fallback in entry.fallback:
+            self._writer(fallback)
+        return Pool(
+            name,
+            [
+                Member(self._writer(one), configured[one].parallel if one in configured else None)
+                for one in members
+            ],
+            fallbacks=[partial(self._writer, fallback) for fallback in entry.fallback],
+            policy=PoolPolicy(
+                entry.attempts, entry.cooldown_s, entry.first_token_s, self.settings.engine.queue
+            ),
+        )
+
+    def _model_of(self, name: str, entry: ModelSettings, *, pooled: bool = False) -> Single:
         skills = frozenset(entry.skills) if entry.skills else None
         if entry.path is not None:
             return EmbeddedModel(
                 name, entry.path, options=self._options(entry), family=entry.family, skills=skills
             )
-        assert entry.base_url is not None
-        return OpenAICompatible(
-            name,
-            entry.base_url,
+        endpoint = Endpoint(
             api_key=entry.api_key,
             model=entry.model or name,
-            family=entry.family,
             skills=skills,
             context=entry.context,
             timeout=entry.timeout,
+            # In a pool the next endpoint is asked rather than the same one again.
+            attempts=1 if pooled else ATTEMPTS,
         )
+        if entry.region is not None:
+            return BedrockModel(name, region=entry.region, base_url=entry.base_url, **endpoint)
+        assert entry.base_url is not None
+        if (entry.protocol or spoken_at(entry.base_url)) == "anthropic":
+            limit = self.settings.limits.default_max_tokens
+            return AnthropicModel(name, entry.base_url, default_max_tokens=limit, **endpoint)
+        return OpenAICompatible(name, entry.base_url, family=entry.family, **endpoint)
 
     def _embedder_of(self, name: str, entry: ModelSettings, stack: AsyncExitStack) -> Embedder:
         if entry.path is not None:

@@ -25,15 +25,20 @@ def open_indexes(settings: Settings, encoder: Encoder | None = None) -> Indexes:
     """The indexes of the state folder; needs no model and no server."""
     from codeweft.retrieval.catalogue import Indexes
     from codeweft.retrieval.encode import StaticEncoder
+    from codeweft.retrieval.store.choose import open_stores
 
     chosen = settings.index
     return Indexes(
         config.home() / "indexes",
         encoder or StaticEncoder.load(),
         max_file_mb=chosen.max_file_mb,
+        max_document_mb=chosen.max_document_mb,
+        max_pages=chosen.max_pages,
+        private_hosts=chosen.private_hosts,
         exclude=tuple(chosen.exclude),
         workers=chosen.workers,
         default=chosen.default,
+        stores=open_stores(chosen.store),
     )
 
 

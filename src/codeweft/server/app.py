@@ -12,13 +12,19 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from codeweft.errors import CodeweftError, InvalidRequest, NotFound, TooLarge
 from codeweft.runtime.compose import Runtime
 from codeweft.server import auth, failures
+from codeweft.server.agents import Agents
+from codeweft.server.anthropic import Anthropic
 from codeweft.server.api import create_api
 from codeweft.server.chat import Answers
+from codeweft.server.llamacpp import LlamaCpp
+from codeweft.server.ollama import Ollama
 from codeweft.server.opea import Opea
 from codeweft.server.openai import OpenAI
+from codeweft.server.responses import Responses
 from codeweft.server.service import Service
 from codeweft.server.site import create_site
 from codeweft.server.streams import ClientGone
+from codeweft.server.tabby import Tabby
 from codeweft.types import Caller
 
 
@@ -30,8 +36,19 @@ class Application:
         self._answers = Answers(runtime, self._service)
         self._accounts = runtime.accounts
         self._max_body = int(runtime.settings.server.max_body_mb * 1_000_000)
-        v1 = [*OpenAI(self._service).routes(), *Opea(self._service).routes()]
+        openai = OpenAI(self._service)
+        protocols = (
+            Tabby(self._service, otherwise=openai.completions),
+            openai,
+            Responses(self._service),
+            Anthropic(self._service),
+            LlamaCpp(self._service),
+            Ollama(self._service),
+            Opea(self._service),
+        )
+        v1 = [route for protocol in protocols for route in protocol.routes()]
         self._v1: ASGIApp = Router(v1, default=_nothing, redirect_slashes=False)
+        self._agents = Agents(self._service)
         self._api: ASGIApp = create_api(runtime, self._service, self._answers)
         self._site: ASGIApp = Router(
             create_site(self._service), redirect_slashes=False, lifespan=self._lifespan
@@ -43,6 +60,7 @@ class Application:
     async def stop(self) -> None:
         """End open streams, and save the answers that are being written."""
         await self._answers.stop()
+        await self._agents.close()
         self._service.streams.stop()
 
     @asynccontextmanager
@@ -104,8 +122,14 @@ class Application:
             )
         if given.length is not None and given.length > self._max_body:
             raise self._too_large()
-        room = self._v1 if path.startswith("/v1/") else self._api if path.startswith("/api/") else self._site
-        await room(scope, self._bounded(receive), send)
+        await self._room(path)(scope, self._bounded(receive), send)
+
+    def _room(self, path: str) -> ASGIApp:
+        if path.startswith("/v1/") or path in self._routes:
+            return self._v1
+        if path.startswith("/api/"):
+            return self._api
+        return self._agents if path == "/mcp" else self._site
 
     def _bounded(self, receive: Receive) -> Receive:
         """Counts the body as it arrives: a chunked body announces no length."""

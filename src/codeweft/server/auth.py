@@ -14,6 +14,9 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 PUBLIC = frozenset({"/health", "/ready", "/signin", "/v1/health_check", "/api/session", "/api/openapi.json"})
 """Answered without signing in, as is the built web UI, which holds nothing secret."""
 
+PRIVATE = ("/v1", "/api", "/infill", "/props", "/mcp", "/metrics")
+"""Beginnings of the addresses that need to know who asks."""
+
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
@@ -49,7 +52,7 @@ def read_headers(headers: Iterable[tuple[bytes, bytes]]) -> Credentials:
 
 
 def needs_identity(path: str) -> bool:
-    return path not in PUBLIC and (path.startswith(("/v1", "/api")) or path == "/metrics")
+    return path not in PUBLIC and path.startswith(PRIVATE)
 
 
 async def identify(accounts: Accounts, given: Credentials, path: str, method: str) -> Identity | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import secrets
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy.exc import OperationalError
@@ -15,6 +16,16 @@ from codeweft.errors import CodeweftError, InvalidRequest, NotFound, StorageFail
 from codeweft.server.emit import dumps
 
 log = logging.getLogger("codeweft.server")
+
+OLLAMA_PATHS = (
+    "/api/tags",
+    "/api/show",
+    "/api/chat",
+    "/api/generate",
+    "/api/embed",
+    "/api/version",
+    "/api/ps",
+)
 
 
 class MethodNotAllowed(InvalidRequest):
@@ -63,13 +74,42 @@ def openai_shape(error: CodeweftError) -> dict[str, Any]:
     return {"error": body}
 
 
+_ANTHROPIC_TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    503: "overloaded_error",
+}
+
+
+def anthropic_shape(error: CodeweftError) -> dict[str, Any]:
+    kind = _ANTHROPIC_TYPES.get(error.status, "api_error")
+    return {"type": "error", "error": {"type": kind, "message": str(error)}}
+
+
+def ollama_shape(error: CodeweftError) -> dict[str, Any]:
+    return {"error": str(error)}
+
+
 def api_shape(error: CodeweftError) -> dict[str, Any]:
     return {"error": {"message": error.message, "fix": error.fix, "code": error.code, "param": error.param}}
 
 
+_SHAPES: tuple[tuple[tuple[str, ...], Callable[[CodeweftError], dict[str, Any]]], ...] = (
+    (("/v1/messages",), anthropic_shape),
+    (OLLAMA_PATHS, ollama_shape),
+    (("/v1", "/infill", "/props"), openai_shape),
+    (("",), api_shape),
+)
+"""How each protocol tells errors; the first row whose beginning the path has."""
+
+
 def response(error: CodeweftError, path: str) -> Response:
     """The answer to a request for `path` that ended in `error`."""
-    shape = openai_shape if path.startswith("/v1") else api_shape
+    shape = next(shape for beginnings, shape in _SHAPES if path.startswith(beginnings))
     headers = {}
     if error.status == 401:
         headers["WWW-Authenticate"] = "Bearer"

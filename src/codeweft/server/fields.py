@@ -93,7 +93,7 @@ CHAT: Fields = {
 COMPLETION: Fields = {
     **SAMPLING,
     **RETRIEVAL,
-    **_used("best_of", "echo", "logprobs", "model", "prompt", "suffix"),
+    **_used("best_of", "echo", "logprobs", "model", "neighbours", "prompt", "suffix"),
 }
 
 _SEARCH_TYPE = "search is hybrid (words and vectors, re-ranked); there is one search type"
@@ -114,6 +114,121 @@ CODEGEN: Fields = {
     "suffix": Field("rejected", "infilling is done by /v1/completions", ("",)),
     "timeout": Field("ignored", "close the connection to give up"),
     "top_n": Field("ignored", "`k` says how many references the model sees"),
+}
+
+RESPONSES: Fields = {
+    **_used(
+        *("index", "input", "instructions", "k", "max_output_tokens", "metadata", "model", "stream"),
+        *("temperature", "text", "tool_choice", "tools", "top_p"),
+    ),
+    "access_programs": NOTE,
+    "background": Field("rejected", "answers are not kept; read the stream", (False,)),
+    "background_options": Field("rejected", "answers are not kept; read the stream"),
+    "client_metadata": NOTE,
+    "context_management": Field("ignored", "the oldest turns are left out when a conversation does not fit"),
+    "conversation": Field("rejected", "nothing is stored; send the whole input"),
+    "image": Field("rejected", "answers are text"),
+    "include": Field("ignored", "everything there is to tell is told", ([],)),
+    "max_tool_calls": Field("ignored", "it counts built-in tools, of which there are none"),
+    "moderation": CHAT["moderation"],
+    "parallel_tool_calls": Field("ignored", "the model decides how many tools it calls at once"),
+    "previous_response_id": Field("rejected", "nothing is stored; send the whole input"),
+    "prompt": Field("rejected", "there are no stored prompts"),
+    "prompt_cache_key": CACHE,
+    "prompt_cache_options": CACHE,
+    "prompt_cache_retention": CACHE,
+    "reasoning": Field("ignored", "a model thinks when its own template makes it"),
+    "safety_identifier": NOTE,
+    "service_tier": _TIER,
+    "store": Field("ignored", "nothing is ever stored"),
+    "stream_options": Field("ignored", "the stream is not padded"),
+    "top_logprobs": Field("rejected", "/v1/chat/completions reports log probabilities", (0,)),
+    "truncation": Field("ignored", "the oldest turns are left out when a conversation does not fit"),
+    "user": SAMPLING["user"],
+}
+
+MESSAGES: Fields = {
+    **_used(
+        "index",
+        "k",
+        "max_tokens",
+        "messages",
+        "model",
+        "output_config",
+        "stop_sequences",
+        "stream",
+        "system",
+        "temperature",
+        "tool_choice",
+        "tools",
+        "top_k",
+        "top_p",
+    ),
+    "cache_control": CACHE,
+    "container": Field("rejected", "nothing is run on the server"),
+    "context_management": Field("ignored", "the oldest turns are left out when a conversation does not fit"),
+    "diagnostics": NOTE,
+    "inference_geo": Field("ignored", "the server stands where you put it"),
+    "mcp_servers": Field("rejected", "the client calls tools, not the server", ([],)),
+    "metadata": NOTE,
+    "service_tier": _TIER,
+    "speed": _TIER,
+    "thinking": Field("ignored", "a model thinks when its own template makes it"),
+    "user_profile_id": NOTE,
+    "workspace_id": NOTE,
+}
+
+_ENGINE = Field("ignored", "the engine's settings are the server's")
+_KEEP = Field("ignored", "`engine.idle_seconds` in the settings says how long a model stays loaded")
+
+INFILL: Fields = {
+    **_used(
+        *("frequency_penalty", "input_extra", "input_prefix", "input_suffix", "min_p", "model", "n_predict"),
+        *("presence_penalty", "prompt", "repeat_penalty", "response_fields", "seed", "stop", "stream"),
+        *("t_max_predict_ms", "temperature", "top_k", "top_p", "typical_p"),
+    ),
+    "cache_prompt": Field("ignored", "prompts are always cached"),
+    "id_slot": Field("ignored", "a free slot is taken"),
+    "n_indent": Field("ignored", "it has no effect on this model's sampling"),
+    "n_probs": Field("rejected", "/v1/completions reports log probabilities", (0,)),
+    "samplers": Field("ignored", "the order of samplers is the engine's"),
+    "t_max_prompt_ms": Field("ignored", "a prompt is read to its end"),
+}
+
+TABBY: Fields = {
+    **_used("seed", "segments", "temperature"),
+    "language": Field("ignored", "models read it off the code"),
+    "mode": Field("rejected", "there are inline completions only", ("standard",)),
+    "debug_options": Field("ignored", "there is no debug output"),
+    "user": SAMPLING["user"],
+}
+
+_OLLAMA: Fields = {**_used("format", "model", "options", "stream"), "keep_alive": _KEEP}
+
+OLLAMA_CHAT: Fields = {
+    **_OLLAMA,
+    **_used("messages", "tools"),
+    "logprobs": Field("rejected", "/v1/chat/completions reports log probabilities", (False,)),
+    "think": MESSAGES["thinking"],
+    "top_logprobs": Field("rejected", "/v1/chat/completions reports log probabilities", (0,)),
+}
+
+OLLAMA_GENERATE: Fields = {
+    **_OLLAMA,
+    **_used("prompt", "raw", "suffix", "system"),
+    "context": Field("rejected", "token ids of earlier answers are not kept; use /api/chat", ([],)),
+    "images": Field("rejected", "the models here read text only", ([],)),
+    "logprobs": OLLAMA_CHAT["logprobs"],
+    "template": Field("rejected", "the model's own chat template is used", ("",)),
+    "think": MESSAGES["thinking"],
+    "top_logprobs": OLLAMA_CHAT["top_logprobs"],
+}
+
+OLLAMA_EMBED: Fields = {
+    **_used("dimensions", "input", "model"),
+    "keep_alive": _KEEP,
+    "options": _ENGINE,
+    "truncate": Field("rejected", "a text that is too long is an error", (False, True)),
 }
 
 EMBEDDING: Fields = {

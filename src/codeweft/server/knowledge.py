@@ -109,8 +109,11 @@ def knowledge_routes(runtime: Runtime) -> APIRouter:
 
     @routes.post("/indexes", status_code=202)
     def add_index(body: NewIndexBody) -> IndexView:
-        """Index a folder or a git repository, in the background."""
-        index = indexes.add(body.source, body.name)
+        """Index a folder, a git repository, an archive or web pages, in the background."""
+        token = body.token.get_secret_value() if body.token else None
+        index = indexes.add(body.source, body.name, token=token, web=body.web)
+        if body.refresh_minutes is not None:
+            index.set_refresh(body.refresh_minutes)
         start_update(runtime, index)
         return view(runtime, index)
 
@@ -132,7 +135,7 @@ def knowledge_routes(runtime: Runtime) -> APIRouter:
 
     @routes.post("/indexes/{name}/files", status_code=202)
     async def upload_files(name: Name, files: Annotated[list[UploadFile], File()]) -> IndexView:
-        """Put files into an index of uploads, which is made when missing."""
+        """Put files into an index of uploads, which is made when missing; archives are unpacked."""
         uploads = await read_uploads(files)
 
         def put() -> IndexView:
@@ -158,7 +161,7 @@ def knowledge_routes(runtime: Runtime) -> APIRouter:
 
     @routes.delete("/indexes/{name}/files", status_code=204)
     def remove_file(name: Name, path: Annotated[str, Query(min_length=1)]) -> None:
-        """Delete an uploaded file."""
+        """Delete an uploaded file, or all that an uploaded archive or folder of that name holds."""
         index = indexes.get(name)
         index.remove_file(upload_path(path))
         start_update(runtime, index)

@@ -58,6 +58,12 @@ class Metrics:
         self._tokens = Counter(
             "codeweft_tokens", "Tokens by kind.", ["model", "kind"], registry=self.registry
         )
+        self._editor = Counter(
+            "codeweft_editor_events",
+            "Inline completions that editors showed, that were taken, that were dismissed.",
+            ["type"],
+            registry=self.registry,
+        )
 
     def of_model(self, name: str) -> ModelMetrics:
         found = self._models.get(name)
@@ -74,6 +80,10 @@ class Metrics:
             self._routes[route, status] = found
         found[0].inc()
         found[1].observe(seconds)
+
+    def editor(self, kind: str) -> None:
+        """Count what an editor did with a completion: view, select or dismiss."""
+        self._editor.labels(kind).inc()
 
     def text(self) -> bytes:
         return generate_latest(self.registry)

@@ -18,7 +18,9 @@ from codeweft import __version__
 from codeweft.errors import InvalidRequest, NotFound
 from codeweft.retrieval.index import Index
 from codeweft.retrieval.record import record
-from codeweft.server import fields, links, wire
+from codeweft.retrieval.sources.fetch import fetch
+from codeweft.retrieval.sources.guard import Guard
+from codeweft.server import fields, wire
 from codeweft.server.emit import dumps
 from codeweft.server.knowledge import delete_index, every, read_uploads, start_update, upload_path
 from codeweft.server.openai import answer_chat, json
@@ -43,11 +45,11 @@ class DeleteBody(msgspec.Struct):
 
 
 class Opea:
-    def __init__(self, service: Service, allowed: links.Allowed = links.public) -> None:
+    def __init__(self, service: Service) -> None:
         self._service = service
         self._runtime = service.runtime
         self._indexes = service.runtime.indexes
-        self._allowed = allowed
+        self._guard = Guard(service.runtime.settings.index.private_hosts)
 
     def routes(self) -> list[Route]:
         return [
@@ -97,7 +99,7 @@ class Opea:
             _check_options(form)
             files = await read_uploads(_files(form))
             for url in _links(form):
-                text, path = await links.fetch(url, self._allowed)
+                text, path = await fetch(url, self._guard)
                 if path in files:
                     raise InvalidRequest(f"{url} is there twice.", param="link_list")
                 files[path] = text.encode()
@@ -109,31 +111,36 @@ class Opea:
         return json(dumps(_PREPARED))
 
     async def _put(self, name: str, files: dict[str, bytes]) -> None:
-        def put() -> Index:
+        def put() -> tuple[Index, dict[str, tuple[str, ...]]]:
             index = self._indexes.uploads(name)
-            there = {file.path for file in index.files()}
+            there = [file.path for file in index.files()]
             for path in files:
-                if path in there:
+                if index.held(path, there):
                     raise InvalidRequest(
                         f"The index {name!r} holds {path!r} already.",
                         fix="Delete it first, or give the file another name.",
                         param="files",
                     )
-            for path, data in files.items():
-                index.put(path, data)
-            return index
+            return index, {path: index.put(path, data) for path, data in files.items()}
 
-        index = await asyncio.to_thread(put)
+        index, written = await asyncio.to_thread(put)
         job = await self._updated(index)
         if job.error is not None:
             raise job.error
         status = await asyncio.to_thread(index.status)
-        refused = [(path, why) for path, why in (*status.failed, *status.skipped) if path in files]
+        reasons = dict((*status.failed, *status.skipped))
+        # Of an archive some files may be left out, as of a folder.
+        refused = {
+            path: next((reasons[one] for one in paths if one in reasons), "nothing in it can be read")
+            for path, paths in written.items()
+            if all(one in reasons for one in paths)
+        }
         if refused:
-            for path, _ in refused:
-                await asyncio.to_thread(index.remove_file, path)
+            for path in refused:
+                if index.held(path, [file.path for file in await asyncio.to_thread(index.files)]):
+                    await asyncio.to_thread(index.remove_file, path)
             await self._updated(index)
-            listed = "; ".join(f"{path}: {why}" for path, why in refused[:10])
+            listed = "; ".join(f"{path}: {why}" for path, why in list(refused.items())[:10])
             raise InvalidRequest(
                 f"{len(refused)} of {len(files)} files could not be read ({listed}).",
                 fix="The others are searchable. Send these as text.",
@@ -172,7 +179,7 @@ class Opea:
         else:
             index = await asyncio.to_thread(self._indexes.get, name)
             path = upload_path(body.file_path)
-            if path not in {file.path for file in await asyncio.to_thread(index.files)}:
+            if not index.held(path, [file.path for file in await asyncio.to_thread(index.files)]):
                 raise NotFound(
                     f"The index {name!r} holds no file {path!r}.",
                     fix="`/v1/dataprep/get` lists the files.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 
 import numpy as np
 from starlette.requests import Request as HTTPRequest
@@ -14,7 +15,7 @@ from codeweft.models.skills import split_fill
 from codeweft.server import emit, fields, wire
 from codeweft.server.emit import dumps
 from codeweft.server.service import Service, caller, check_best_of, several
-from codeweft.types import Caller, Infill, Model, ModelInfo, Request, Vectors
+from codeweft.types import Caller, Infill, Model, ModelInfo, Neighbour, Request, Vectors
 
 FILL = "<FILL>"
 MAX_PROMPTS = 64
@@ -83,6 +84,8 @@ class OpenAI:
         infill = (
             Infill(prompt, body.suffix) if body.suffix else split_fill(prompt) if FILL in prompt else None
         )
+        if infill is not None and body.neighbours:
+            infill = replace(infill, neighbours=tuple(Neighbour(n.path, n.text) for n in body.neighbours))
         return Request(
             model=model.info.name,
             prompt=prompt if infill is None else None,

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from starlette.requests import Request as HTTPRequest
 
-from codeweft.errors import InvalidRequest
+from codeweft.errors import InvalidRequest, MissingSkill
 from codeweft.runtime.compose import Runtime
 from codeweft.server.emit import dumps
 from codeweft.server.failures import openai_shape, translate
@@ -22,6 +22,7 @@ from codeweft.types import (
     Model,
     ReasoningDelta,
     Request,
+    Skill,
     TextDelta,
     ToolCallDelta,
 )
@@ -29,6 +30,7 @@ from codeweft.types import (
 _FIRST = (TextDelta, ReasoningDelta, ToolCallDelta, Done)
 
 Choices = AsyncIterator[tuple[int, Event]]
+LastWord = Callable[[Exception], bytes]
 
 
 class Service:
@@ -63,7 +65,24 @@ class Service:
             await close(events)
 
     def choices(self, model: Model, requests: Sequence[Request]) -> Choices:
+        """The events of several requests to one model. Raises `MissingSkill` that names a model that has the skill."""
+        for request in requests:
+            self._require(model, request)
         return merge([self.measured(model, request) for request in requests])
+
+    def _require(self, model: Model, request: Request) -> None:
+        info = model.info
+        wanted: tuple[Skill, ...] = (request.skill, "tools") if request.tools else (request.skill,)
+        for skill in wanted:
+            if skill in info.skills:
+                continue
+            able = [other.name for other in self.runtime.infos() if skill in other.skills]
+            fix = (
+                f"{able[0]} can; ask for that model."
+                if able
+                else f"No model here can; `codeweft models catalogue` lists models with the skill {skill}."
+            )
+            raise MissingSkill(f"The model {info.name} cannot do {skill}.", fix=fix, param="model")
 
     @asynccontextmanager
     async def answering(self, http: HTTPRequest, events: Choices) -> AsyncIterator[Choices]:
@@ -75,12 +94,20 @@ class Service:
             await close(events)
 
     async def stream(
-        self, http: HTTPRequest, events: Choices, chunks: Callable[[Choices], AsyncIterator[bytes]]
+        self,
+        http: HTTPRequest,
+        events: Choices,
+        chunks: Callable[[Choices], AsyncIterator[bytes]],
+        last_word: LastWord | None = None,
+        media_type: str = "text/event-stream",
     ) -> EventStream:
-        """For a streamed answer. Raises what the model refused the request with."""
+        """For a streamed answer. `last_word` tells an error in the middle of it, by default in OpenAI's shape.
+
+        Raises what the model refused the request with.
+        """
         async with self.streams.attended(http.receive):
             begun = await accepted(events)
-        return EventStream(chunks(begun), self.streams, _last_word, begun)
+        return EventStream(chunks(begun), self.streams, last_word or _last_word, begun, media_type=media_type)
 
 
 def _last_word(error: Exception) -> bytes:

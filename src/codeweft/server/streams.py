@@ -73,12 +73,10 @@ class Streams:
 
 
 class EventStream(Response):
-    """Server-sent events. An error becomes the last chunk by `last_word`.
+    """Server-sent events, or lines of JSON. An error becomes the last chunk by `last_word`.
 
     `chunks` and the `sources` that they are made from are closed at the end, also when the client leaves.
     """
-
-    media_type = "text/event-stream"
 
     def __init__(
         self,
@@ -86,8 +84,10 @@ class EventStream(Response):
         streams: Streams,
         last_word: Callable[[Exception], bytes],
         *sources: AsyncIterator[Any],
+        media_type: str = "text/event-stream",
     ) -> None:
         self.status_code = 200
+        self.media_type = media_type
         self.background = None
         self._chunks = chunks
         self._streams = streams

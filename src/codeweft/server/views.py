@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from codeweft.accounts import Conversation, Key, Turn
 from codeweft.errors import CodeweftError
@@ -174,6 +174,7 @@ class JobView(View):
     done: int
     total: int
     eta_s: float | None
+    rate: float | None = Field(description="Files per second (percent per second while fetching).")
     message: str
     error: str | None
 
@@ -188,6 +189,7 @@ class JobView(View):
             done=job.done,
             total=job.total,
             eta_s=job.eta_s,
+            rate=job.rate,
             message=clean(job.message),
             error=None if job.error is None else clean(str(job.error)),
         )
@@ -205,7 +207,7 @@ class FileReason(View):
 class IndexView(View):
     name: str
     source: str
-    kind: Literal["folder", "git", "uploads"]
+    kind: Literal["folder", "git", "file", "web", "uploads"]
     repository: str
     commit: str
     state: Literal["empty", "indexing", "ready", "incomplete", "failed"]
@@ -251,8 +253,21 @@ class IndexView(View):
 
 
 class NewIndexBody(Body):
-    source: str = Field(min_length=1, max_length=4096)
+    source: str = Field(
+        min_length=1,
+        max_length=4096,
+        description="A folder, file or archive of the server's machine, a git URL (#branch, #tag, #commit), a web page.",
+    )
     name: Name | None = None
+    token: SecretStr | None = Field(
+        None, description="For a private repository; `${NAME}` is looked up in the server's environment."
+    )
+    web: bool | None = Field(
+        None, description="The address is a web page (true) or a git repository (false); null finds out."
+    )
+    refresh_minutes: float | None = Field(
+        None, ge=0, description="How often to fetch again, in place of the server's setting; 0 never."
+    )
 
 
 class FileView(View):

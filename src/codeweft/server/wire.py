@@ -104,10 +104,18 @@ class CodegenBody(ChatBody, kw_only=True):
     best_of: int | None = None
 
 
+class NeighbourBody(msgspec.Struct):
+    """Another file, shown to the model as repository context when it fills in."""
+
+    path: str
+    text: str
+
+
 class CompletionBody(SamplingBody, kw_only=True):
     prompt: str | list[str | int | list[int]]
     model: str | None = None
     suffix: str | None = None
+    neighbours: list[NeighbourBody] | None = None
     echo: bool | None = None
     logprobs: int | None = None
     best_of: int | None = None
@@ -131,10 +139,17 @@ class SearchBody(_Body, kw_only=True):
     repositories: list[str] | None = None
 
 
-_DECODERS: dict[type, msgspec.json.Decoder[Any]] = {
-    body: msgspec.json.Decoder(body)
-    for body in (ChatBody, CodegenBody, CompletionBody, EmbeddingBody, SearchBody)
-}
+_DECODERS: dict[type, msgspec.json.Decoder[Any]] = {}
+"""Made when first needed; making one costs more than using it."""
+
+
+def _decoder(kind: type[T]) -> msgspec.json.Decoder[T]:
+    found = _DECODERS.get(kind)
+    if found is None:
+        found = _DECODERS[kind] = msgspec.json.Decoder(kind)
+    return found
+
+
 _RAW = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _WHERE = re.compile(r" - at `\$\.?(.*)`$")
 
@@ -142,7 +157,7 @@ _WHERE = re.compile(r" - at `\$\.?(.*)`$")
 def decode(body: bytes, kind: type[T], fields: Fields) -> T:
     """Parse `body`. Raises `InvalidRequest` naming the byte, or the field, at fault."""
     try:
-        return _DECODERS[kind].decode(body)  # type: ignore[no-any-return]
+        return _decoder(kind).decode(body)
     except msgspec.ValidationError as error:
         if not str(error).startswith("Object contains unknown field") or _WHERE.search(str(error)):
             raise _mistyped(error) from None
@@ -150,11 +165,19 @@ def decode(body: bytes, kind: type[T], fields: Fields) -> T:
         raise malformed(body) from None
     try:
         wanted = msgspec.json.encode(_wanted(_RAW.decode(body), fields))
-        return _DECODERS[kind].decode(wanted)  # type: ignore[no-any-return]
+        return _decoder(kind).decode(wanted)
     except msgspec.ValidationError as error:
         raise _mistyped(error) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise malformed(body) from None
+
+
+def has(body: bytes, name: str) -> bool:
+    """Whether `body` is a JSON object with that member."""
+    try:
+        return name in _RAW.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
 
 
 def decode_plain(body: bytes, kind: type[T]) -> T:
@@ -252,7 +275,9 @@ def check_ranges(body: Any) -> None:
 
 
 def check_max_tokens(max_tokens: int | None, limit: int) -> None:
-    """Raises `InvalidRequest` above what this server allows."""
+    """Raises `InvalidRequest` below 1 and above what this server allows."""
+    if max_tokens is not None and max_tokens < 1:
+        raise InvalidRequest(f"`max_tokens` is {max_tokens}; it must be at least 1.", param="max_tokens")
     if max_tokens is not None and max_tokens > limit:
         raise InvalidRequest(
             f"`max_tokens` is {max_tokens}; this server allows at most {limit}.",

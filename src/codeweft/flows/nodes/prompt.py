@@ -14,10 +14,9 @@ from pydantic import field_validator
 from codeweft.errors import InvalidRequest
 from codeweft.flows.nodes.base import Node
 from codeweft.flows.state import Services, State
+from codeweft.stream import BYTES_PER_TOKEN
 from codeweft.types import Event, Message, SearchResult
 
-BYTES_PER_TOKEN = 3.0
-"""Cautious for code: tokenizers of code models make 3.0 to 3.6 bytes a token of it (measured on the starter's)."""
 UNKNOWN_CONTEXT = 8192
 """Tokens assumed for a model that does not say how much it takes."""
 ANSWER_SHARE = 0.4

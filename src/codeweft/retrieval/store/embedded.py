@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -32,8 +32,13 @@ class EmbeddedStore:
     def set(self, **values: str) -> None:
         self._tables.set(**values)
 
-    def updating(self, name: str) -> AbstractContextManager[None]:
-        return updating(self._lock, name)
+    @contextmanager
+    def updating(self, name: str) -> Iterator[None]:
+        with updating(self._lock, name):
+            try:
+                yield
+            finally:
+                self._searcher.finish()
 
     def updater(self) -> int | None:
         return holder(self._lock)

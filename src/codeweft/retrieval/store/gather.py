@@ -12,7 +12,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from pathspec import GitIgnoreSpec
 
 from codeweft.retrieval.store.base import (
     CANDIDATES,
@@ -22,8 +21,10 @@ from codeweft.retrieval.store.base import (
     KINDS,
     NEAR_CHUNKS,
     Candidate,
+    Int8Rows,
     Row,
 )
+from codeweft.retrieval.walk import path_patterns
 from codeweft.types import Filters, Vectors
 
 Ids = NDArray[np.int64]
@@ -58,16 +59,25 @@ class Hits:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a question found: by words, by vector, by the names it defines; `terms` has per term the chunks that hold it.
+    """What a question found: by words, by vector, by the names it defines.
 
-    `files` counts the files that have chunks.
+    `terms` has for each term its weight and the chunks that hold it; `files` counts the files that have chunks.
     """
 
     lexical: Hits
     near: Hits
     defining: Ids
-    terms: Sequence[Ids]
+    terms: Sequence[tuple[float, Ids]]
     files: int
+
+
+def unit_rows(rows: Int8Rows) -> Vectors:
+    """(n, d) float32 rows of unit length; zeros stay."""
+    floats = rows.astype(np.float32)
+    norms = np.sqrt(np.einsum("ij,ij->i", floats, floats))[:, None]
+    norms[norms == 0] = 1
+    floats /= norms
+    return floats
 
 
 def depth(k: int) -> int:
@@ -82,7 +92,8 @@ def wanted(k: int) -> int:
 
 def weighted_terms(terms: Mapping[str, float], forms: Mapping[str, Sequence[str]]) -> dict[str, float]:
     """The terms to look for with their weights: other forms of a word count less than the word itself."""
-    return {form: FORM_WEIGHT for others in forms.values() for form in others} | dict(terms)
+    others = {form: FORM_WEIGHT * terms[term] for term, found in forms.items() for form in found}
+    return others | dict(terms)
 
 
 def evidence_terms(
@@ -91,7 +102,8 @@ def evidence_terms(
     """The terms, each with its forms, that count as evidence for files: of a long question only the rarest."""
     terms = list(forms)
     if len(terms) > FILE_TERMS:
-        terms = sorted(terms, key=frequency)[:FILE_TERMS]
+        # Not those that occur nowhere, as the words of another language than the code's comments do.
+        terms = sorted(filter(frequency, terms), key=frequency)[:FILE_TERMS]
     return [(term, *forms[term]) for term in terms]
 
 
@@ -104,7 +116,7 @@ def chosen(found: Found, k: int) -> Ids:
 def candidates(found: Found, rows: Iterable[Row], cosine: Mapping[int, float]) -> list[Candidate]:
     """Rows with their scores and what speaks for their files. A row without a cosine has just been removed."""
     bm25 = dict(zip(found.lexical.ids.tolist(), found.lexical.scores.tolist(), strict=True))
-    terms = term_evidence(map(files_of, found.terms), found.files)
+    terms = term_evidence(((weight, files_of(ids)) for weight, ids in found.terms), found.files)
     near = nearness(files_of(found.near.ids), found.near.scores)
     return [
         Candidate(
@@ -115,19 +127,18 @@ def candidates(found: Found, rows: Iterable[Row], cosine: Mapping[int, float]) -
     ]
 
 
-def term_evidence(files_by_term: Iterable[Ids], files: int) -> dict[int, float]:
+def term_evidence(holders: Iterable[tuple[float, Ids]], files: int) -> dict[int, float]:
     """Files by which of the question's terms they hold and in how many chunks: BM25 with a file as the document.
 
-    `files_by_term` names the file of every chunk that holds the term. A chunk holds few of the words of a question
-    about how parts work together; their file holds most.
+    `holders` has for each term its weight and the file of every chunk that holds it. A chunk holds few of the words
+    of a question about how parts work together; their file holds most.
     """
     found, weights = [no_ids()], [np.zeros(0, np.float64)]
-    for holders in files_by_term:
-        holding, counts = np.unique(holders, return_counts=True)
-        rare = len(holding) <= files
-        rarity = math.log(1 + (files - len(holding) + 0.5) / (len(holding) + 0.5)) if rare else 0.0
+    for weight, files_of_term in holders:
+        holding, counts = np.unique(files_of_term, return_counts=True)
+        rarity = math.log(1 + max(files - len(holding) + 0.5, 0.5) / (len(holding) + 0.5))
         found.append(holding)
-        weights.append(rarity * counts / (counts + 1.0))
+        weights.append(weight * rarity * counts / (counts + 1.0))
     return _by_file(np.concatenate(found), np.concatenate(weights))
 
 
@@ -159,7 +170,7 @@ def matching_files(files: Iterable[tuple[int, str, str]], filters: Filters) -> l
     """Ids of the files (id, path, language) that pass the filters; None when the filters say nothing about files."""
     if not (filters.paths or filters.languages):
         return None
-    patterns = GitIgnoreSpec.from_lines(filters.paths or ("*",))
+    patterns = path_patterns(filters.paths or ("*",))
     return [
         file
         for file, path, language in files

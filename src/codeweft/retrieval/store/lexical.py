@@ -10,14 +10,12 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import tantivy
 
-from codeweft.retrieval.store.base import NewChunk
 from codeweft.retrieval.store.vectors import Ids
-from codeweft.retrieval.tokens import words
 from codeweft.types import Vectors
 
 FIELDS: Final = ("name", "path", "doc", "body")
@@ -28,27 +26,28 @@ _MARKER: Final = "generation"
 
 @dataclass(frozen=True, slots=True)
 class LexicalDocument:
-    """One chunk's terms by field, joined by spaces."""
+    """One chunk's terms by field, joined by spaces, and what it can be filtered by."""
 
     chunk: int
     file: int
+    kind: int
+    language: str
     name: str
     path: str
     doc: str
     body: str
 
 
-def lexical_document(number: int, file: int, path: str, chunk: NewChunk) -> LexicalDocument:
-    """The terms of a chunk by field."""
-    piece = chunk.piece
-    return LexicalDocument(
-        number,
-        file,
-        " ".join(words(" ".join((piece.scope, piece.name, *piece.defines)))),
-        " ".join(words(path)),
-        " ".join(words(f"{piece.docstring} {chunk.summary}")),
-        " ".join(words(chunk.text)),
-    )
+@dataclass(frozen=True, slots=True)
+class Restriction:
+    """Which chunks may be hits, by what is in the index itself; empty parts do not restrict."""
+
+    kinds: tuple[int, ...] = ()
+    languages: tuple[str, ...] = ()
+    files: tuple[int, ...] = ()
+
+
+UNRESTRICTED: Final = Restriction()
 
 
 class LexicalIndex:
@@ -59,7 +58,9 @@ class LexicalIndex:
         folder.mkdir(parents=True, exist_ok=True)
         builder = tantivy.SchemaBuilder()
         builder.add_unsigned_field("chunk", stored=False, indexed=False, fast=True)
-        builder.add_unsigned_field("file", stored=False, indexed=True, fast=False)
+        builder.add_unsigned_field("file", stored=False, indexed=True, fast=True)
+        builder.add_unsigned_field("kind", stored=False, indexed=True, fast=False)
+        builder.add_text_field("language", tokenizer_name="raw", index_option="basic")
         builder.add_unsigned_field(_MARKER, stored=False, indexed=True, fast=True)
         builder.add_text_field("marker", tokenizer_name="raw", index_option="basic")
         for name in FIELDS:
@@ -72,6 +73,7 @@ class LexicalIndex:
         self._index.reload()
         self._searcher = self._index.searcher()
         self._lock = threading.Lock()
+        self._writer: tantivy.IndexWriter | None = None
 
     @staticmethod
     def wipe(folder: Path) -> None:
@@ -101,63 +103,116 @@ class LexicalIndex:
         *,
         anew: bool = False,
     ) -> None:
-        """Replace the documents of files, or with `anew` of everything; the generation is committed with them."""
-        writer = self._index.writer(heap_size=_HEAP_BYTES, num_threads=1)
-        try:
-            if anew:
-                writer.delete_all_documents()
-            for file in removed_files:
-                writer.delete_documents_by_query(tantivy.Query.term_query(self._schema, "file", file))
-            writer.delete_documents_by_query(tantivy.Query.term_query(self._schema, "marker", _MARKER))
-            for one in documents:
-                document = tantivy.Document()
-                document.add_unsigned("chunk", one.chunk)
-                document.add_unsigned("file", one.file)
-                for name in FIELDS:
-                    if text := getattr(one, name):
-                        document.add_text(name, text)
-                writer.add_document(document)
-            marker = tantivy.Document()
-            marker.add_text("marker", _MARKER)
-            marker.add_unsigned(_MARKER, generation)
-            writer.add_document(marker)
-            writer.commit()
-        finally:
-            # Waits for merges and frees the writer's lock.
-            writer.wait_merging_threads()
+        """Replace the documents of files, or with `anew` of everything; the generation is committed with them.
+
+        The writer stays open for the next batch until `finish`.
+        """
+        writer = self._writer or self._index.writer(heap_size=_HEAP_BYTES, num_threads=1)
+        # What goes wrong below leaves the writer with half a batch: it must not be used again.
+        self._writer = None
+        if anew:
+            writer.delete_all_documents()
+        for file in removed_files:
+            writer.delete_documents_by_query(tantivy.Query.term_query(self._schema, "file", file))
+        writer.delete_documents_by_query(tantivy.Query.term_query(self._schema, "marker", _MARKER))
+        for one in documents:
+            writer.add_document(_document(one))
+        marker = tantivy.Document()
+        marker.add_text("marker", _MARKER)
+        marker.add_unsigned(_MARKER, generation)
+        writer.add_document(marker)
+        writer.commit()
+        self._writer = writer
         self.reload()
+
+    def finish(self) -> None:
+        """Let segments be merged and others write."""
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.wait_merging_threads()
+            self.reload()
 
     def frequency(self, term: str) -> int:
         """How many chunks hold a term in their body."""
         return int(self._searcher.doc_freq("body", term))
 
     def search(
-        self, terms: Mapping[str, float], weights: Mapping[str, float], limit: int
+        self,
+        terms: Mapping[str, float],
+        weights: Mapping[str, float],
+        limit: int,
+        restriction: Restriction = UNRESTRICTED,
     ) -> tuple[Ids, Vectors]:
         """Chunk ids and BM25 scores, best first. `terms` map to their weight in the question."""
-        clauses: list[tuple[Any, Any]] = []
-        for term, importance in terms.items():
-            for name, weight in weights.items():
-                query = tantivy.Query.term_query(self._schema, name, term, "freq")
-                clauses.append((tantivy.Occur.Should, tantivy.Query.boost_query(query, weight * importance)))
-        if not clauses:
-            return np.zeros(0, np.int64), np.zeros(0, np.float32)
-        return self._hits(tantivy.Query.boolean_query(clauses), limit)
+        query = self._any_of(terms, weights, restriction)
+        return self._found(query, limit, "chunk")
 
-    def holding(self, terms: Sequence[str], limit: int) -> Ids:
+    def files(
+        self,
+        terms: Iterable[str],
+        weights: Mapping[str, float],
+        limit: int,
+        restriction: Restriction = UNRESTRICTED,
+    ) -> Ids:
+        """The file of each of the best chunks, best first."""
+        query = self._any_of(dict.fromkeys(terms, 1.0), weights, restriction)
+        return self._found(query, limit, "file")[0]
+
+    def holding(self, terms: Sequence[str], limit: int, restriction: Restriction) -> Ids:
         """Chunk ids whose body holds all of `terms`, best first."""
         if not terms:
             return np.zeros(0, np.int64)
-        clauses = [
-            (tantivy.Occur.Must, tantivy.Query.term_query(self._schema, "body", term, "freq"))
-            for term in terms
-        ]
-        return self._hits(tantivy.Query.boolean_query(clauses), limit)[0]
+        clauses = [(tantivy.Occur.Must, self._term("body", term)) for term in terms]
+        query = tantivy.Query.boolean_query([*clauses, *self._required(restriction)])
+        return self._found(query, limit, "chunk")[0]
 
-    def _hits(self, query: Any, limit: int) -> tuple[Ids, Vectors]:
+    def _any_of(
+        self, terms: Mapping[str, float], weights: Mapping[str, float], restriction: Restriction
+    ) -> tantivy.Query:
+        boosted = tantivy.Query.boost_query
+        query = tantivy.Query.boolean_query(
+            [
+                (tantivy.Occur.Should, boosted(self._term(name, term), weight * importance))
+                for term, importance in terms.items()
+                for name, weight in weights.items()
+            ]
+        )
+        required = self._required(restriction)
+        return tantivy.Query.boolean_query([(tantivy.Occur.Must, query), *required]) if required else query
+
+    def _term(self, field: str, term: str) -> tantivy.Query:
+        return tantivy.Query.term_query(self._schema, field, term, "freq")
+
+    def _required(self, restriction: Restriction) -> list[tuple[tantivy.Occur, tantivy.Query]]:
+        """Clauses that restrict and do not count for the score."""
+        parts = {"kind": restriction.kinds, "language": restriction.languages, "file": restriction.files}
+        return [
+            (
+                tantivy.Occur.Must,
+                tantivy.Query.const_score_query(
+                    tantivy.Query.term_set_query(self._schema, name, list(values)), 0.0
+                ),
+            )
+            for name, values in parts.items()
+            if values
+        ]
+
+    def _found(self, query: tantivy.Query, limit: int, field: str) -> tuple[Ids, Vectors]:
+        """The values of a field and the scores of the best hits."""
+        # Addresses are those of one searcher; another thread may put a newer one in its place.
         searcher = self._searcher
-        hits: Sequence[tuple[float, Any]] = searcher.search(query, limit, count=False).hits
-        if not hits:
-            return np.zeros(0, np.int64), np.zeros(0, np.float32)
-        ids = searcher.fast_field_values("chunk", [address for _, address in hits])
-        return np.array(ids, np.int64), np.array([score for score, _ in hits], np.float32)
+        hits = searcher.search(query, limit, count=False).hits
+        values = searcher.fast_field_values(field, [address for _, address in hits]) if hits else []
+        return np.array(values, np.int64), np.array([score for score, _ in hits], np.float32)
+
+
+def _document(one: LexicalDocument) -> tantivy.Document:
+    document = tantivy.Document()
+    document.add_unsigned("chunk", one.chunk)
+    document.add_unsigned("file", one.file)
+    document.add_unsigned("kind", one.kind)
+    document.add_text("language", one.language)
+    for name in FIELDS:
+        if text := getattr(one, name):
+            document.add_text(name, text)
+    return document

@@ -259,14 +259,17 @@ class OpenSearchStore:
                 ask.lexical_query(head, terms, filters, question.text, depth),
                 ask.defining_query(head, question.folded_symbols, SYMBOL_CANDIDATES),
                 ask.near_query(head, vector, depth, filters),
-                *(ask.evidence_query(head, some, TERM_DEPTH) for some in evidence),
+                *(ask.evidence_query(head, some, TERM_DEPTH, filters) for some in evidence),
             ],
         )
         found = Found(
             lexical=_hits(lexical, float),
             near=_hits(near, ask.cosine),
             defining=_hits(defining, float).ids,
-            terms=[_hits(some, float).ids for some in holders],
+            terms=[
+                (question.terms[some[0]], _hits(hits, float).ids)
+                for some, hits in zip(evidence, holders, strict=True)
+            ],
             files=head.files,
         )
         ids = gather.chosen(found, k).tolist()

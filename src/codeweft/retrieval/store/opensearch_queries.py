@@ -25,9 +25,9 @@ from codeweft.retrieval.store.base import (
     fold,
     last_segment,
 )
-from codeweft.retrieval.store.gather import first_chunk
-from codeweft.retrieval.store.lexical import FIELDS, lexical_document
-from codeweft.retrieval.store.vectors import unit_rows
+from codeweft.retrieval.store.gather import first_chunk, unit_rows
+from codeweft.retrieval.store.lexical import FIELDS
+from codeweft.retrieval.store.sqlite import lexical_document
 from codeweft.retrieval.tokens import runs, terms_of_run
 from codeweft.types import Vectors
 
@@ -200,7 +200,7 @@ def documents(
         rows = unit_rows(one.vectors)
         for place, (chunk, row, code) in enumerate(zip(one.chunks, rows, one.vectors, strict=True)):
             number, piece = first_chunk(file) + place, chunk.piece
-            terms = lexical_document(number, file, one.path, chunk)
+            terms = lexical_document(number, file, one.path, one.language, chunk)
             names = {fold(form) for n in (piece.name, *piece.defines) for form in (n, last_segment(n))}
             stored = [
                 number, file, one.path, one.language, piece.start_line, piece.end_line, piece.kind, piece.name,
@@ -290,9 +290,11 @@ def lexical_query(
     return _hits(_scored(visible(head, "chunk", *filters), clauses), size)
 
 
-def evidence_query(head: Head, terms: Sequence[str], size: int) -> Json:
+def evidence_query(head: Head, terms: Sequence[str], size: int, filters: Sequence[Json]) -> Json:
     """The chunks that speak for their files by one term of the question and its other forms."""
-    return _hits(_scored(visible(head, "chunk"), by_words(dict.fromkeys(terms, 1.0), FILE_FIELDS)), size)
+    return _hits(
+        _scored(visible(head, "chunk", *filters), by_words(dict.fromkeys(terms, 1.0), FILE_FIELDS)), size
+    )
 
 
 def near_query(head: Head, vector: Vectors, k: int, filters: Sequence[Json]) -> Json:

@@ -35,7 +35,6 @@ from codeweft.retrieval.store.base import (
     last_segment,
 )
 from codeweft.retrieval.store.gather import Found, Hits, Ids, first_chunk
-from codeweft.retrieval.store.lexical import lexical_document
 from codeweft.retrieval.store.postgres_database import (
     LOCKS,
     Connection,
@@ -45,7 +44,7 @@ from codeweft.retrieval.store.postgres_database import (
 )
 from codeweft.retrieval.store.postings import Allowed, PostingLists, Totals, packed
 from codeweft.retrieval.store.process import process_id, process_name
-from codeweft.retrieval.store.vectors import unit_rows
+from codeweft.retrieval.store.sqlite import lexical_document
 from codeweft.types import Filters, Vectors
 
 # After `postgres_database`, which says what to do when they are missing.
@@ -178,14 +177,14 @@ class PostgresStore:
 
     def _copy_terms(self, cursor: Cursor, new: Sequence[tuple[int, NewFile]]) -> dict[int, list[int]]:
         """Store the postings of new files; returns by file how many terms each of its fields has."""
-        documents, kinds = [], []
-        for file, one in new:
-            for number, chunk in enumerate(one.chunks, first_chunk(file)):
-                documents.append(lexical_document(number, file, one.path, chunk))
-                kinds.append(KINDS.index(chunk.piece.kind))
+        documents = [
+            lexical_document(number, file, one.path, one.language, chunk)
+            for file, one in new
+            for number, chunk in enumerate(one.chunks, first_chunk(file))
+        ]
         if not documents:
             return {}
-        lists, lengths = packed(documents, kinds)
+        lists, lengths = packed(documents)
         self._copy(cursor, "postings", ("text", "int4", "bytea"), lists)
         files = np.array([one.file for one in documents])
         return {int(file): lengths[files == file].sum(axis=0).tolist() for file in np.unique(files)}
@@ -237,7 +236,7 @@ class PostgresStore:
             if folded
         }
         self._copy(cursor, "symbols", ("text", "int8", "int4"), sorted(symbols))
-        rows = (row for _, one in new for row in unit_rows(one.vectors))
+        rows = (row for _, one in new for row in gather.unit_rows(one.vectors))
         kinds = (KINDS.index(one.piece.kind) for *_, one in numbered)
         self._copy(
             cursor,
@@ -331,7 +330,10 @@ class PostgresStore:
                 near=self._near(cursor, vector, depth, files, kinds, totals.chunks),
                 defining=self._defining(cursor, question.folded_symbols, SYMBOL_CANDIDATES),
                 terms=[
-                    lists.search(dict.fromkeys(some, 1.0), FILE_FIELDS, TERM_DEPTH)[0]
+                    (
+                        question.terms[some[0]],
+                        lists.search(dict.fromkeys(some, 1.0), FILE_FIELDS, TERM_DEPTH, allowed)[0],
+                    )
                     for some in gather.evidence_terms(forms, lists.frequency)
                 ],
                 files=totals.files,

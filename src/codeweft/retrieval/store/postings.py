@@ -65,12 +65,10 @@ class Packed(NamedTuple):
     postings: bytes
 
 
-def packed(
-    documents: Sequence[LexicalDocument], kinds: Sequence[int]
-) -> tuple[list[Packed], NDArray[np.int64]]:
+def packed(documents: Sequence[LexicalDocument]) -> tuple[list[Packed], NDArray[np.int64]]:
     """The postings of chunks by term and file, and (n, fields) how many terms each field of each chunk has.
 
-    `kinds` has the number of each chunk's kind; the chunks of a file come together.
+    The chunks of a file come together.
     """
     numbers: dict[str, int] = {}
     number_of = numbers.setdefault
@@ -91,7 +89,7 @@ def packed(
     terms, at = np.divmod(pairs[starts], len(documents))
     postings = np.zeros(len(starts), POSTING)
     postings["chunk"] = np.array([one.chunk for one in documents], np.int64)[at]
-    postings["kind"] = np.array(kinds, np.uint8)[at]
+    postings["kind"] = np.array([one.kind for one in documents], np.uint8)[at]
     postings["length"] = coded_lengths(lengths)[at]
     which = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(pairs))))
     postings["count"][which, fields] = np.minimum(counts, 255)

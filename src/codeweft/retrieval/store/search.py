@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -24,7 +23,6 @@ from codeweft.retrieval.store.base import (
     FILE_FIELDS,
     FILE_TERMS,
     FORM_WEIGHT,
-    KINDS,
     NEAR_CHUNKS,
     SYMBOL_CANDIDATES,
     TERM_DEPTH,
@@ -33,20 +31,12 @@ from codeweft.retrieval.store.base import (
     Row,
 )
 from codeweft.retrieval.store.lexical import LexicalDocument, LexicalIndex
+from codeweft.retrieval.store.selection import Allowed, Selection
 from codeweft.retrieval.store.sqlite import Tables
-from codeweft.retrieval.store.vectors import Ids, Mask, VectorTable
-from codeweft.retrieval.walk import path_patterns
+from codeweft.retrieval.store.vectors import Ids, Places, VectorTable
 from codeweft.types import Filters, Vectors
 
 _PATIENCE_SECONDS: Final = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Evidence:
-    """What speaks for files, by file id: its words and its vectors."""
-
-    terms: Mapping[int, float]
-    near: Mapping[int, float]
 
 
 class Searcher:
@@ -71,6 +61,8 @@ class Searcher:
         self._table = VectorTable.empty(dimensions)
         self._generation = -1
         self._behind = True
+        self._files = 0
+        self._selection = Selection(tables)
 
     # ── the lexical index follows SQLite ─────────────────────────────────────────────────────────────────────
 
@@ -83,8 +75,13 @@ class Searcher:
         """Take over what was just committed to SQLite. The caller holds the index's lock."""
         self._open().write(documents, replaced, generation)
 
+    def finish(self) -> None:
+        """The update is over."""
+        if self._lexical is not None:
+            self._lexical.finish()
+
     def repair(self) -> None:
-        """Rebuild the lexical index when it is missing, damaged or behind. The caller holds the index's lock."""
+        """Bring the lexical index up to date when it is missing, damaged or behind. The caller holds the lock."""
         generation = self._tables.generation()
         try:
             lexical = self._open()
@@ -93,8 +90,14 @@ class Searcher:
             LexicalIndex.wipe(self._folder / "lexical")
             self._lexical = None
             lexical = self._open()
-        if lexical.generation() != generation:
+        has = lexical.generation()
+        if has == generation:
+            return
+        removed = self._tables.removed_files(has) if has < generation else None
+        if removed is None:
             lexical.write(self._tables.documents(), (), generation, anew=True)
+        else:
+            lexical.write(self._tables.documents(has), removed, generation)
 
     def refresh(self) -> tuple[VectorTable, LexicalIndex]:
         """Vectors and lexical index as of the last commit of any process."""
@@ -107,6 +110,7 @@ class Searcher:
                 self._generation, self._table = self._tables.vector_changes(
                     self._generation, self._table, self._dimensions
                 )
+                self._files = self._tables.count_files()
             lexical = self._current_lexical()
             self._behind = lexical.generation() < self._generation
             return self._table, lexical
@@ -128,6 +132,7 @@ class Searcher:
             try:
                 with self._updating(self._folder.name):
                     self.repair()
+                    self.finish()
             except Conflict as conflict:
                 if time.monotonic() > deadline:
                     raise NotReady(
@@ -139,90 +144,64 @@ class Searcher:
     def candidates(self, probe: Probe) -> list[Candidate]:
         """See `Store.candidates`."""
         table, lexical = self.refresh()
-        if not len(table):
-            return []
         question, vector = probe.question, probe.vector
-        allowed = self._allowed(table, probe.filters)
+        allowed = self._selection.of(table, probe.filters)
+        if allowed.share == 0:
+            return []
         wanted = max(CANDIDATES, 5 * probe.k)
         depth = max(DEPTH, wanted)
         forms = {term: known_forms(term, lexical.frequency) for term in question.terms}
-        ids, scores = _lexical_hits(lexical, question, forms, table, allowed, depth)
-        near, similarities = table.nearest(vector, depth, allowed)
+        rows, scores = _lexical_hits(lexical, question, forms, table, allowed, depth)
+        near, similarities = table.nearest(vector, depth, allowed.mask)
         defining = np.array(
             sorted(self._tables.defining(question.folded_symbols, SYMBOL_CANDIDATES)), np.int64
         )
-        defining = table.rows_of(defining)
-        if allowed is not None:
-            defining = defining[allowed[defining]]
-        evidence = _Evidence(
-            _terms(table, lexical, forms, self._tables.count_files()),
-            _nearness(table, near, similarities),
-        )
-        chosen = np.unique(np.concatenate([table.rows_of(ids[:wanted]), near[:wanted], defining]))
-        bm25 = dict(zip(ids.tolist(), scores.tolist(), strict=True))
-        cosine = table.similarities(vector, chosen).tolist()
-        by_id = dict(zip(table.ids[chosen].tolist(), cosine, strict=True))
-        return [
-            Candidate(
-                row,
-                bm25.get(row.id, 0.0),
-                by_id[row.id],
-                evidence.terms.get(row.file, 0.0),
-                evidence.near.get(row.file, 0.0),
-            )
-            for row in self._tables.rows(by_id)
-        ]
+        symbols = allowed.only(table.rows_of(defining))
+        chosen = np.unique(np.concatenate([rows[:wanted], near[:wanted], symbols]))
+        files = table.files[chosen]
+        lexical_scores = _looked_up(chosen, rows, scores)
+        cosines = table.similarities(vector, chosen)
+        terms = _terms(lexical, question, forms, files, self._files, allowed)
+        nearness = _nearness(table.files[near], similarities, files)
+        evidence = zip(*(part.tolist() for part in (lexical_scores, cosines, terms, nearness)), strict=True)
+        by_id = dict(zip(table.ids[chosen].tolist(), evidence, strict=True))
+        return [Candidate(row, *by_id[row.id]) for row in self._tables.rows(by_id)]
 
     def nearest(self, vector: Vectors, k: int, filters: Filters) -> list[tuple[int, float]]:
         """See `Store.nearest`."""
         table, _ = self.refresh()
-        rows, similarities = table.nearest(vector, k, self._allowed(table, filters))
+        rows, similarities = table.nearest(vector, k, self._selection.of(table, filters).mask)
         return list(zip(table.ids[rows].tolist(), similarities.tolist(), strict=True))
 
     def vectors(self, ids: Sequence[int]) -> Vectors:
         """See `Store.vectors`."""
         table, _ = self.refresh()
-        wanted = np.array(ids, np.int64)
-        found = np.zeros((len(wanted), self._dimensions), np.float32)
-        here = np.isin(wanted, table.ids[table.alive])
-        found[here] = table.unit(table.rows_of(wanted[here]))
+        rows, here = table.places(np.array(ids, np.int64))
+        found = np.zeros((len(rows), self._dimensions), np.float32)
+        found[here] = table.unit(rows[here])
         return found
 
     def holding(self, terms: Sequence[str], limit: int, filters: Filters) -> list[int]:
         """See `Store.holding`."""
         table, lexical = self.refresh()
-        allowed = self._allowed(table, filters)
-        rows = table.rows_of(lexical.holding(terms, limit if allowed is None else len(table)))
-        if allowed is not None:
-            rows = rows[allowed[rows]]
-        ids: list[int] = table.ids[rows].tolist()
-        return ids[:limit]
+        allowed = self._selection.of(table, filters)
+        if allowed.share == 0:
+            return []
+        asked = int(limit * allowed.factor)
+        while True:
+            ids = lexical.holding(terms, asked, allowed.restriction)
+            found: list[int] = table.ids[allowed.only(table.rows_of(ids))].tolist()
+            if len(found) >= limit or len(ids) < asked:
+                return found[:limit]
+            asked *= 8
 
     def scan(self, literal: str, filters: Filters) -> Iterator[Row]:
         """See `Store.scan`."""
         table, _ = self.refresh()
-        allowed = self._allowed(table, filters)
+        allowed = self._selection.of(table, filters)
         for row in self._tables.scan(literal):
-            if allowed is None or allowed[table.rows_of(np.array([row.id]))].any():
+            if allowed.mask is None or len(allowed.only(table.rows_of(np.array([row.id])))):
                 yield row
-
-    def _allowed(self, table: VectorTable, filters: Filters) -> Mask | None:
-        """Rows that pass the filters; None when there are none. The repository is the caller's business."""
-        if not (filters.paths or filters.languages or filters.kinds):
-            return None
-        mask = table.alive.copy()
-        if filters.kinds:
-            mask &= np.isin(table.kinds, [KINDS.index(kind) for kind in filters.kinds if kind in KINDS])
-        if filters.paths or filters.languages:
-            patterns = path_patterns(filters.paths or ("*",))
-            files = [
-                file.id
-                for file in self._tables.files()
-                if (not filters.languages or file.language in filters.languages)
-                and patterns.match_file(file.path)
-            ]
-            mask &= np.isin(table.files, files)
-        return mask
 
 
 def _lexical_hits(
@@ -230,64 +209,76 @@ def _lexical_hits(
     question: Question,
     forms: Mapping[str, Sequence[str]],
     table: VectorTable,
-    allowed: Mask | None,
+    allowed: Allowed,
     wanted: int,
-) -> tuple[Ids, Vectors]:
-    """BM25 hits that exist and pass the filters, best first; asks for more until there are enough."""
-    terms = {form: FORM_WEIGHT for others in forms.values() for form in others} | dict(question.terms)
-    limit = wanted
+) -> tuple[Places, Vectors]:
+    """Rows and BM25 of hits that exist and pass the filters, best first; asks for more until there are enough."""
+    others = {form: FORM_WEIGHT * question.terms[term] for term, found in forms.items() for form in found}
+    terms = others | dict(question.terms)
+    limit = int(wanted * allowed.factor)
     while True:
-        ids, scores = lexical.search(terms, FIELD_WEIGHTS, limit)
-        rows = table.rows_of(ids)
-        if allowed is not None:
-            rows = rows[allowed[rows]]
-        keep = np.isin(ids, table.ids[rows])
-        if allowed is None or keep.sum() >= wanted or len(ids) < limit:
-            return ids[keep][:wanted], scores[keep][:wanted]
+        ids, scores = lexical.search(terms, FIELD_WEIGHTS, limit, allowed.restriction)
+        rows, keep = table.places(ids)
+        if allowed.mask is not None:
+            keep &= allowed.mask[rows]
+        if keep.sum() >= wanted // 2 or len(ids) < limit:
+            return rows[keep][:wanted], scores[keep][:wanted]
         limit *= 8
 
 
-def _by_file(files: Ids, values: NDArray[np.floating]) -> dict[int, float]:
-    """Sums per file."""
-    if not len(files):
-        return {}
-    unique, inverse = np.unique(files, return_inverse=True)
-    sums = np.bincount(inverse, values)
-    return dict(zip(unique.tolist(), sums.tolist(), strict=True))
+def _looked_up(wanted: Places, rows: Places, scores: Vectors) -> Vectors:
+    """The scores of `wanted` among `rows`; zero for those that are not there."""
+    found = np.zeros(len(wanted), np.float32)
+    # `wanted` is sorted.
+    at = np.minimum(np.searchsorted(wanted, rows), max(len(wanted) - 1, 0))
+    here = wanted[at] == rows if len(wanted) else np.zeros(len(rows), bool)
+    found[at[here]] = scores[here]
+    return found
 
 
 def _terms(
-    table: VectorTable, lexical: LexicalIndex, forms: Mapping[str, Sequence[str]], files: int
-) -> dict[int, float]:
-    """Files by which of the question's terms they hold and in how many chunks: BM25 with a file as the document.
+    lexical: LexicalIndex,
+    question: Question,
+    forms: Mapping[str, Sequence[str]],
+    files: Ids,
+    count: int,
+    allowed: Allowed,
+) -> NDArray[np.float64]:
+    """For each of `files`: which of the question's terms it holds and in how many chunks, BM25 with a file as document.
 
     A chunk holds few of the words of a question about how parts work together; their file holds most.
     """
     terms = list(forms)
     if len(terms) > FILE_TERMS:
-        terms = sorted(terms, key=lexical.frequency)[:FILE_TERMS]
-    found, weights = [np.zeros(0, np.int64)], [np.zeros(0, np.float64)]
+        # Not those that occur nowhere, as the words of another language than the code's comments do.
+        terms = sorted(filter(lexical.frequency, terms), key=lexical.frequency)[:FILE_TERMS]
+    total = np.zeros(len(files))
     for term in terms:
-        ids, _ = lexical.search(dict.fromkeys((term, *forms[term]), 1.0), FILE_FIELDS, TERM_DEPTH)
-        holding, counts = np.unique(table.files[table.rows_of(ids)], return_counts=True)
-        rarity = (
-            math.log(1 + (files - len(holding) + 0.5) / (len(holding) + 0.5))
-            if len(holding) <= files
-            else 0.0
-        )
-        found.append(holding)
-        weights.append(rarity * counts / (counts + 1.0))
-    return _by_file(np.concatenate(found), np.concatenate(weights))
+        holders = lexical.files((term, *forms[term]), FILE_FIELDS, TERM_DEPTH, allowed.restriction)
+        if not len(holders):
+            continue
+        holding, counts = np.unique(holders, return_counts=True)
+        rarity = math.log(1 + max(count - len(holding) + 0.5, 0.5) / (len(holding) + 0.5))
+        at = np.minimum(np.searchsorted(holding, files), len(holding) - 1)
+        worth = question.terms[term] * rarity
+        total += np.where(holding[at] == files, worth * counts[at] / (counts[at] + 1.0), 0.0)
+    return total
 
 
-def _nearness(table: VectorTable, rows: NDArray[np.intp], similarities: Vectors) -> dict[int, float]:
-    """Files by the similarities of their nearest chunks, summed; a chunk that was not looked at counts nothing."""
-    if not len(rows):
-        return {}
-    files = table.files[rows]
-    # Best first within each file: `rows` come sorted by similarity and the sort is stable.
-    order = np.argsort(files, kind="stable")
-    starts = np.flatnonzero(np.diff(files[order], prepend=-1))
+def _nearness(near: Ids, similarities: Vectors, files: Ids) -> NDArray[np.float64]:
+    """For each of `files`: the similarities of its nearest chunks, summed. `near` are files of chunks, nearest first.
+
+    A chunk that was not looked at counts nothing.
+    """
+    if not len(near):
+        return np.zeros(len(files))
+    # The sort is stable, so that each file's chunks stay nearest first.
+    order = np.argsort(near, kind="stable")
+    ordered = near[order]
+    starts = np.flatnonzero(np.diff(ordered, prepend=-1))
     rank = np.arange(len(order)) - np.repeat(starts, np.diff(np.append(starts, len(order))))
-    first = order[rank < NEAR_CHUNKS]
-    return _by_file(files[first], np.maximum(similarities[first], 0.0).astype(np.float64))
+    counted = np.where(rank < NEAR_CHUNKS, np.maximum(similarities[order], 0.0), 0.0)
+    sums = np.add.reduceat(counted, starts)
+    known = ordered[starts]
+    at = np.minimum(np.searchsorted(known, files), len(known) - 1)
+    return np.where(known[at] == files, sums[at], 0.0)

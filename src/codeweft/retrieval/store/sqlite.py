@@ -6,6 +6,7 @@ they hold in memory is behind, and read only what changed.
 
 from __future__ import annotations
 
+import json
 import queue
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,16 +28,15 @@ from codeweft.retrieval.store.base import (
     last_segment,
 )
 from codeweft.retrieval.store.failures import storage_errors
-from codeweft.retrieval.store.lexical import LexicalDocument, lexical_document
-from codeweft.retrieval.store.vectors import VectorTable
+from codeweft.retrieval.store.lexical import LexicalDocument
+from codeweft.retrieval.store.vectors import Added, Codes, VectorTable, code_words, sign_codes
+from codeweft.retrieval.tokens import words
 
 _BUSY_SECONDS: Final = 10.0
 _REMOVED_KEPT: Final = 20_000
 """Entries of the log of removed chunks; a reader further behind loads everything anew."""
-_AT_ONCE: Final = 500
-"""Values in one `IN (...)`."""
 
-_DERIVED: Final = ("files", "chunks", "symbols", "vectors", "removed", "secrets")
+_DERIVED: Final = ("files", "chunks", "texts", "symbols", "vectors", "removed", "secrets")
 """Tables that indexing fills; settings and summaries are the only ones that cannot be made again."""
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -47,14 +47,15 @@ CREATE TABLE IF NOT EXISTS files (
     secrets INTEGER NOT NULL, first_chunk INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS chunks (
     id INTEGER PRIMARY KEY, file INTEGER NOT NULL, start_line INTEGER NOT NULL, end_line INTEGER NOT NULL,
-    kind TEXT NOT NULL, name TEXT NOT NULL, scope TEXT NOT NULL, digest INTEGER NOT NULL, defines TEXT NOT NULL,
-    signature TEXT NOT NULL, docstring TEXT NOT NULL, summary TEXT NOT NULL, text TEXT NOT NULL);
+    kind TEXT NOT NULL, name TEXT NOT NULL, scope TEXT NOT NULL, digest INTEGER NOT NULL, defines TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS texts (
+    id INTEGER PRIMARY KEY, signature TEXT NOT NULL, docstring TEXT NOT NULL, summary TEXT NOT NULL,
+    text TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS symbols (
     folded TEXT NOT NULL, chunk INTEGER NOT NULL, PRIMARY KEY (folded, chunk)) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS symbols_by_chunk ON symbols (chunk);
 CREATE TABLE IF NOT EXISTS vectors (
     file INTEGER PRIMARY KEY, generation INTEGER NOT NULL, first_chunk INTEGER NOT NULL, kinds BLOB NOT NULL,
-    data BLOB NOT NULL);
+    data BLOB NOT NULL, codes BLOB NOT NULL);
 CREATE INDEX IF NOT EXISTS vectors_by_generation ON vectors (generation);
 CREATE TABLE IF NOT EXISTS removed (
     id INTEGER PRIMARY KEY AUTOINCREMENT, generation INTEGER NOT NULL, first_chunk INTEGER NOT NULL,
@@ -136,9 +137,10 @@ class Tables:
             for path in [*gone, *(file.path for file in files)]:
                 if (old := _remove(connection, path, generation)) is not None:
                     replaced.append(old)
-            next_chunk = _next_chunk(connection)
-            for file in files:
-                documents.extend(_insert(connection, file, next_chunk, generation))
+            # Ids are never used twice, so that a reader can tell new chunks from old ones.
+            next_chunk = int(_setting(connection, "next_chunk", "1"))
+            for file, codes in zip(files, _codes(files), strict=True):
+                documents.extend(_insert(connection, file, codes, next_chunk, generation))
                 next_chunk += len(file.chunks)
             connection.executemany(
                 "INSERT OR REPLACE INTO settings VALUES (?, ?)",
@@ -184,13 +186,10 @@ class Tables:
 
     def rows(self, ids: Iterable[int], *, text: bool = False) -> list[Row]:
         """Chunks by id, in no particular order; ids that are gone are missing."""
-        wanted = list(ids)
-        found: list[Row] = []
+        wanted = json.dumps(list(ids))
+        query = f"{_select(text)} WHERE c.id IN (SELECT value FROM json_each(?))"
         with self._connected() as connection:
-            for some in _portions(wanted):
-                query = f"{_select(text)} WHERE c.id IN ({_marks(some)})"
-                found.extend(map(_row, connection.execute(query, some)))
-        return found
+            return list(map(_row, connection.execute(query, (wanted,))))
 
     def chunks(self, path: str) -> list[Row]:
         """The chunks of one file in order, with text."""
@@ -205,21 +204,38 @@ class Tables:
             return []
         with self._connected() as connection:
             found = connection.execute(
-                f"SELECT chunk FROM symbols WHERE folded IN ({_marks(folded)}) LIMIT ?", [*folded, limit]
+                "SELECT chunk FROM symbols WHERE folded IN (SELECT value FROM json_each(?)) LIMIT ?",
+                (json.dumps(list(folded)), limit),
             ).fetchall()
         return [chunk for (chunk,) in found]
 
-    def documents(self) -> Iterator[LexicalDocument]:
-        """Every chunk as a lexical document, for rebuilding the lexical index."""
+    def documents(self, since: int = -1) -> Iterator[LexicalDocument]:
+        """Every chunk stored after generation `since` as a lexical document, to bring the lexical index up to date."""
         with closing(sqlite3.connect(self.path, timeout=_BUSY_SECONDS)) as connection:
-            for row in map(_row, connection.execute(f"{_select(True)} ORDER BY c.id")):
+            query = f"{_select(True)} WHERE c.file IN (SELECT file FROM vectors WHERE generation > ?) ORDER BY c.id"
+            for row in map(_row, connection.execute(query, (since,))):
                 chunk = NewChunk(row.piece, row.text, row.digest, row.summary)
-                yield lexical_document(row.id, row.file, row.path, chunk)
+                yield lexical_document(row.id, row.file, row.path, row.language, chunk)
+
+    def removed_files(self, since: int) -> list[int] | None:
+        """Files whose chunks were removed after generation `since`; None when that is too long ago to be known."""
+        with self._connected() as connection:
+            if since < int(_setting(connection, "log_start", "0")):
+                return None
+            found = connection.execute("SELECT file FROM removed WHERE generation > ?", (since,)).fetchall()
+        return [file for (file,) in found]
+
+    def paths(self, after: int) -> list[tuple[int, str, str]]:
+        """Id, path and language of the files with ids above `after`, in order."""
+        with self._connected() as connection:
+            return connection.execute(
+                "SELECT id, path, language FROM files WHERE id > ? ORDER BY id", (after,)
+            ).fetchall()
 
     def scan(self, literal: str) -> Iterator[Row]:
         """Chunks (with text) whose text contains `literal`, by path and line."""
         with closing(sqlite3.connect(self.path, timeout=_BUSY_SECONDS)) as connection:
-            where = "WHERE instr(c.text, ?) > 0" if literal else "WHERE ? = ''"
+            where = "WHERE instr(t.text, ?) > 0" if literal else "WHERE ? = ''"
             yield from map(
                 _row, connection.execute(f"{_select(True)} {where} ORDER BY f.path, c.id", (literal,))
             )
@@ -235,61 +251,37 @@ class Tables:
 
     def summaries(self, digests: Sequence[int], language: str) -> dict[int, str]:
         """Known summaries in a language by chunk digest."""
-        found: dict[int, str] = {}
+        query = (
+            "SELECT digest, text FROM summaries"
+            " WHERE language = ? AND digest IN (SELECT value FROM json_each(?))"
+        )
         with self._connected() as connection:
-            for some in _portions(list(digests)):
-                query = (
-                    f"SELECT digest, text FROM summaries WHERE language = ? AND digest IN ({_marks(some)})"
-                )
-                found.update(connection.execute(query, (language, *some)).fetchall())
-        return found
-
-    def vectors(self, dimensions: int) -> tuple[int, VectorTable]:
-        """All vectors, and the generation they belong to."""
-        return self.vector_changes(-1, VectorTable.empty(dimensions), dimensions)
+            return dict(connection.execute(query, (language, json.dumps(list(digests)))).fetchall())
 
     def vector_changes(self, since: int, table: VectorTable, dimensions: int) -> tuple[int, VectorTable]:
-        """`table` brought from generation `since` to now, and that generation."""
+        """`table` brought from generation `since` (-1: from nothing) to now, and that generation."""
         with self._connected() as connection:
             connection.execute("BEGIN")
             try:
                 generation = _generation(connection)
-                values = dict(connection.execute("SELECT key, value FROM settings WHERE key = 'log_start'"))
-                if since < int(values.get("log_start", 0)):
+                if since < int(_setting(connection, "log_start", "0")):
                     since, table = -1, VectorTable.empty(dimensions)
                 gone = connection.execute(
                     "SELECT first_chunk, chunks FROM removed WHERE generation > ?", (since,)
                 ).fetchall()
                 added = connection.execute(
-                    "SELECT file, first_chunk, kinds, data FROM vectors WHERE generation > ? ORDER BY first_chunk",
+                    "SELECT file, first_chunk, kinds, data, codes FROM vectors WHERE generation > ?"
+                    " ORDER BY first_chunk",
                     (since,),
                 ).fetchall()
             finally:
                 connection.execute("COMMIT")
-        counts = [len(kinds) for _, _, kinds, _ in added]
-        ids = [np.arange(first, first + count) for (_, first, _, _), count in zip(added, counts, strict=True)]
-        empty = np.zeros(0, np.int64)
-        rows = np.frombuffer(b"".join(data for *_, data in added), np.int8).reshape(-1, dimensions)
-        return generation, table.with_changes(
-            gone,
-            np.concatenate([empty, *ids]),
-            np.repeat(np.array([file for file, *_ in added], np.int64), counts),
-            np.frombuffer(b"".join(kinds for _, _, kinds, _ in added), np.uint8),
-            rows,
-        )
+        return generation, table.with_changes(gone, _added(added, dimensions))
 
     def count_files(self) -> int:
         """How many files have chunks."""
         with self._connected() as connection:
             return int(connection.execute("SELECT count(*) FROM vectors").fetchone()[0])
-
-
-def _portions(values: list[int]) -> Iterator[list[int]]:
-    return (values[low : low + _AT_ONCE] for low in range(0, len(values), _AT_ONCE))
-
-
-def _marks(values: Sequence[object]) -> str:
-    return ",".join("?" * len(values))
 
 
 @contextmanager
@@ -330,35 +322,55 @@ def _start_over(connection: sqlite3.Connection) -> None:
     )
 
 
+def _added(rows: Sequence[tuple[int, int, bytes, bytes, bytes]], dimensions: int) -> Added:
+    """Rows of the table `vectors` in order of chunk ids, as arrays."""
+    counts = np.array([len(kinds) for _, _, kinds, _, _ in rows], np.int64)
+    firsts = np.array([first for _, first, *_ in rows], np.int64)
+    # A file's chunks are numbered one after the other.
+    ids = np.repeat(firsts - np.concatenate([[0], np.cumsum(counts)[:-1]])[: len(rows)], counts)
+    return Added(
+        (ids + np.arange(len(ids))).astype(np.int64),
+        np.repeat(np.array([file for file, *_ in rows], np.int64), counts),
+        np.frombuffer(b"".join(kinds for _, _, kinds, _, _ in rows), np.uint8),
+        np.frombuffer(b"".join(data for *_, data, _ in rows), np.int8).reshape(-1, dimensions),
+        np.frombuffer(b"".join(codes for *_, codes in rows), np.uint64).reshape(-1, code_words(dimensions)),
+    )
+
+
+def _setting(connection: sqlite3.Connection, key: str, default: str) -> str:
+    row = connection.execute("SELECT value FROM settings WHERE key = ?", (key,)).fetchone()
+    return str(row[0]) if row else default
+
+
 def _generation(connection: sqlite3.Connection) -> int:
-    row = connection.execute("SELECT value FROM settings WHERE key = 'generation'").fetchone()
-    return int(row[0]) if row else 0
-
-
-def _next_chunk(connection: sqlite3.Connection) -> int:
-    """Chunk ids are never used twice, so that a reader can tell new chunks from old ones."""
-    row = connection.execute("SELECT value FROM settings WHERE key = 'next_chunk'").fetchone()
-    return int(row[0]) if row else 1
+    return int(_setting(connection, "generation", "0"))
 
 
 def _remove(connection: sqlite3.Connection, path: str, generation: int) -> int | None:
     row = connection.execute("SELECT id, first_chunk, chunks FROM files WHERE path = ?", (path,)).fetchone()
     if row is None:
         return None
-    file, first, count = row
+    file, first, count = int(row[0]), int(row[1]), int(row[2])
     connection.execute("DELETE FROM files WHERE id = ?", (file,))
     connection.execute("DELETE FROM secrets WHERE file = ?", (file,))
     if count:
         span = (first, first + count - 1)
+        names = connection.execute(
+            "SELECT id, name, defines FROM chunks WHERE id BETWEEN ? AND ?", span
+        ).fetchall()
+        symbols = {
+            one for number, name, defines in names for one in _symbols(number, name, defines.split("\n"))
+        }
+        connection.executemany("DELETE FROM symbols WHERE folded = ? AND chunk = ?", symbols)
         connection.execute("DELETE FROM chunks WHERE id BETWEEN ? AND ?", span)
-        connection.execute("DELETE FROM symbols WHERE chunk BETWEEN ? AND ?", span)
+        connection.execute("DELETE FROM texts WHERE id BETWEEN ? AND ?", span)
         connection.execute("DELETE FROM vectors WHERE file = ?", (file,))
         logged = connection.execute(
             "INSERT INTO removed (generation, first_chunk, chunks, file) VALUES (?, ?, ?, ?)",
             (generation, first, count, file),
         ).lastrowid
         _trim_log(connection, logged or 0)
-    return int(file)
+    return file
 
 
 def _trim_log(connection: sqlite3.Connection, last: int) -> None:
@@ -372,8 +384,16 @@ def _trim_log(connection: sqlite3.Connection, last: int) -> None:
         connection.execute("INSERT OR REPLACE INTO settings VALUES ('log_start', ?)", (str(oldest),))
 
 
+def _codes(files: Sequence[NewFile]) -> list[Codes]:
+    """The sign codes of each file, all computed at once."""
+    if not files:
+        return []
+    bounds = np.cumsum([len(file.vectors) for file in files])[:-1]
+    return np.split(sign_codes(np.concatenate([file.vectors for file in files])), bounds)
+
+
 def _insert(
-    connection: sqlite3.Connection, file: NewFile, first: int, generation: int
+    connection: sqlite3.Connection, file: NewFile, codes: Codes, first: int, generation: int
 ) -> list[LexicalDocument]:
     cursor = connection.execute(
         f"INSERT INTO files ({_FILE_COLUMNS}, first_chunk) VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -391,40 +411,65 @@ def _insert(
         return []
     numbered = list(enumerate(file.chunks, first))
     connection.executemany(
-        "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             (
                 *(number, row_id, one.piece.start_line, one.piece.end_line, one.piece.kind, one.piece.name),
                 *(one.piece.scope, one.digest, "\n".join(one.piece.defines)),
-                *(one.piece.signature, one.piece.docstring, one.summary, one.text),
             )
             for number, one in numbered
         ),
     )
+    connection.executemany(
+        "INSERT INTO texts VALUES (?, ?, ?, ?, ?)",
+        (
+            (number, one.piece.signature, one.piece.docstring, one.summary, one.text)
+            for number, one in numbered
+        ),
+    )  # fmt: skip
     symbols = {
-        (folded, number)
-        for number, one in numbered
-        for name in (one.piece.name, *one.piece.defines)
-        for folded in (fold(name), fold(last_segment(name)))
-        if folded
+        symbol for number, one in numbered for symbol in _symbols(number, one.piece.name, one.piece.defines)
     }
     connection.executemany("INSERT INTO symbols VALUES (?, ?)", sorted(symbols))
     kinds = bytes(KINDS.index(one.piece.kind) for one in file.chunks)
     connection.execute(
-        "INSERT INTO vectors VALUES (?, ?, ?, ?, ?)",
-        (row_id, generation, first, kinds, file.vectors.tobytes()),
+        "INSERT INTO vectors VALUES (?, ?, ?, ?, ?, ?)",
+        (row_id, generation, first, kinds, file.vectors.tobytes(), codes.tobytes()),
     )
-    return [lexical_document(number, row_id, file.path, one) for number, one in numbered]
+    return [lexical_document(number, row_id, file.path, file.language, one) for number, one in numbered]
+
+
+def _symbols(chunk: int, name: str, defines: Iterable[str]) -> Iterator[tuple[str, int]]:
+    """The forms of its names that a chunk is found by."""
+    for one in (name, *defines):
+        for folded in {fold(one), fold(last_segment(one))}:
+            if folded:
+                yield folded, chunk
+
+
+def lexical_document(number: int, file: int, path: str, language: str, chunk: NewChunk) -> LexicalDocument:
+    """The terms of a chunk by field."""
+    piece = chunk.piece
+    return LexicalDocument(
+        number,
+        file,
+        KINDS.index(piece.kind),
+        language,
+        " ".join(words(" ".join((piece.scope, piece.name, *piece.defines)))),
+        " ".join(words(path)),
+        " ".join(words(f"{piece.docstring} {chunk.summary}")),
+        " ".join(words(chunk.text)),
+    )
 
 
 def _select(text: bool) -> str:
     signature, docstring, body, summary = (
-        ("c.signature", "c.docstring", "c.text", "c.summary") if text else ("''",) * 4
+        ("t.signature", "t.docstring", "t.text", "t.summary") if text else ("''",) * 4
     )
     return (
         "SELECT c.id, c.file, f.path, f.language, c.start_line, c.end_line, c.kind, c.name, c.scope,"
         f" {signature}, {docstring}, c.digest, c.defines, {body}, {summary}"
-        " FROM chunks c JOIN files f ON f.id = c.file"
+        f" FROM chunks c JOIN files f ON f.id = c.file{' JOIN texts t ON t.id = c.id' if text else ''}"
     )
 
 

@@ -5,9 +5,9 @@ There is no graph to build or repair, deletes are a mask, and filters are exact.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,14 +15,23 @@ from numpy.typing import NDArray
 from codeweft.retrieval.store.base import Int8Rows
 from codeweft.types import Vectors
 
-EXACT_ROWS: Final = 32_768
-"""Rows up to which every vector is compared in float32 (about 1 ms); above, sign bits choose candidates."""
+EXACT_ROWS: Final = 4096
+"""Rows up to which every vector is compared in float32 (under 1 ms); above, sign bits choose candidates."""
 CANDIDATES: Final = 1000
 """Rows that sign bits choose for rescoring: recall@10 0.97 at a million rows."""
-_GROWTH: Final = 1.5
+_COARSE_WORDS: Final = 2
+"""Words of sign bits that are compared with every row (128 bits: a distance fits a byte) ..."""
+_COARSE_SHARE: Final = 16
+"""... to choose every sixteenth row, whose other words are compared as well."""
+_BLOCK: Final = 32_768
+"""Rows scanned at once: their codes and distances stay in the processor's second cache."""
+_MOST_ROOM: Final = 100_000
+"""Rows of room at most that are made beyond what is needed."""
 
 Ids = NDArray[np.int64]
+Places = NDArray[np.intp]
 Mask = NDArray[np.bool_]
+Codes = NDArray[np.uint64]
 
 
 def quantise(vectors: Vectors) -> Int8Rows:
@@ -34,13 +43,17 @@ def quantise(vectors: Vectors) -> Int8Rows:
     return np.rint(vectors * (127 / peak)).astype(np.int8)
 
 
-def unit_rows(rows: Int8Rows) -> Vectors:
-    """(n, d) float32 rows of unit length; zeros stay."""
-    floats = rows.astype(np.float32)
-    norms = np.sqrt(np.einsum("ij,ij->i", floats, floats))[:, None]
-    norms[norms == 0] = 1
-    floats /= norms
-    return floats
+def code_words(dimensions: int) -> int:
+    """64-bit words of sign bits that a vector has."""
+    return -(-dimensions // 64)
+
+
+def sign_codes(rows: Int8Rows | Vectors) -> Codes:
+    """(n, code_words(d)) words of the sign bits of rows after a random rotation."""
+    bits = np.packbits(rows.astype(np.float32) @ _rotation(rows.shape[1]) > 0, axis=1)
+    padded = np.zeros((len(rows), code_words(rows.shape[1]) * 8), np.uint8)
+    padded[:, : bits.shape[1]] = bits
+    return padded.view(np.uint64)
 
 
 @lru_cache(maxsize=4)
@@ -50,25 +63,68 @@ def _rotation(dimensions: int) -> NDArray[np.float32]:
     return np.linalg.qr(noise)[0].astype(np.float32)
 
 
-def _sign_codes(rows: Vectors) -> NDArray[np.uint64]:
-    """(n, ceil(d / 64)) words of sign bits."""
-    bits = np.packbits(rows @ _rotation(rows.shape[1]) > 0, axis=1)
-    padded = np.zeros((len(rows), -(-bits.shape[1] // 8) * 8), np.uint8)
-    padded[:, : bits.shape[1]] = bits
-    return padded.view(np.uint64)
+def _inverse_norms(rows: Int8Rows) -> NDArray[np.float32]:
+    """What makes a row's product with a unit vector a cosine; zero for rows of zeros."""
+    squares = np.zeros(len(rows), np.float32)
+    for low in range(0, len(rows), _BLOCK):
+        floats = rows[low : low + _BLOCK].astype(np.float32)
+        squares[low : low + _BLOCK] = np.einsum("ij,ij->i", floats, floats)
+    return np.divide(1, np.sqrt(squares), out=np.zeros_like(squares), where=squares > 0)
 
 
-@dataclass(slots=True)
-class _Buffers:
-    """Append-only rows with room to grow; what a table sees ends at its own count, so appending is invisible to it."""
+class Added(NamedTuple):
+    """Rows to add: chunk ids (ascending, above all present ones), file ids, kinds, int8 vectors, sign codes."""
 
     ids: Ids
     files: Ids
     kinds: NDArray[np.uint8]
     rows: Int8Rows
-    floats: Vectors | None
-    codes: NDArray[np.uint64] | None
-    used: int = 0
+    codes: Codes
+
+    @classmethod
+    def of(cls, ids: Ids, files: Ids, kinds: NDArray[np.uint8], rows: Int8Rows) -> Added:
+        """With the codes computed here."""
+        return cls(ids, files, kinds, rows, sign_codes(rows))
+
+
+class _Buffers:
+    """Append-only rows with room to grow; what a table sees ends at its own count, so appending is invisible to it.
+
+    `codes` has one contiguous row per word, since a scan reads word by word.
+    """
+
+    def __init__(self, dimensions: int, room: int) -> None:
+        self.ids = np.zeros(room, np.int64)
+        self.files = np.zeros(room, np.int64)
+        self.kinds = np.zeros(room, np.uint8)
+        self.rows = np.zeros((room, dimensions), np.int8)
+        self.scale = np.zeros(room, np.float32)
+        self.codes = np.zeros((code_words(dimensions), room), np.uint64)
+        self.used = 0
+
+    @property
+    def room(self) -> int:
+        return len(self.ids)
+
+    def take(self, other: _Buffers, kept: Places | slice) -> None:
+        """Begin with the rows `kept` of another."""
+        count = len(other.ids[kept])
+        for name in ("ids", "files", "kinds", "rows", "scale"):
+            getattr(self, name)[:count] = getattr(other, name)[kept]
+        self.codes[:, :count] = other.codes[:, kept]
+        self.used = count
+
+    def append(self, new: Added) -> int:
+        """Returns how many rows there are then."""
+        start, end = self.used, self.used + len(new.ids)
+        self.ids[start:end] = new.ids
+        self.files[start:end] = new.files
+        self.kinds[start:end] = new.kinds
+        self.rows[start:end] = new.rows
+        self.scale[start:end] = _inverse_norms(new.rows)
+        self.codes[:, start:end] = new.codes.T
+        self.used = end
+        return end
 
 
 class VectorTable:
@@ -76,176 +132,131 @@ class VectorTable:
 
     def __init__(self, buffers: _Buffers, count: int, alive: Mask) -> None:
         self._buffers = buffers
-        self._count = count
-        self._alive = alive
+        self.count = count
+        """Rows, dead ones included."""
+        self.alive = alive
+        self.living = int(np.count_nonzero(alive))
 
     @classmethod
     def empty(cls, dimensions: int) -> VectorTable:
         """A table without rows for vectors of `dimensions`."""
-        none = np.zeros(0, np.int64)
-        rows = np.zeros((0, dimensions), np.int8)
-        return cls(
-            _Buffers(none, none, np.zeros(0, np.uint8), rows, rows.astype(np.float32), None),
-            0,
-            np.zeros(0, bool),
-        )
+        return cls(_Buffers(dimensions, 0), 0, np.zeros(0, bool))
 
     def __len__(self) -> int:
-        return int(self._alive.sum())
+        return self.living
 
     @property
     def ids(self) -> Ids:
-        return self._buffers.ids[: self._count]
+        return self._buffers.ids[: self.count]
 
     @property
     def files(self) -> Ids:
-        return self._buffers.files[: self._count]
+        return self._buffers.files[: self.count]
 
     @property
     def kinds(self) -> NDArray[np.uint8]:
-        return self._buffers.kinds[: self._count]
+        return self._buffers.kinds[: self.count]
 
     @property
-    def alive(self) -> Mask:
-        return self._alive
+    def lineage(self) -> object:
+        """Tables of the same lineage number their rows alike; a later one only has more."""
+        return self._buffers
 
-    def with_changes(
-        self, removed: list[tuple[int, int]], ids: Ids, files: Ids, kinds: NDArray[np.uint8], rows: Int8Rows
-    ) -> VectorTable:
-        """The table without the chunk id ranges (first, count) and with new rows (ids above all present ones)."""
-        added = len(ids)
-        alive = np.concatenate([self._alive, np.ones(added, bool)])
-        dead = int(alive.size - alive.sum())
+    def with_changes(self, removed: Sequence[tuple[int, int]], added: Added) -> VectorTable:
+        """The table without the chunk id ranges (first, count) and with new rows."""
+        alive = np.concatenate([self.alive, np.ones(len(added.ids), bool)])
+        dead = self.count - self.living
         buffers = self._buffers
-        new = _Buffers(ids, files, kinds, rows, None, None, added)
-        if self._count == 0:
-            buffers, count = new, added
-            self._derive(buffers, 0, count)
-        elif dead > 1000 and dead > alive.size // 2:
-            keep = self._alive
-            buffers, count = self._compacted(keep, new)
-            alive = np.ones(count, bool)
-        elif added:
-            buffers, count = self._appended(new)
-        else:
-            count = self._count
-        table = VectorTable(buffers, count, alive)
+        needed = self.count + len(added.ids)
+        if dead > 1000 and dead > needed // 2:
+            kept = np.flatnonzero(self.alive)
+            buffers = _Buffers(buffers.rows.shape[1], len(kept) + len(added.ids))
+            buffers.take(self._buffers, kept)
+            alive = np.ones(len(kept) + len(added.ids), bool)
+        elif len(added.ids) and (buffers.used != self.count or needed > buffers.room):
+            # Also when another view has already appended to these buffers.
+            buffers = _Buffers(buffers.rows.shape[1], needed + min(needed // 2, _MOST_ROOM) + 64)
+            buffers.take(self._buffers, slice(self.count))
+        count = buffers.append(added) if len(added.ids) else len(alive)
         for first, size in removed:
-            low, high = np.searchsorted(table.ids, (first, first + size))
+            low, high = np.searchsorted(buffers.ids[:count], (first, first + size))
             alive[low:high] = False
-        return table
+        return VectorTable(buffers, count, alive)
 
-    def _compacted(self, keep: Mask, new: _Buffers) -> tuple[_Buffers, int]:
-        old, n = self._buffers, self._count
-        merged = _Buffers(
-            np.concatenate([old.ids[:n][keep], new.ids]),
-            np.concatenate([old.files[:n][keep], new.files]),
-            np.concatenate([old.kinds[:n][keep], new.kinds]),
-            np.concatenate([old.rows[:n][keep], new.rows]),
-            None,
-            None,
-        )
-        count = len(merged.ids)
-        merged.used = count
-        self._derive(merged, 0, count)
-        return merged, count
-
-    def _appended(self, new: _Buffers) -> tuple[_Buffers, int]:
-        buffers, start = self._buffers, self._count
-        count = start + len(new.ids)
-        if buffers.used != start or count > len(buffers.ids):
-            buffers = self._grown(count)
-        buffers.ids[start:count] = new.ids
-        buffers.files[start:count] = new.files
-        buffers.kinds[start:count] = new.kinds
-        buffers.rows[start:count] = new.rows
-        buffers.used = count
-        self._derive(buffers, start, count)
-        return buffers, count
-
-    def _grown(self, needed: int) -> _Buffers:
-        """A copy with room; also when another view has already appended to these buffers."""
-        old, n = self._buffers, self._count
-        room = int(max(needed, n) * _GROWTH) + 64
-        grown = _Buffers(
-            np.zeros(room, np.int64),
-            np.zeros(room, np.int64),
-            np.zeros(room, np.uint8),
-            np.zeros((room, old.rows.shape[1]), np.int8),
-            None,
-            None,
-        )
-        for name in ("ids", "files", "kinds", "rows"):
-            getattr(grown, name)[:n] = getattr(old, name)[:n]
-        if old.floats is not None and needed <= EXACT_ROWS:
-            grown.floats = np.zeros((room, old.rows.shape[1]), np.float32)
-            grown.floats[:n] = old.floats[:n]
-        if old.codes is not None:
-            grown.codes = np.zeros((room, old.codes.shape[1]), np.uint64)
-            grown.codes[:n] = old.codes[:n]
-        return grown
-
-    @staticmethod
-    def _derive(buffers: _Buffers, start: int, count: int) -> None:
-        """Floats for a small table or sign codes for a large one, for rows from `start` or all when they are missing."""
-        room = len(buffers.ids)
-        if count <= EXACT_ROWS:
-            if buffers.floats is None or len(buffers.floats) < room:
-                buffers.floats = np.zeros((room, buffers.rows.shape[1]), np.float32)
-                start = 0
-            buffers.floats[start:count] = unit_rows(buffers.rows[start:count])
-            return
-        buffers.floats = None
-        if buffers.codes is None:
-            buffers.codes = np.zeros((room, -(-buffers.rows.shape[1] // 64)), np.uint64)
-            start = 0
-        for low in range(start, count, 65_536):
-            high = min(low + 65_536, count)
-            buffers.codes[low:high] = _sign_codes(buffers.rows[low:high].astype(np.float32))
-
-    def rows_of(self, ids: Ids) -> NDArray[np.intp]:
+    def rows_of(self, ids: Ids) -> Places:
         """Row numbers of chunk ids that are alive, in the order given; unknown and deleted ids are dropped."""
-        if not self._count or not len(ids):
-            return np.zeros(0, np.intp)
-        at = np.minimum(np.searchsorted(self.ids, ids), self._count - 1)
-        rows: NDArray[np.intp] = at[(self.ids[at] == ids) & self._alive[at]]
-        return rows
+        at, here = self.places(ids)
+        return at[here]
 
-    def unit(self, rows: NDArray[np.intp]) -> Vectors:
+    def places(self, ids: Ids) -> tuple[Places, Mask]:
+        """A row number for each id, and whether the id is there and alive."""
+        if not self.count or not len(ids):
+            return np.zeros(len(ids), np.intp), np.zeros(len(ids), bool)
+        at = np.minimum(np.searchsorted(self.ids, ids), self.count - 1)
+        return at, (self.ids[at] == ids) & self.alive[at]
+
+    def unit(self, rows: Places) -> Vectors:
         """(n, d) unit vectors of the given rows."""
-        return unit_rows(self._buffers.rows[rows])
+        return self._buffers.rows[rows].astype(np.float32) * self._buffers.scale[rows, None]
 
-    def similarities(self, vector: Vectors, rows: NDArray[np.intp]) -> Vectors:
+    def similarities(self, vector: Vectors, rows: Places) -> Vectors:
         """Cosine of `vector` (d,) with the given rows."""
-        return unit_rows(self._buffers.rows[rows]) @ vector
+        products: Vectors = self._buffers.rows[rows].astype(np.float32) @ vector
+        products *= self._buffers.scale[rows]
+        return products
 
-    def nearest(
-        self, vector: Vectors, k: int, allowed: Mask | None = None
-    ) -> tuple[NDArray[np.intp], Vectors]:
+    def nearest(self, vector: Vectors, k: int, allowed: Mask | None = None) -> tuple[Places, Vectors]:
         """The `k` rows nearest to a unit vector (d,) by cosine, best first, among the `allowed` rows."""
-        mask = self._alive if allowed is None else self._alive & allowed
-        buffers, n = self._buffers, self._count
-        if not n or not vector.any() or not mask.any():
+        if not self.living or not vector.any():
             return np.zeros(0, np.intp), np.zeros(0, np.float32)
-        if buffers.floats is not None:
-            scores = buffers.floats[:n] @ vector
-            scores[~mask] = -2
-            rows = _top(scores, min(k, int(mask.sum())))
-            return rows, scores[rows]
-        chosen = np.flatnonzero(mask)
-        if len(chosen) > CANDIDATES * 2 and buffers.codes is not None:
-            code = _sign_codes(vector[None, :])[0]
-            distances = np.zeros(n, np.uint16)
-            for word in range(len(code)):
-                distances += np.bitwise_count(buffers.codes[:n, word] ^ code[word])
-            distances[~mask] = 65_535
-            chosen = np.argpartition(distances, CANDIDATES)[:CANDIDATES]
+        mask = self.alive if allowed is None else self.alive & allowed
+        every = allowed is None and self.living == self.count
+        some = self.living if allowed is None else int(np.count_nonzero(mask))
+        wanted = max(CANDIDATES, k)
+        if some <= max(EXACT_ROWS, 2 * wanted):
+            chosen = np.flatnonzero(mask)
+        elif some < self.count // _COARSE_SHARE:
+            chosen = self._by_codes(vector, np.flatnonzero(mask), wanted)
+        else:
+            chosen = self._scan(vector, None if every else mask, some, wanted)
         scores = self.similarities(vector, chosen)
         best = _top(scores, min(k, len(chosen)))
         return chosen[best], scores[best]
 
+    def _scan(self, vector: Vectors, mask: Mask | None, some: int, wanted: int) -> Places:
+        """About `wanted` of the rows in `mask` by sign bits: first by some words of all rows, then by all words."""
+        codes = self._buffers.codes
+        code = sign_codes(vector[None, :])[0]
+        words = min(_COARSE_WORDS, len(code))
+        distances = np.empty(self.count, np.uint8)
+        histogram = np.zeros(words * 64 + 2, np.int64)
+        for low in range(0, self.count, _BLOCK):
+            part = distances[low : low + _BLOCK]
+            np.bitwise_count(codes[0, low : low + len(part)] ^ code[0], out=part)
+            for word in range(1, words):
+                part += np.bitwise_count(codes[word, low : low + len(part)] ^ code[word])
+            if mask is not None:
+                np.putmask(part, ~mask[low : low + len(part)], words * 64 + 1)
+            histogram += np.bincount(part, minlength=len(histogram))
+        coarse = max(4 * wanted, some // _COARSE_SHARE)
+        limit = min(int(np.searchsorted(np.cumsum(histogram), min(coarse, some))), words * 64)
+        chosen = np.flatnonzero(distances <= limit)
+        return self._by_codes(vector, chosen, wanted)
 
-def _top(scores: Vectors, k: int) -> NDArray[np.intp]:
+    def _by_codes(self, vector: Vectors, rows: Places, wanted: int) -> Places:
+        """The `wanted` of `rows` whose sign bits differ least, and no more than as many again that are level."""
+        if len(rows) <= wanted:
+            return rows
+        code = sign_codes(vector[None, :])[0]
+        distances = np.zeros(len(rows), np.uint16)
+        for word in range(len(code)):
+            distances += np.bitwise_count(self._buffers.codes[word, rows] ^ code[word])
+        limit = np.searchsorted(np.cumsum(np.bincount(distances)), wanted)
+        sure = rows[distances < limit]
+        return np.sort(np.concatenate([sure, rows[distances == limit][: 2 * wanted - len(sure)]]))
+
+
+def _top(scores: Vectors, k: int) -> Places:
     if k < len(scores):
         chosen = np.argpartition(-scores, k)[:k]
         return chosen[np.argsort(-scores[chosen], kind="stable")]
