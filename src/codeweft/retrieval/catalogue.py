@@ -42,11 +42,12 @@ class Indexes:
         max_pages: int = 2_000,
         private_hosts: Sequence[str] = (),
         stores: Stores = EmbeddedStores(),
+        ray: str | None = None,
     ) -> None:
         """`default` is searched when a query names no index. `workers=0` parses in this process.
 
         Web pages are read from the public internet and from `private_hosts`, at most `max_pages` of a site.
-        `stores` says where chunks live: by default in the indexes' folders.
+        `stores` says where chunks live: by default in the indexes' folders. `ray` is the cluster that reads many files.
         """
         self.root = root
         self.default = default
@@ -58,6 +59,7 @@ class Indexes:
             int(max_document_mb * 1_000_000),
             max_pages,
             tuple(private_hosts),
+            ray,
         )
         self._stores = stores
         self._open: dict[str, tuple[Hashable, Index]] = {}

@@ -15,7 +15,7 @@ from codeweft.retrieval.decode import decode
 from codeweft.retrieval.documents import Document, read_document
 from codeweft.retrieval.documents.formats import format_of
 from codeweft.retrieval.documents.part import Unreadable
-from codeweft.retrieval.store.base import FoundSecret, NewChunk
+from codeweft.retrieval.store.base import FoundSecret, Int8Rows, NewChunk
 
 DIGEST_BYTES: Final = 16
 _ENCODED_CHARACTERS: Final = 3000
@@ -24,7 +24,10 @@ _ENCODED_CHARACTERS: Final = 3000
 
 @dataclass(frozen=True, slots=True)
 class ReadFile:
-    """A file as read: chunks ready to store, or the status (skipped, failed) and reason why there are none."""
+    """A file as read: chunks ready to store, or the status (skipped, failed) and reason why there are none.
+
+    `vectors` has one int8 row per chunk where whoever read the file has encoded it too.
+    """
 
     path: str
     size: int
@@ -35,6 +38,7 @@ class ReadFile:
     lines: int = 0
     chunks: tuple[NewChunk, ...] = ()
     secrets: tuple[FoundSecret, ...] = ()
+    vectors: Int8Rows | None = None
 
 
 def read_file(root: Path, path: str, known_digest: bytes = b"") -> ReadFile:

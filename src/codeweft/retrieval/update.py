@@ -18,6 +18,7 @@ from typing import Final
 import numpy as np
 
 from codeweft.errors import NotReady
+from codeweft.retrieval.over_ray import read_over_ray
 from codeweft.retrieval.read import ReadFile, encoded_text, file_digest, follow, read_file
 from codeweft.retrieval.sources import Access, Prepared, Source
 from codeweft.retrieval.store.base import FORMAT, NewChunk, NewFile, Store, StoredFile
@@ -68,6 +69,7 @@ class IndexLimits:
 
     `workers=None` uses as many as there are cores, 0 none. Documents (PDF, Office, notebooks) have a size limit of
     their own. Web pages are read from the public internet and from `private_hosts`, at most `max_pages` of a site.
+    `ray` is the cluster that reads many files instead: `auto` or an address.
     """
 
     max_file_bytes: int = 1_000_000
@@ -76,6 +78,7 @@ class IndexLimits:
     max_document_bytes: int = 32_000_000
     max_pages: int = 2_000
     private_hosts: tuple[str, ...] = ()
+    ray: str | None = None
 
     def access(self, token: str = "") -> Access:
         """What a source may do under these limits."""
@@ -145,13 +148,17 @@ class Update:
         digests = [known[file.path].digest if file.path in known else b"" for file in changed]
         paths = [file.path for file in changed]
         workers = self._limits.workers
-        if len(changed) >= MANY_FILES and workers != 0:
+        if len(changed) >= MANY_FILES and self._limits.ray:
+            reads = read_over_ray(self._limits.ray, ready.root, paths, digests, self._encoder)
+            yield from _batches(changed, reads)
+        elif len(changed) >= MANY_FILES and workers != 0:
             # A fresh interpreter per worker: forking a process with threads deadlocks.
             spawn = get_context("spawn")
             with ProcessPoolExecutor(workers, spawn, initializer=follow, initargs=(os.getpid(),)) as pool:
-                reads = pool.map(partial(read_file, ready.root), paths, digests, chunksize=16)
                 try:
-                    yield from _batches(changed, reads)
+                    yield from _batches(
+                        changed, pool.map(partial(read_file, ready.root), paths, digests, chunksize=16)
+                    )
                 except BrokenProcessPool as error:
                     raise NotReady(
                         "A process that reads files was killed, perhaps for want of memory; what it had read is kept.",
@@ -173,7 +180,7 @@ class Update:
         fresh = [
             NewFile(
                 read.path, read.status, read.reason, read.digest, found.size, found.mtime_ns, at, read.language,
-                read.lines, read.chunks, _no_vectors(0), read.secrets,
+                read.lines, read.chunks, _no_vectors(0) if read.vectors is None else read.vectors, read.secrets,
             )
             for found, read, at in batch
             if read.status not in ("unchanged", "gone")
@@ -203,13 +210,24 @@ def walked(source: Source, root: Path, limits: IndexLimits) -> Walk:
 
 
 def completed(store: Store, encoder: Encoder, files: Sequence[NewFile]) -> list[NewFile]:
-    """The files with the summaries known for their chunks, and with vectors."""
+    """The files with the summaries known for their chunks, and with vectors.
+
+    Vectors that a file has are kept, unless there is a summary that they do not know of.
+    """
     summarised = _with_summaries(store, files)
-    texts = [encoded_text(file.path, chunk) for file in summarised for chunk in file.chunks]
+    encoded = [
+        len(file.vectors) == len(file.chunks) > 0 and not any(chunk.summary for chunk in file.chunks)
+        for file in summarised
+    ]
+    todo = [file for file, ready in zip(summarised, encoded, strict=True) if not ready]
+    texts = [encoded_text(file.path, chunk) for file in todo for chunk in file.chunks]
     vectors = quantise(encoder.encode(texts)) if texts else _no_vectors(encoder.dimensions)
     done: list[NewFile] = []
     at_row = 0
-    for file in summarised:
+    for file, ready in zip(summarised, encoded, strict=True):
+        if ready:
+            done.append(file)
+            continue
         rows = vectors[at_row : at_row + len(file.chunks)]
         at_row += len(file.chunks)
         done.append(replace(file, vectors=rows))

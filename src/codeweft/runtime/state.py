@@ -39,6 +39,7 @@ def open_indexes(settings: Settings, encoder: Encoder | None = None) -> Indexes:
         workers=chosen.workers,
         default=chosen.default,
         stores=open_stores(chosen.store),
+        ray=chosen.ray,
     )
 
 
