@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import pickle
 import statistics
 import tempfile
 import time
@@ -30,12 +31,17 @@ from codeweft.types import Filters
 
 BATCH = 256
 NAME = "bench-stores"
-FILTERS = {
-    "no filter": Filters(),
-    "one folder": Filters(paths=("numpy/",)),
-    "one kind": Filters(kinds=("class",)),
-    "one language": Filters(languages=("python",)),
-}
+
+
+def filters_for(new: Sequence[NewFile]) -> dict[str, Filters]:
+    """Nothing, a part, and most of these files."""
+    folder = new[len(new) // 2].path.split("/")[0]
+    return {
+        "no filter": Filters(),
+        "one folder": Filters(paths=(f"{folder}/",)),
+        "one kind": Filters(kinds=("class",)),
+        "one language": Filters(languages=("python",)),
+    }
 
 
 def files(root: Path, encoder: StaticEncoder, chunks: int) -> Iterator[NewFile]:
@@ -82,7 +88,7 @@ def measure(
         f" {time.process_time() - cpu:.1f} s of CPU in this process)"
     )
     best: dict[str, list[set[int]]] = {}
-    for title, filters in FILTERS.items():
+    for title, filters in filters_for(new).items():
         times, best[title] = [], []
         for number, text in enumerate([*ask[:10], *ask]):
             began = time.perf_counter()
@@ -107,6 +113,11 @@ def measure(
     return best
 
 
+def _prepared(path: Path | None) -> list[NewFile]:
+    """What an earlier run of this program has kept."""
+    return pickle.loads(path.read_bytes()) if path and path.exists() else []
+
+
 def main() -> None:
     """See the module."""
     parser = argparse.ArgumentParser(prog="python -m bench.stores")
@@ -114,9 +125,12 @@ def main() -> None:
     parser.add_argument("--chunks", type=int, nargs="+", default=[10_000, 100_000])
     parser.add_argument("--store", nargs="*", default=[], help="addresses as in index.store")
     parser.add_argument("--questions", type=int, default=100)
+    parser.add_argument("--keep", type=Path, help="keep the files as read and encoded here, for another run")
     options = parser.parse_args()
     encoder = StaticEncoder.load()
-    everything = list(files(options.code, encoder, max(options.chunks)))
+    everything = _prepared(options.keep) or list(files(options.code, encoder, max(options.chunks)))
+    if options.keep and not options.keep.exists():
+        options.keep.write_bytes(pickle.dumps(everything))
     for chunks in options.chunks:
         sums = np.cumsum([len(file.chunks) for file in everything])
         new = everything[: int(np.searchsorted(sums, chunks)) + 1]

@@ -55,9 +55,6 @@ GRAPH: Final[LiteralString] = (
     "CREATE INDEX IF NOT EXISTS vectors_graph ON {s}.vectors USING hnsw (v halfvec_ip_ops)"
     " WITH (m = 16, ef_construction = 64)"
 )
-HAS_GRAPH: Final[LiteralString] = (
-    "SELECT EXISTS (SELECT FROM pg_indexes WHERE schemaname = %s AND indexname = 'vectors_graph')"
-)
 CLEAR: Final[LiteralString] = """
 TRUNCATE {s}.files, {s}.chunks, {s}.symbols, {s}.postings, {s}.secrets;
 DROP TABLE {s}.vectors;
