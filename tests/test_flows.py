@@ -97,8 +97,18 @@ async def test_an_answer_passes_through_the_nodes_and_ends_with_one_done() -> No
     writer, shelf = Writer("some words"), Shelf(found("alpha"), found("beta"))
     seen = await events(flow(writer, shelf).stream(ask("write alpha")))
     assert isinstance(seen[0], Started) and seen[0].note == "a note"
-    assert [e.node for e in seen if isinstance(e, NodeStarted)] == ["retrieve", "prompt", "answer"]
-    assert [e.node for e in seen if isinstance(e, NodeFinished)] == ["retrieve", "prompt", "answer"]
+    assert [e.node for e in seen if isinstance(e, NodeStarted)] == [
+        "retrieve",
+        "prompt",
+        "answer",
+        "references",
+    ]
+    assert [e.node for e in seen if isinstance(e, NodeFinished)] == [
+        "retrieve",
+        "prompt",
+        "answer",
+        "references",
+    ]
     assert sum(isinstance(e, Done | Failed) for e in seen) == 1
     assert seen[-1] == Done(Usage(7, 3), "length", {})
     assert "".join(e.text for e in seen if isinstance(e, TextDelta)) == "somewords"

@@ -1,68 +1,98 @@
-"""Figures of ranked answers: NDCG@10 as semble computes it, MRR, recall, and whether a difference is real."""
+"""Figures of ranked answers: NDCG@10 as semble computes it, MRR, recall, accuracy, and whether a difference is real."""
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 
 import numpy as np
 
 from bench.retrieval.searchers import Hit
-from bench.retrieval.sets import Question, Target
+from bench.retrieval.sets import Question, QuestionSet, Target
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """The figures of one answer."""
+    """The figures of one answer. `accN` is 1 when all targets are among the first N; `parts10` is NaN without parts."""
 
     ndcg10: float
     mrr: float
     recall5: float
     recall10: float
+    acc1: float
+    acc5: float
+    acc10: float
+    parts10: float
 
 
-def _ranks(hits: Sequence[Hit], targets: Iterable[Target]) -> list[int]:
-    """The first rank (from 1) of each target that was found."""
-    found = (
+FIGURES = tuple(one.name for one in fields(Scores))
+
+
+def _ranks(hits: Sequence[Hit], targets: Iterable[Target]) -> list[float]:
+    """The first rank (from 1) of each target, infinite when it was not found."""
+    return [
         next(
-            (rank for rank, hit in enumerate(hits, 1) if target.found_in(hit.path, hit.start, hit.end)), None
+            (rank for rank, hit in enumerate(hits, 1) if target.found_in(hit.path, hit.start, hit.end)),
+            math.inf,
         )
         for target in targets
-    )
-    return [rank for rank in found if rank is not None]
+    ]
 
 
-def score(hits: Sequence[Hit], question: Question) -> Scores:
-    """Binary NDCG@10 (ideal over min(10, targets)), reciprocal rank of the first target, recall at 5 and 10."""
-    ranks = _ranks(hits[:10], question.targets)
-    ideal = sum(1 / math.log2(rank + 1) for rank in range(1, min(10, len(question.targets)) + 1))
-    count = len(question.targets)
+def by_file(hits: Iterable[Hit]) -> list[Hit]:
+    """The first hit of each file, standing for all of it."""
+    return [Hit(path, 1, 1 << 30) for path in dict.fromkeys(hit.path for hit in hits)]
+
+
+def score(hits: Sequence[Hit], question: Question, *, fold: bool = False) -> Scores:
+    """Binary NDCG@10 (ideal over min(10, targets)), reciprocal rank of the first target in all hits, and the rest."""
+    ranks = _ranks(by_file(hits) if fold else hits, question.targets)
+    parts = _ranks(hits, question.parts)
+    ideal = sum(1 / math.log2(rank + 1) for rank in range(1, min(10, len(ranks)) + 1))
+
+    def share(of: Sequence[float], within: int) -> float:
+        return sum(rank <= within for rank in of) / len(of) if of else math.nan
+
     return Scores(
-        sum(1 / math.log2(rank + 1) for rank in ranks) / ideal,
-        1 / min(ranks) if ranks else 0.0,
-        sum(rank <= 5 for rank in ranks) / count,
-        len(ranks) / count,
+        sum(1 / math.log2(rank + 1) for rank in ranks if rank <= 10) / ideal,
+        1 / min(ranks),
+        share(ranks, 5),
+        share(ranks, 10),
+        # A question with more targets than places cannot be answered whole; filling the places is all there is.
+        *(float(sum(r <= n for r in ranks) == min(n, len(ranks)) and len(ranks) <= n) for n in (1, 5, 10)),
+        share(parts, 10),
     )
 
 
-def mean_by(scores: Mapping[str, Scores], questions: Sequence[Question], attribute: str) -> dict[str, float]:
-    """Mean NDCG@10 of the questions by one of their attributes."""
-    groups: dict[str, list[float]] = defaultdict(list)
-    for question in questions:
-        groups[getattr(question, attribute)].append(scores[question.id].ndcg10)
-    return {name: sum(values) / len(values) for name, values in sorted(groups.items())}
+def means(scores: Sequence[Scores]) -> dict[str, float]:
+    """The mean of each figure over the answers that have it."""
+    columns = {name: [asdict(one)[name] for one in scores] for name in FIGURES}
+    known = {name: [v for v in values if not math.isnan(v)] for name, values in columns.items()}
+    return {name: sum(values) / len(values) for name, values in known.items() if values}
 
 
-def mean_of_repositories(
-    scores: Mapping[str, Scores], questions: Sequence[Question], figure: str = "ndcg10"
-) -> float:
-    """The mean over repositories of the mean over their questions."""
-    groups: dict[str, list[float]] = defaultdict(list)
+def grouped(
+    scores: Mapping[str, Scores], questions: Iterable[Question], attribute: str
+) -> dict[str, list[Scores]]:
+    """Answers by one attribute of their questions, groups in order of name."""
+    groups: dict[str, list[Scores]] = defaultdict(list)
     for question in questions:
-        groups[question.repository].append(getattr(scores[question.id], figure))
-    return sum(sum(values) / len(values) for values in groups.values()) / len(groups)
+        groups[getattr(question, attribute)].append(scores[question.id])
+    return dict(sorted(groups.items()))
+
+
+def overall(scores: Mapping[str, Scores], which: QuestionSet) -> dict[str, float]:
+    """Means over questions, or over repositories of the means over their questions where the set is balanced."""
+    if not which.balanced:
+        return means([scores[question.id] for question in which.questions])
+    each = [means(group) for group in grouped(scores, which.questions, "repository").values()]
+    names = [name for name in FIGURES if any(name in one for one in each)]
+    return {
+        name: sum(one[name] for one in each if name in one) / sum(name in one for one in each)
+        for name in names
+    }
 
 
 def paired_bootstrap(

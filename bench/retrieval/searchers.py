@@ -30,8 +30,8 @@ class Hit:
 
 
 class Searcher(Protocol):
-    def search(self, question: str) -> Sequence[Hit]:
-        """The ten best places."""
+    def search(self, question: str, k: int) -> Sequence[Hit]:
+        """The `k` best places."""
         ...
 
 
@@ -43,8 +43,8 @@ class Codeweft:
         self._index = Index.create(Path(self._folder.name) / "index", Source("folder", str(root)), encoder)
         self._index.update(workers=0)
 
-    def search(self, question: str) -> list[Hit]:
-        results = self._index.search(Query(question, k=10))
+    def search(self, question: str, k: int) -> list[Hit]:
+        results = self._index.search(Query(question, k=k))
         return [Hit(r.chunk.path, r.chunk.start_line, r.chunk.end_line) for r in results]
 
 
@@ -55,27 +55,29 @@ class PlainBM25:
 
     def __init__(self, root: Path) -> None:
         self._hits: list[Hit] = []
-        self._counts: list[Counter[str]] = []
+        self._postings: dict[str, list[tuple[int, int]]] = defaultdict(list)
+        self._lengths: list[int] = []
         for file in walk(root).files:
             lines = (root / file.path).read_text("utf-8", "replace").split("\n")
             for start in range(0, len(lines), self.WINDOW):
                 part = lines[start : start + self.WINDOW]
+                counts = Counter(words("\n".join([file.path, *part])))
+                for term, count in counts.items():
+                    self._postings[term].append((len(self._hits), count))
                 self._hits.append(Hit(file.path, start + 1, start + len(part)))
-                self._counts.append(Counter(words("\n".join([file.path, *part]))))
-        self._frequency = Counter(term for counts in self._counts for term in counts)
-        self._lengths = [sum(counts.values()) for counts in self._counts]
+                self._lengths.append(sum(counts.values()))
         self._mean = sum(self._lengths) / max(1, len(self._lengths))
 
-    def search(self, question: str) -> list[Hit]:
+    def search(self, question: str, k: int) -> list[Hit]:
         scores: dict[int, float] = defaultdict(float)
-        total = len(self._counts)
-        for term in set(words(question)) & self._frequency.keys():
-            rarity = math.log(1 + (total - self._frequency[term] + 0.5) / (self._frequency[term] + 0.5))
-            for number, counts in enumerate(self._counts):
-                if count := counts[term]:
-                    norm = 1.5 * (0.25 + 0.75 * self._lengths[number] / self._mean)
-                    scores[number] += rarity * count * 2.5 / (count + norm)
-        return [self._hits[number] for number in sorted(scores, key=lambda n: -scores[n])[:10]]
+        total = len(self._hits)
+        for term in set(words(question)) & self._postings.keys():
+            holding = self._postings[term]
+            rarity = math.log(1 + (total - len(holding) + 0.5) / (len(holding) + 0.5))
+            for number, count in holding:
+                norm = 1.5 * (0.25 + 0.75 * self._lengths[number] / self._mean)
+                scores[number] += rarity * count * 2.5 / (count + norm)
+        return [self._hits[number] for number in sorted(scores, key=lambda n: -scores[n])[:k]]
 
 
 class Ripgrep:
@@ -84,7 +86,7 @@ class Ripgrep:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def search(self, question: str) -> list[Hit]:
+    def search(self, question: str, k: int) -> list[Hit]:
         pattern = "|".join(re.escape(word) for word in re.findall(r"\w{3,}", question)) or re.escape(question)
         done = subprocess.run(
             ["rg", "--count", "--ignore-case", "--no-messages", "-e", pattern, "."],
@@ -92,7 +94,7 @@ class Ripgrep:
         )  # fmt: skip
         counted = [line.rpartition(":") for line in done.stdout.splitlines()]
         ranked = sorted(counted, key=lambda row: -int(row[2]))
-        return [Hit(path.removeprefix("./"), 1, 1 << 30) for path, _, _ in ranked[:10]]
+        return [Hit(path.removeprefix("./"), 1, 1 << 30) for path, _, _ in ranked[:k]]
 
 
 class Semble:
@@ -104,8 +106,8 @@ class Semble:
         self._index = SembleIndex.from_path(str(root), model_path=str(model))
         self._alpha = alpha
 
-    def search(self, question: str) -> list[Hit]:
-        results = self._index.search(question, top_k=10, alpha=self._alpha)
+    def search(self, question: str, k: int) -> list[Hit]:
+        results = self._index.search(question, top_k=k, alpha=self._alpha)
         return [Hit(r.chunk.file_path, r.chunk.start_line, r.chunk.end_line) for r in results]
 
 

@@ -47,7 +47,7 @@ def filters_for(new: Sequence[NewFile]) -> dict[str, Filters]:
 def files(root: Path, encoder: StaticEncoder, chunks: int) -> Iterator[NewFile]:
     """Files of a folder, read and encoded, until there are enough chunks."""
     for found in walk(root, git=False).files:
-        read = read_file(root, found.path)
+        read = read_file(root, None, found.path)
         if not read.chunks:
             continue
         vectors = quantise(encoder.encode([encoded_text(read.path, one) for one in read.chunks]))

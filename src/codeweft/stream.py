@@ -6,9 +6,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from codeweft.citations import without
 from codeweft.types import (
+    Cited,
     Done,
     Event,
+    Explained,
     Failed,
     FinishReason,
     Model,
@@ -60,6 +63,9 @@ class Answer:
     reasoning: str = ""
     results: tuple[SearchResult, ...] | None = None
     """What was retrieved; None when nothing was looked up."""
+    cited: Cited | None = None
+    """Its reference numbers, checked; those that failed are not in `text` any more."""
+    explained: Explained | None = None
     logprobs: list[TokenLogprob] = field(default_factory=list)
     usage: Usage = field(default_factory=Usage)
     reason: FinishReason | None = None
@@ -87,6 +93,10 @@ class Answer:
                 self.model, self.note = event.model, event.note
             case Retrieved():
                 self.results = event.results
+            case Cited():
+                self.cited, self.text = event, without(self.text, event.dropped)
+            case Explained():
+                self.explained = event
             case Done():
                 self.usage, self.reason, self.timings = event.usage, event.reason, dict(event.timings)
             case Failed():

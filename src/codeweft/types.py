@@ -144,6 +144,8 @@ class Request:
     tool_choice: Any = None
     retrieval: Retrieval = Retrieval()
     context: tuple[SearchResult, ...] = ()
+    explain: bool = False
+    """Ask an app to tell what it looked up, why, and what the model read (`Explained`)."""
     caller: Caller = Caller()
 
     @property
@@ -190,12 +192,16 @@ class Chunk:
 class SearchResult:
     """A chunk that matched. `score` is in 0..1 and comparable within one answer; `why` maps reasons to parts of it.
 
-    In an answer, the position in the list plus one is the reference's number.
+    In an answer, the position in the list plus one is the reference's number. `index` names the index it is from.
+    `note` is what a reader must know about how it was found, such as that the re-ranker did not answer; it is the same
+    in all results of one answer.
     """
 
     chunk: Chunk
     score: float
     why: Mapping[str, float] = field(default_factory=dict)
+    index: str = ""
+    note: str = ""
 
 
 # ── what is answered ─────────────────────────────────────────────────────────────────────────────────────────
@@ -285,6 +291,33 @@ class NodeFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class Cited:
+    """The reference numbers in an answer, checked against the sources once it is written.
+
+    `verified` ones have a reference whose source still says what was shown; `dropped` ones do not. `gone` are all
+    references, cited or not, whose source does not say it any more.
+    """
+
+    verified: tuple[int, ...] = ()
+    dropped: tuple[int, ...] = ()
+    gone: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """How an answer came about: what was asked and what was searched for, what was found, shown and sent.
+
+    `candidates` are best first and more than are `shown`; `prompt` is what the model read, templates filled in.
+    """
+
+    question: str
+    query: str
+    candidates: tuple[SearchResult, ...]
+    shown: tuple[SearchResult, ...]
+    prompt: tuple[Message, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     usage: Usage
     reason: FinishReason = "stop"
@@ -306,6 +339,8 @@ Event = (
     | ToolCallDelta
     | NodeStarted
     | NodeFinished
+    | Cited
+    | Explained
     | Done
     | Failed
 )
@@ -369,6 +404,15 @@ class Retriever(Protocol):
         ...
 
 
+class Sources(Protocol):
+    async def standing(self, results: Sequence[SearchResult], index: str | None) -> list[bool]:
+        """Whether the source of each result of a search in `index` still says what the result shows.
+
+        A text that was cut ends with a line `…`. Raises `StorageFailed`.
+        """
+        ...
+
+
 class Encoder(Protocol):
     @property
     def name(self) -> str: ...
@@ -389,4 +433,29 @@ class Embedder(Protocol):
 
     async def embed(self, texts: Sequence[str]) -> Embeddings:
         """Raises `InvalidRequest` for a text that is too long, `EngineFailed` or `UpstreamFailed`."""
+        ...
+
+
+class Reranker(Protocol):
+    """Reads a question beside each text: slower and better than comparing vectors."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def rerank(self, query: str, texts: Sequence[str]) -> Sequence[float]:
+        """How well each text answers, in their order; only the order within one call means something.
+
+        Raises `InvalidRequest`, `EngineFailed` or `UpstreamFailed`.
+        """
+        ...
+
+
+class QueryExpander(Protocol):
+    """Says a question in other words, such as in another language."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def expand(self, query: str) -> Sequence[str]:
+        """Further questions that mean the same; none when nothing is to be gained. Raises what its model raises."""
         ...

@@ -12,8 +12,9 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
+from sqlalchemy.exc import IntegrityError
 
-from codeweft.accounts import Accounts
+from codeweft.accounts import Accounts, Turn
 from codeweft.accounts.accounts import LINK_SECONDS, SESSION_SECONDS
 from codeweft.accounts.tables import SCHEMA, Base
 from codeweft.errors import Conflict, InvalidRequest, NotFound, NotSignedIn, StorageFailed
@@ -158,3 +159,15 @@ async def test_what_cannot_be_opened_is_said_with_a_fix(tmp_path: Path) -> None:
         database.execute("UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(StorageFailed, match="newer Codeweft"):
         await Accounts.open(tmp_path / "new.db")
+
+
+async def test_an_error_of_the_database_does_not_tell_what_people_wrote(tmp_path: Path) -> None:
+    async with await Accounts.open(tmp_path / "a.db") as accounts:
+        admin = await accounts.admin()
+        conversations = accounts.conversations
+        conversation = await conversations.create(admin.id)
+        turn = Turn("same", conversation.id, "user", "a private sentence", 0.0, reason="stop")
+        await conversations.add_turns(turn)
+        with pytest.raises(IntegrityError) as caught:
+            await conversations.add_turns(turn)
+        assert "a private sentence" not in str(caught.value)

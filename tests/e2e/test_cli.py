@@ -22,6 +22,7 @@ COMMANDS = [
     "search",
     "index",
     "index add",
+    "index secrets",
     "index status",
     "models",
     "models pull",

@@ -265,3 +265,44 @@ def test_languages_are_recognised_by_name_and_first_line(path: str, text: str, l
 
 def test_every_extension_leads_to_a_language_of_the_table() -> None:
     assert set(EXTENSIONS.values()) <= set(LANGUAGES)
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "names"),
+    [
+        (
+            "a.ts",
+            "export const Button = memo((props) => {\n  return props;\n});\n"
+            "export const api = {\n  get(url) {\n    return fetch(url);\n  },\n"
+            "  post: async (url) => {\n    return send(url);\n  },\n  retries: 3,\n  limit: 5,\n};\n",
+            {"Button", "api", "get", "post"},
+        ),
+        (
+            "a.c",
+            "typedef struct {\n  int size;\n  char *data;\n} buffer_t;\n"
+            "static const struct file_operations ops = {\n  .open = my_open,\n};\n",
+            {"buffer_t", "ops"},
+        ),
+        (
+            "a.kt",
+            "val String.lastChar: Char get() = this[length - 1]\n"
+            "fun <T> Flow<T>.buffer(capacity: Int): Flow<T> {\n  return this\n}\n"
+            "object Dispatchers {\n  val Default: Dispatcher = DefaultScheduler\n  val IO by lazy { create() }\n}\n"
+            "interface Channel {\n  companion object Factory {\n    const val UNLIMITED: Int = 1\n  }\n}\n",
+            {"lastChar", "buffer", "Dispatchers", "Default", "IO", "Channel", "Factory", "UNLIMITED"},
+        ),
+    ],
+)
+def test_all_that_a_file_defines_is_known_by_its_own_name(path: str, text: str, names: set[str]) -> None:
+    pieces = chunk(text, path)[1]
+    assert {name for piece in pieces for name in (piece.name, *piece.defines) if name} == names
+
+
+def test_an_extension_function_belongs_to_what_it_extends() -> None:
+    (piece,) = chunk("fun <T> Flow<T>.buffer(size: Int): Flow<T> {\n  return this\n}\n", "a.kt")[1]
+    assert (piece.scope, piece.name) == ("Flow", "buffer")
+
+
+def test_an_include_is_no_documentation() -> None:
+    first = chunk("#include <stdio.h>\n#define LIMIT 3\n\nint main(void) {\n  return 0;\n}\n", "a.c")[1][0]
+    assert first.docstring == ""

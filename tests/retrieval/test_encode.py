@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codeweft.errors import NotFound, StorageFailed
-from codeweft.retrieval.encode import StaticEncoder, Vocabulary
+from codeweft.retrieval.encode import StaticEncoder
+from codeweft.retrieval.tokens import runs
+from codeweft.retrieval.vocabulary import Vocabulary
 from codeweft.types import Encoder, Vectors
 
 
@@ -163,3 +165,21 @@ def test_short_chunks_are_encoded_by_the_ten_thousand_a_second(bundled: StaticEn
     begun = time.process_time()
     bundled.encode(chunks)
     assert len(chunks) / (time.process_time() - begun) > 10_000
+
+
+@given(st.lists(st.text(alphabet="ab_ A1.\n\0é가", max_size=40), max_size=6))
+def test_texts_together_have_the_rows_that_their_runs_have_one_by_one(texts: list[str]) -> None:
+    vocabulary = Vocabulary(["a", "b", "ab", "1"], ["a", "b", "1", "é"])
+    alone = Vocabulary(["a", "b", "ab", "1"], ["a", "b", "1", "é"])
+    rows, text_of = vocabulary.rows_of(texts)
+    for number, text in enumerate(texts):
+        expected = [row for run in runs(text) for row in alone.rows(run)]
+        assert rows[text_of == number].tolist() == expected
+
+
+def test_more_different_identifiers_than_are_remembered_do_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("codeweft.retrieval.vocabulary._MEMO_LIMIT", 50)
+    vocabulary = Vocabulary(["read"], ["re", "ad", *"0123456789"])
+    for number in range(200):
+        assert vocabulary.rows(f"read{number}")[0] == 0
+        assert len(vocabulary.rows(f"read {number}")) == 1 + len(str(number))

@@ -11,10 +11,17 @@ import numpy as np
 import pytest
 
 from codeweft.errors import NotFound, NotReady
+from codeweft.retrieval.encode import StaticEncoder
 from codeweft.retrieval.index import Index
 from codeweft.retrieval.question import read_question
+from codeweft.retrieval.read import encoded_text
+from codeweft.retrieval.sources import parse_source
 from codeweft.retrieval.store.base import FoundSecret, NewFile, Probe
 from codeweft.retrieval.store.embedded import EmbeddedStore, EmbeddedStores
+from codeweft.retrieval.store.vectors import quantise
+from codeweft.retrieval.tokens import words
+from codeweft.retrieval.update import MANY_FILES, IndexLimits
+from codeweft.retrieval.workers import Reader
 from codeweft.types import Filters, Query
 
 from .conftest import WordEncoder
@@ -151,3 +158,41 @@ def test_embedded_stores_are_the_folders_that_hold_one(index: Index) -> None:
     assert stores.identity(index.folder) is not None
     assert stores.identity(index.folder.parent / "other") is None
     assert stores.names(index.folder.parent / "none") == []
+
+
+def test_what_a_worker_prepares_is_what_one_process_would_store(code: Path, encoder: WordEncoder) -> None:
+    jobs = [("auth/session.py", b""), ("README.md", b""), ("gone.py", b"")]
+    plain, prepared = Reader(code, None).read(jobs), Reader(code, None, encoder).prepared(jobs)
+    assert [file.status for file in prepared] == ["indexed", "indexed", "gone"]
+    for one, other in zip(plain, prepared, strict=True):
+        assert replace(other, vectors=None, chunks=()) == replace(one, chunks=())
+        for chunk, ready in zip(one.chunks, other.chunks, strict=True):
+            assert replace(ready, words="") == chunk
+            assert ready.words.split() == words(chunk.text)
+        texts = [encoded_text(one.path, chunk) for chunk in one.chunks]
+        if texts:
+            assert other.vectors is not None
+            np.testing.assert_array_equal(other.vectors, quantise(encoder.encode(texts)))
+
+
+def test_many_files_indexed_by_workers_are_found_as_if_indexed_by_one_process(tmp_path: Path) -> None:
+    root = tmp_path / "large"
+    root.mkdir()
+    for n in range(MANY_FILES + 40):
+        (root / f"m{n}.py").write_text(f"def work_{n}(order):\n    return order.total_{n}\n")
+    encoder = StaticEncoder.load()
+    found = []
+    for name, workers in (("one", 0), ("two", 2)):
+        index = Index.create(
+            tmp_path / name,
+            parse_source(str(root)),
+            encoder,
+            limits=IndexLimits(workers=workers, redactor=None),
+        )
+        index.update()
+        ids = {row.path: row.id for file in index.files() for row in index.store.chunks(file.path)}
+        vectors = index.store.vectors([ids[path] for path in sorted(ids)])
+        hits = [(r.chunk.path, r.score) for r in index.search(Query("the total of order 77", k=5))]
+        found.append((sorted(ids), vectors.tobytes(), hits))
+    assert found[0] == found[1]
+    assert found[0][2][0][0] == "m77.py"

@@ -24,7 +24,9 @@ def flat(groups: tuple[tuple[str, ...], ...]) -> list[str]:
 
 
 @pytest.mark.parametrize("language", ["ko", "ja", "zh"])
-def test_every_line_of_a_table_is_a_word_of_the_language_with_up_to_a_few_lower_case_english_terms(language: str) -> None:
+def test_every_line_of_a_table_is_a_word_of_the_language_with_up_to_a_few_lower_case_english_terms(
+    language: str,
+) -> None:
     entries = table(language)
     assert len(entries) > 2000
     for word, english in entries.items():

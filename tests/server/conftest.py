@@ -20,7 +20,9 @@ from codeweft.config import ServerSettings, Settings
 from codeweft.errors import NotFound
 from codeweft.jobs import Jobs
 from codeweft.models.scripted import ScriptedModel
+from codeweft.retrieval.bridge import Bridge
 from codeweft.retrieval.catalogue import Indexes
+from codeweft.runtime.summaries import Summaries
 from codeweft.server.run import serve
 from codeweft.types import (
     Chunk,
@@ -77,6 +79,11 @@ class Composition:
     indexes: Indexes
     jobs: Jobs = field(default_factory=Jobs)
     default_model: str = "codegen"
+
+    def __post_init__(self) -> None:
+        bridge = Bridge(asyncio.get_running_loop())
+        self.summaries = Summaries(self.settings, self.jobs, lambda name: self.model(name or "plain"), bridge)
+        self.summaries.indexes = self.indexes
 
     def infos(self) -> list[ModelInfo]:
         return [model.info for model in self.models.values()] + [Letters.info]
@@ -149,6 +156,7 @@ def start(home: Path, models: dict[str, Any], settings: Settings | None = None) 
             composition = Composition(
                 settings, accounts, models, Indexes(home / "indexes", Hashed(), workers=0)
             )
+            composition.indexes.on_found = composition.summaries.found
             started["key"] = await accounts.create_key("tests")
             yield composition
             composition.jobs.close()

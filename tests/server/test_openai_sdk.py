@@ -31,7 +31,7 @@ def test_a_chat_answer_carries_usage_references_and_the_note(client: openai.Open
     assert extra is not None
     assert extra["references"][0] == {
         "number": 1, "path": "cart.py", "start_line": 3, "end_line": 9, "repository": "shop", "commit": "abc",
-        "score": 0.75, "name": "total", "language": "python", "text": "def total(): ...",
+        "score": 0.75, "name": "total", "language": "python", "why": {"name": 1.0}, "text": "def total(): ...",
     }  # fmt: skip
     assert extra["note"] == "This is only a test."
     assert answer.system_fingerprint and answer.system_fingerprint.startswith("codeweft-")

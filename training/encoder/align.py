@@ -96,14 +96,19 @@ SEGMENTERS: Final[dict[str, Callable[[Sequence[str]], Iterator[list[Word]]]]] = 
 
 def _shared(one: str, other: str) -> str:
     """What two forms of a word begin with: the part that inflection leaves."""
-    size = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    size = next(
+        (i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
+    )
     return one[:size]
 
 
 def english_words(texts: Sequence[str]) -> list[list[str]]:
     """Terms of English texts in their base form: the shortest form of a word that is common enough here."""
     counts = Counter(
-        term for text in texts for term in words(text) if term.isascii() and term.isalpha() and "_" not in term
+        term
+        for text in texts
+        for term in words(text)
+        if term.isascii() and term.isalpha() and "_" not in term
     )
     base: dict[str, str] = {}
     for term, count in counts.items():
@@ -111,29 +116,27 @@ def english_words(texts: Sequence[str]) -> list[list[str]]:
         shorter = [form for form in forms if 3 <= len(form) < len(term) and 4 * counts[form] >= count]
         base[term] = max(shorter, key=lambda form: counts[form], default=term)
     return [
-        [base[t] for t in dict.fromkeys(words(text)) if t in base and len(t) > 1 and t not in _STOP] for text in texts
+        [base[t] for t in dict.fromkeys(words(text)) if t in base and len(t) > 1 and t not in _STOP]
+        for text in texts
     ]
 
 
 Counts = NDArray[np.float64]
 
 
-def align(foreign: Sequence[Sequence[str]], english: Sequence[Sequence[str]]) -> dict[str, list[tuple[str, float]]]:
+def align(
+    foreign: Sequence[Sequence[str]], english: Sequence[Sequence[str]]
+) -> dict[str, list[tuple[str, float]]]:
     """Word → (English term, geometric mean of both probabilities), the likeliest first."""
     f_ids, e_ids = _numbered(foreign), _numbered(english)
-    sentence, f, e = (
-        np.array(column, dtype=np.int64)
-        for column in zip(
-            *(
-                (number, f_ids[a], e_ids[b])
-                for number, (these, those) in enumerate(zip(foreign, english, strict=True))
-                for a in dict.fromkeys(these)
-                for b in dict.fromkeys(those)
-                if a in f_ids and b in e_ids
-            ),
-            strict=True,
-        )
-    )
+    together = [
+        (number, f_ids[a], e_ids[b])
+        for number, (these, those) in enumerate(zip(foreign, english, strict=True))
+        for a in dict.fromkeys(these)
+        for b in dict.fromkeys(those)
+        if a in f_ids and b in e_ids
+    ]
+    sentence, f, e = np.array(together, dtype=np.int64).reshape(-1, 3).T
     link, at = np.unique(f * len(e_ids) + e, return_inverse=True)
     given_f = _model_one(sentence * len(e_ids) + e, at, link // len(e_ids))
     given_e = _model_one(sentence * len(f_ids) + f, at, link % len(e_ids))

@@ -73,7 +73,9 @@ def _pairs(path: Path, language: str, archives: Mapping[str, Path]) -> Iterator[
     elif path.name.startswith("strapi-admin"):
         yield from _same_keys(path, re.compile(rf"/translations/(en|{folders})(\.json\.js)$"), _assignments)
     elif path.name.startswith("chrome-devtools"):
-        yield from _same_keys(path, re.compile(rf"/lighthouse/locales/(en-US|{folders})(\.json)$"), _flat_json)
+        yield from _same_keys(
+            path, re.compile(rf"/lighthouse/locales/(en-US|{folders})(\.json)$"), _flat_json
+        )
     elif path.name.startswith("typescript"):
         yield from _typescript(path, names)
     elif path.name.startswith("electron-i18n"):
@@ -112,7 +114,9 @@ def _gettext(path: Path, wanted: re.Pattern[str]) -> Iterator[tuple[str, str]]:
             yield from _po(data.decode("utf-8", "replace"))
 
 
-_PO_ENTRY: Final = re.compile(r'^msgid ((?:".*"\s*)+)(?:msgid_plural .*\n)?(?:".*"\s*)*^msgstr(?:\[0\])? ((?:".*"\s*)+)', re.M)
+_PO_ENTRY: Final = re.compile(
+    r'^msgid ((?:".*"\s*)+)(?:msgid_plural .*\n)?(?:".*"\s*)*^msgstr(?:\[0\])? ((?:".*"\s*)+)', re.M
+)
 
 
 def _po(text: str) -> Iterator[tuple[str, str]]:
@@ -183,7 +187,9 @@ def _electron(path: Path, names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     pages = json.loads(data)
     for name in names:
         for slug, page in pages.get(name, {}).items():
-            ours, theirs = (_BLOCK.findall(one.get("html", "")) for one in (pages["en-US"].get(slug, {}), page))
+            ours, theirs = (
+                _BLOCK.findall(one.get("html", "")) for one in (pages["en-US"].get(slug, {}), page)
+            )
             if len(ours) == len(theirs):
                 yield from zip(ours, theirs, strict=True)
 

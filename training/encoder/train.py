@@ -24,8 +24,8 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from codeweft.retrieval.encode import Vocabulary
 from codeweft.retrieval.tokens import query_terms, words
+from codeweft.retrieval.vocabulary import Vocabulary
 
 DIMENSIONS = 256
 WORDS = 36_000

@@ -26,7 +26,10 @@ async def connect(url_or_path: str | Path) -> AsyncEngine:
     path = None if "://" in url else Path(url)
     if path is not None:
         url = f"sqlite+aiosqlite:///{path}"
-    engine = create_async_engine(url, connect_args={"timeout": BUSY_SECONDS} if path else {})
+    # What people wrote is in the parameters, and errors are logged.
+    engine = create_async_engine(
+        url, connect_args={"timeout": BUSY_SECONDS} if path else {}, hide_parameters=True
+    )
     if path is not None:
         event.listen(engine.sync_engine, "connect", _pragmas)
     try:

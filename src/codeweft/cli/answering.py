@@ -14,7 +14,16 @@ from rich.text import Text
 from codeweft.cli.render import err, note, out, place, progress
 from codeweft.config import environment_key
 from codeweft.stream import Answer, reading
-from codeweft.types import Model, ModelInfo, NodeStarted, PromptProgress, Request, Retrieved, TextDelta
+from codeweft.types import (
+    Explained,
+    Model,
+    ModelInfo,
+    NodeStarted,
+    PromptProgress,
+    Request,
+    Retrieved,
+    TextDelta,
+)
 
 if TYPE_CHECKING:
     from codeweft.config import Settings
@@ -76,8 +85,29 @@ async def show(model: Model, request: Request, quiet: bool = False) -> Answer:
     return answer
 
 
+def print_explanation(told: Explained) -> None:
+    """What was searched for, what was found and why, what of it the model read, and all else that it read."""
+    from codeweft.retrieval.record import explanation
+
+    fields = explanation(told)
+    err.print(Text.assemble(("Searched for: ", "bold"), " ".join(told.query.split())))
+    for one in fields["candidates"]:
+        why = ", ".join(f"{reason} {part:.2f}" for reason, part in one["why"].items())
+        number = f"[{one['number']}]" if one["number"] else "   "
+        where = f"{one['path']}:{one['start_line']}-{one['end_line']}"
+        err.print(
+            Text.assemble(
+                (f"{number} ", "bold"), (where, "cyan"), f"  {one['score']:.2f}", (f"  {why}", "dim")
+            )
+        )
+    err.print(Text("What the model read:", "bold"))
+    for turn in told.prompt:
+        err.print(Text.assemble((f"{turn.role}: ", "bold"), turn.content))
+
+
 def print_references(answer: Answer) -> None:
     """The numbered functions that the answer drew on, and which model wrote it."""
+    gone = answer.cited.gone if answer.cited is not None else ()
     for number, result in enumerate(answer.results or (), 1):
         chunk = result.chunk
         err.print(
@@ -86,8 +116,12 @@ def print_references(answer: Answer) -> None:
                 (place(result), "cyan"),
                 f"  {chunk.qualified_name}",
                 (f"  {result.score:.2f}", "dim"),
+                ("  changed since it was indexed" if number in gone else "", "red"),
             )
         )
+    if answer.cited is not None and answer.cited.dropped:
+        false = ", ".join(f"[{number}]" for number in answer.cited.dropped)
+        note(f"The source does not bear out {false}; do not rely on what the answer says there.")
     if answer.results is not None and not answer.results:
         note(
             "Written without references: nothing in the index matches, or there is no index (`codeweft index add PATH`)."

@@ -77,6 +77,9 @@ def ask(
     temperature: TemperatureOption = None,
     max_tokens: MaxTokensOption = None,
     seed: SeedOption = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show what was looked up and why, and what the model read.")
+    ] = False,
     as_json: JsonOption = False,
     server: ServerOption = None,
     config: ConfigOption = None,
@@ -92,6 +95,7 @@ def ask(
         tuple(turns),
         sampling=Sampling(max_tokens=max_tokens, temperature=temperature, seed=seed),
         retrieval=Retrieval(index=index, k=k, enabled=context),
+        explain=explain,
     )
     asyncio.run(_ask_once(config, server, request, as_json))
 
@@ -120,7 +124,7 @@ def chat(
 
 
 async def _ask_once(config: Path | None, server: str | None, request: Request, as_json: bool) -> None:
-    from codeweft.cli.answering import answerer, print_references, show
+    from codeweft.cli.answering import answerer, print_explanation, print_references, show
     from codeweft.cli.render import print_json
 
     async with answerer(settings(config), server) as connection:
@@ -129,11 +133,19 @@ async def _ask_once(config: Path | None, server: str | None, request: Request, a
         print_json(_record(answer))
     else:
         print_references(answer)
+        if answer.explained is not None:
+            print_explanation(answer.explained)
 
 
 def _record(answer: Answer) -> dict[str, Any]:
-    from codeweft.retrieval.record import record
+    from codeweft.retrieval.record import explanation, record
 
+    cited = answer.cited
+    told: dict[str, Any] = {}
+    if cited is not None:
+        told["citations"] = {"verified": cited.verified, "dropped": cited.dropped}
+    if answer.explained is not None:
+        told["explained"] = explanation(answer.explained)
     return {
         "text": answer.text,
         "model": answer.model,
@@ -144,7 +156,11 @@ def _record(answer: Answer) -> dict[str, Any]:
             "completion_tokens": answer.usage.completion_tokens,
             "total_tokens": answer.usage.total_tokens,
         },
-        "references": [{"number": n, **record(r)} for n, r in enumerate(answer.results or (), 1)],
+        "references": [
+            {"number": n, **record(r), "verified": None if cited is None else n not in cited.gone}
+            for n, r in enumerate(answer.results or (), 1)
+        ],
+        **told,
     }
 
 

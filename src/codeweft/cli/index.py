@@ -14,6 +14,7 @@ import typer
 
 from codeweft.cli.options import ConfigOption, JsonOption, indexes
 from codeweft.cli.render import note, out, print_json, progress, table
+from codeweft.cli.summarise import summarise
 from codeweft.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -123,6 +124,27 @@ def list_(as_json: JsonOption = False, config: ConfigOption = None) -> None:
     _table(indexes(config).statuses(), as_json)
 
 
+@app.command(epilog="Examples: `codeweft index secrets api` · `codeweft index secrets api --json`")
+def secrets(
+    name: Annotated[str, typer.Argument(help="Name of the index.")],
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """List the keys, tokens and passwords that were taken out before anything was stored: where, and of which kind."""
+    found = indexes(config).get(name).secrets()
+    if as_json:
+        print_json([{"path": path, "line": one.line, "rule": one.rule} for path, one in found])
+        return
+    for path, one in found:
+        out.print(f"{path}:{one.line}  {one.rule}", markup=False)
+    files = len({path for path, _ in found})
+    note(
+        f"{len(found)} secrets in {files} files were hidden from the index. They are still in the source: rotate them."
+        if found
+        else f"No secrets were found in {name}."
+    )
+
+
 @app.command(epilog="Example: `codeweft index rm api`")
 def rm(
     name: Annotated[str, typer.Argument(help="Name of the index.")],
@@ -131,6 +153,11 @@ def rm(
     """Delete an index. The source itself is not touched."""
     indexes(config).delete(name)
     note(f"The index {name} is deleted.")
+
+
+app.command(
+    epilog="Examples: `codeweft index summarise api --language ko --model big --dry-run` · `codeweft index summarise api -y`"
+)(summarise)
 
 
 def record(status: IndexStatus) -> dict[str, Any]:
@@ -193,11 +220,13 @@ def _reasons(title: str, places: Sequence[tuple[str, str]], *, whole: bool) -> N
 
 
 def _summary(status: IndexStatus) -> None:
+    summarised = f", {status.summarised} summarised" if status.summarised else ""
     skipped = f", {len(status.skipped)} skipped" if status.skipped else ""
+    hidden = f", {status.secrets} secrets hidden" if status.secrets else ""
     failed = f", [red]{len(status.failed)} failed[/]" if status.failed else ""
     out.print(
         f"[bold]{status.name}[/]  {status.state}: {status.indexed} of {status.files} files, {status.chunks} chunks"
-        f"{skipped}{failed}  [dim]{status.source}[/]"
+        f"{summarised}{skipped}{failed}{hidden}  [dim]{status.source}[/]"
     )
 
 

@@ -80,6 +80,8 @@ def search(
         print_json([record(result) | ({"why": dict(result.why)} if explain else {}) for result in found])
     elif found:
         print_results(found, code=code, explain=explain)
+        if found[0].note:
+            note(found[0].note, "yellow")
     else:
         note("Nothing was found. Try other words, or `codeweft index status` to see what is indexed.")
 

@@ -83,4 +83,6 @@ class Flow:
                 InvalidRequest(f"The app {self.spec.name} has no node that answers.", fix="Add a model node.")
             )
             return
+        if request.explain:
+            yield state.explained()
         yield Done(state.usage, state.reason, state.timings)

@@ -8,6 +8,7 @@ from typing import Any
 
 from codeweft.types import (
     Event,
+    Explained,
     FinishReason,
     Message,
     Model,
@@ -15,9 +16,13 @@ from codeweft.types import (
     Retrieved,
     Retriever,
     SearchResult,
+    Sources,
     Started,
     Usage,
 )
+
+UNKNOWN_CONTEXT = 8192
+"""Tokens assumed for a model that does not say how much it takes."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,8 @@ class Services:
 
     model: Callable[[str | None], Model]
     retriever: Retriever
+    sources: Sources | None = None
+    """Where citations are checked; without it only that there is such a reference."""
 
 
 @dataclass
@@ -39,12 +46,18 @@ class State:
     """What was looked up and is still held relevant, best first."""
     shown: tuple[SearchResult, ...] = ()
     """The results that the prompt really holds; reference n is `shown[n - 1]`."""
+    candidates: tuple[SearchResult, ...] = ()
+    """What was found before anything was left out, best first; more than usual when the request wants explaining."""
+    written: list[str] = field(default_factory=list)
+    """The answer's text so far, in pieces."""
     turns: tuple[Message, ...] = ()
     """The conversation that the prompt holds, before it was laid out."""
     lay_out: Callable[[Sequence[Message], Sequence[SearchResult]], tuple[Message, ...]] | None = None
     """Lays turns and references out as messages; used anew when a prompt turned out too long."""
     forgotten: int = 0
     """Turns that were left out because the conversation does not fit the model."""
+    remarks: dict[str, str] = field(default_factory=dict)
+    """What a reader must know about this answer, by kind."""
     usage: Usage = field(default_factory=Usage)
     reason: FinishReason = "stop"
     timings: dict[str, float] = field(default_factory=dict)
@@ -82,9 +95,28 @@ class State:
         self.forgotten += dropped
         self.turns = (*system, *dialogue[dropped:])
         self._lay_out()
-        info = self.writer.info
         said = f"The conversation does not fit this model: its {self.forgotten} oldest turns were left out."
-        yield Started(info.name, f"{info.note} {said}".strip())
+        yield self.remark("forgotten", said)
+
+    def remark(self, kind: str, text: str) -> Started:
+        """Tell the reader something about this answer beside what its model's own note says; one text of a kind."""
+        self.remarks[kind] = text
+        info = self.writer.info
+        return Started(info.name, " ".join(filter(None, (info.note, *self.remarks.values()))))
+
+    def explained(self) -> Explained:
+        """How the answer came about, told at its end."""
+        query = self.found.query if self.found is not None else ""
+        asked = (turn.content for turn in reversed(self.turns) if turn.role == "user")
+        return Explained(next(asked, self.question), query, self.candidates, self.shown, self.prompt())
+
+    def prompt(self) -> tuple[Message, ...]:
+        """What the model read, as far as it is text: the messages, or an infilling's neighbours, code and hole."""
+        request = self.request
+        if request.infill is None:
+            return request.messages or (Message("user", request.prompt or ""),)
+        shown = (f"{result.chunk.path}\n{result.chunk.text}" for result in self.shown)
+        return (Message("user", "\n\n".join((*shown, f"{request.infill.prefix}…{request.infill.suffix}"))),)
 
     def _lay_out(self) -> None:
         if self.lay_out is not None:

@@ -27,7 +27,6 @@ from codeweft.types import (
     ModelInfo,
     PromptProgress,
     Request,
-    Retrieval,
     Sampling,
     Skills,
     Started,
@@ -230,10 +229,10 @@ class OpenAICompatible:
         wanted = schema.checked(sampling.json_schema) if sampling.json_schema is not None else None
         if request.prompt is not None:
             sampling = skills.with_defaults(sampling, "completion")
-            body = self._completion_body(request.prompt, sampling) | self._retrieval(request.retrieval)
+            body = self._completion_body(request.prompt, sampling) | self._retrieval(request)
             return _Call(COMPLETIONS, body | _response_format(wanted), schema=wanted)
         body = self._chat_body(wire.messages_json(request.messages), sampling)
-        body |= _response_format(wanted) | self._retrieval(request.retrieval)
+        body |= _response_format(wanted) | self._retrieval(request)
         if request.tools:
             body["tools"] = list(request.tools)
             if request.tool_choice is not None:
@@ -281,10 +280,11 @@ class OpenAICompatible:
             body["max_completion_tokens"] = body.pop("max_tokens")
         return body
 
-    def _retrieval(self, wanted: Retrieval) -> dict[str, Any]:
+    def _retrieval(self, request: Request) -> dict[str, Any]:
         """A Codeweft server's own fields for what to look up; other endpoints get none."""
         if not self._codeweft:
             return {}
+        wanted = request.retrieval
         fields: dict[str, Any] = {}
         if not wanted.enabled:
             fields["index"] = ""
@@ -294,6 +294,8 @@ class OpenAICompatible:
             fields["k"] = wanted.k
         if wanted.agent:
             fields["agents_flag"] = True
+        if request.explain:
+            fields["explain"] = True
         return fields
 
 

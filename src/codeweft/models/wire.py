@@ -9,11 +9,14 @@ import msgspec
 
 from codeweft.types import (
     Chunk,
+    Cited,
     Event,
+    Explained,
     FinishReason,
     Message,
     ReasoningDelta,
     Retrieved,
+    Role,
     Sampling,
     SearchResult,
     TextDelta,
@@ -111,6 +114,8 @@ class Reference(msgspec.Struct, frozen=True):
     repository: str = ""
     commit: str | None = None
     score: float = 0.0
+    why: dict[str, float] = {}
+    verified: bool | None = None
     name: str | None = None
     kind: str | None = None
     language: str | None = None
@@ -139,12 +144,52 @@ class Progress(msgspec.Struct, frozen=True):
     processed: int = 0
 
 
+class Citations(msgspec.Struct, frozen=True):
+    """What became of the reference numbers in an answer."""
+
+    verified: list[int] = []
+    dropped: list[int] = []
+
+
+class Candidate(Reference, frozen=True, kw_only=True):
+    """What was looked up; without `number` it was not shown to the model."""
+
+    number: int | None = None  # type: ignore[assignment]
+
+
+class PromptTurn(msgspec.Struct, frozen=True):
+    role: Role
+    content: str
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    """How an answer came about, as Codeweft servers tell it when asked."""
+
+    question: str
+    query: str
+    candidates: list[Candidate]
+    prompt: list[PromptTurn]
+
+    @property
+    def event(self) -> Explained:
+        shown = sorted((one for one in self.candidates if one.number), key=lambda one: one.number or 0)
+        return Explained(
+            self.question,
+            self.query,
+            tuple(one.result for one in self.candidates),
+            tuple(one.result for one in shown),
+            tuple(Message(turn.role, turn.content) for turn in self.prompt),
+        )
+
+
 class StreamChunk(msgspec.Struct, frozen=True):
     """One `data:` of a stream. `error` may have any shape."""
 
     choices: list[Choice] | None = None
     usage: UsagePart | None = None
     references: list[Reference] | None = None
+    citations: Citations | None = None
+    explained: Explanation | None = None
     note: str | None = None
     prompt_progress: Progress | None = None
     error: msgspec.Raw = _NO_ERROR
@@ -154,6 +199,11 @@ class StreamChunk(msgspec.Struct, frozen=True):
         if self.references is not None:
             ordered = sorted(self.references, key=lambda reference: reference.number)
             yield Retrieved(query, tuple(reference.result for reference in ordered))
+            if self.citations is not None:
+                gone = tuple(one.number for one in ordered if one.verified is False)
+                yield Cited(tuple(self.citations.verified), tuple(self.citations.dropped), gone)
+        if self.explained is not None:
+            yield self.explained.event
         for choice in self.choices or ():
             yield from _choice_events(choice)
 

@@ -8,7 +8,7 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +16,9 @@ from codeweft.errors import Conflict, InvalidRequest, NotFound, StorageFailed
 from codeweft.retrieval.index import Index, IndexStatus, check
 from codeweft.retrieval.question import read_question
 from codeweft.retrieval.rank import rank
+from codeweft.retrieval.redact import Redactor
 from codeweft.retrieval.sources import Source, parse_source, split_token
+from codeweft.retrieval.stages import Stages
 from codeweft.retrieval.store.base import Candidate, Stores
 from codeweft.retrieval.store.embedded import EmbeddedStores
 from codeweft.retrieval.store.failures import storage_errors
@@ -39,15 +41,23 @@ class Indexes:
         exclude: Sequence[str] = (),
         workers: int | None = None,
         default: str | None = None,
+        redact: bool = True,
+        allow_secrets: Sequence[str] = (),
         max_pages: int = 2_000,
         private_hosts: Sequence[str] = (),
         stores: Stores = EmbeddedStores(),
         ray: str | None = None,
+        stages: Stages | None = None,
+        on_found: Callable[[Sequence[SearchResult]], None] | None = None,
     ) -> None:
         """`default` is searched when a query names no index. `workers=0` parses in this process.
 
+        Secrets are taken out of what is read if `redact`, except those in which one of the regular expressions
+        `allow_secrets` is found (raises `InvalidRequest` for a bad one).
         Web pages are read from the public internet and from `private_hosts`, at most `max_pages` of a site.
-        `stores` says where chunks live: by default in the indexes' folders. `ray` is the cluster that reads many files.
+        `stores` says where chunks live: by default in the indexes' folders. `stages` are what goes around a search;
+        `on_found` is told what each search answers.
+        `ray` is the cluster that reads many files.
         """
         self.root = root
         self.default = default
@@ -59,9 +69,12 @@ class Indexes:
             int(max_document_mb * 1_000_000),
             max_pages,
             tuple(private_hosts),
-            ray,
+            Redactor(allow_secrets) if redact else None,
+            ray=ray,
         )
         self._stores = stores
+        self._stages = stages
+        self.on_found = on_found
         self._open: dict[str, tuple[Hashable, Index]] = {}
         self._lock = threading.Lock()
 
@@ -154,6 +167,13 @@ class Indexes:
         Raises `NotFound` for an unknown or empty index or when there is none at all, `NotReady` for one that is empty
         yet, `InvalidRequest` for an empty query.
         """
+        found = self._plain(query) if self._stages is None else self._stages.search(query, self._plain)
+        if self.on_found is not None:
+            self.on_found(found)
+        return found
+
+    def _plain(self, query: Query) -> list[SearchResult]:
+        """The search without the stages around it."""
         if query.index is not None:
             return self._search(self.get(query.index), query)
         if self.default is not None and (index := self._opened(self.root / self.default)) is not None:
@@ -217,7 +237,7 @@ def _search_all(indexes: Sequence[Index], query: Query) -> list[SearchResult]:
 
 
 class IndexRetriever:
-    """`Indexes` as an asynchronous `Retriever`: searches run in threads, the event loop stays free."""
+    """`Indexes` as an asynchronous `Retriever` and `Sources`: it works in threads, the event loop stays free."""
 
     def __init__(self, indexes: Indexes) -> None:
         self._indexes = indexes
@@ -225,6 +245,24 @@ class IndexRetriever:
     async def search(self, query: Query) -> list[SearchResult]:
         """See `Indexes.search`."""
         return await asyncio.to_thread(self._indexes.search, query)
+
+    async def standing(self, results: Sequence[SearchResult], index: str | None) -> list[bool]:
+        """See `Sources.standing`."""
+        return await asyncio.to_thread(self._standing, results, index)
+
+    def _standing(self, results: Sequence[SearchResult], index: str | None) -> list[bool]:
+        try:
+            homes = [self._indexes.get(name) for name in ([index] if index else self._indexes.names())]
+        except NotFound:
+            # Removed since it was searched: nothing can be looked up there any more.
+            return [False] * len(results)
+        by_repository: dict[str, list[Index]] = {}
+        for home in homes:
+            by_repository.setdefault(home.repository, []).append(home)
+        return [
+            any(home.stands(result.chunk) for home in by_repository.get(result.chunk.repository, ()))
+            for result in results
+        ]
 
 
 def _check_name(name: str) -> None:

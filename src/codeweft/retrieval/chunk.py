@@ -30,6 +30,9 @@ LONGEST_TEXT: Final = 16_000
 _HEADING: Final = re.compile(r"(?P<level>#{1,6})\s+(?P<name>.+?)\s*#*\s*$")
 _FENCE: Final = re.compile(r"\s{0,3}(```|~~~)")
 _UNDERLINE: Final = re.compile(r"([=\-~^\"'`#*+.])\1{2,}\s*$")
+_DIRECTIVE: Final = re.compile(
+    r"#\s*(?:include|define|undef|if|ifdef|ifndef|elif|else|endif|pragma|import|error)\b"
+)
 _CLOSING: Final = re.compile(r"\W*(?:(?:end|endif|fi|done|esac|endfunction)\b\W*)?$")
 """A line with nothing but brackets or the word that closes a block."""
 
@@ -243,6 +246,8 @@ def _with_module_doc(piece: Piece, lines: Sequence[str]) -> Piece:
             break
         opening.append(line)
     text = "\n".join(opening).lstrip()
-    if not text.startswith(("#", "//", "/*", '"""', "'''", "--", "{-", ";", 'r"""')):
+    if _DIRECTIVE.match(text) or not text.startswith(
+        ("#", "//", "/*", '"""', "'''", "--", "{-", ";", 'r"""')
+    ):
         return piece
     return replace(piece, docstring=plain_comment(text)[:600])

@@ -48,7 +48,7 @@ _SHORTEST_STEM: Final = 3
 _MOST_FORMS: Final = 5
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=65_536)
 def stems(word: str) -> frozenset[str]:
     """What is left of a word without an ending; the word itself is among them."""
     found = {word}
@@ -81,26 +81,39 @@ class Forms:
     """Which of some words another word is a form of: they share a stem, or one begins with the other."""
 
     def __init__(self, words: Iterable[str]) -> None:
-        self._whole = {word: frozenset((word,)) for word in words}
+        self._whole = frozenset(words)
+        self._sizes = sorted({len(word) for word in self._whole if len(word) >= _SHORTEST_STEM})
         self._by_stem: dict[str, set[str]] = defaultdict(set)
         self._by_start: dict[str, set[str]] = defaultdict(set)
-        self._known: dict[str, frozenset[str]] = {}
         for word in self._whole:
             for stem in stems(word):
                 self._by_stem[stem].add(word)
+            self._by_start[word].add(word)
             for size in range(_SHORTEST_STEM, len(word)):
                 self._by_start[word[:size]].add(word)
+        self.of: Callable[[str], frozenset[str]] = _Found(self._find).__getitem__
+        """The words of which a word is a form."""
 
-    def of(self, word: str) -> frozenset[str]:
-        """The words of which `word` is a form."""
-        known = self._known.get(word)
-        if known is None:
-            found = set(self._whole.get(word, ()))
-            if len(word) >= _SHORTEST_STEM:
-                found.update(self._by_start.get(word, ()))
-                for stem in stems(word):
-                    found.update(self._by_stem.get(stem, ()))
-                for size in range(_SHORTEST_STEM, len(word)):
-                    found.update(self._whole.get(word[:size], ()))
-            known = self._known[word] = frozenset(found)
-        return known
+    def _find(self, word: str) -> frozenset[str]:
+        found = set(self._by_start.get(word, ()))
+        if len(word) >= _SHORTEST_STEM:
+            for stem in stems(word):
+                found.update(self._by_stem.get(stem, ()))
+            for size in self._sizes:
+                if size >= len(word):
+                    break
+                if (start := word[:size]) in self._whole:
+                    found.add(start)
+        return frozenset(found)
+
+
+class _Found(dict[str, frozenset[str]]):
+    """Found once a word: the names and paths of the candidates repeat the same few words."""
+
+    def __init__(self, find: Callable[[str], frozenset[str]]) -> None:
+        super().__init__()
+        self._find = find
+
+    def __missing__(self, word: str) -> frozenset[str]:
+        found = self[word] = self._find(word)
+        return found

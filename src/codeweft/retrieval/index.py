@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -14,14 +14,32 @@ from typing import Final, Literal
 from codeweft.errors import CodeweftError, InvalidRequest, NotFound, NotReady
 from codeweft.retrieval.question import Question, read_question
 from codeweft.retrieval.rank import rank
+from codeweft.retrieval.read import file_digest, read_file
 from codeweft.retrieval.sources import Source, stored_source, upload_path
 from codeweft.retrieval.sources.access import load_token, save_token
 from codeweft.retrieval.sources.git import check_token
-from codeweft.retrieval.sources.unpack import is_archive, put_archive, stem
-from codeweft.retrieval.store.base import FORMAT, Candidate, Probe, Row, Store, StoredFile, Stores
+from codeweft.retrieval.sources.unpack import is_archive, put_archive, remove_upload, stem
+from codeweft.retrieval.store.base import (
+    FORMAT,
+    Candidate,
+    FoundSecret,
+    Probe,
+    Row,
+    Store,
+    StoredFile,
+    Stores,
+)
 from codeweft.retrieval.store.embedded import EmbeddedStores
 from codeweft.retrieval.store.failures import storage_errors
-from codeweft.retrieval.update import IndexLimits, Progress, Update, differing, stored_again, walked
+from codeweft.retrieval.update import (
+    IndexLimits,
+    Progress,
+    Update,
+    differing,
+    signature,
+    stored_again,
+    walked,
+)
 from codeweft.types import Chunk, Encoder, Filters, Query, SearchResult, Vectors
 
 TOKEN: Final = "token"
@@ -34,7 +52,7 @@ class IndexStatus:
     """What an index holds, derived from the data. `updated_at` is Unix seconds, `bytes` of indexed source text.
 
     `summarised` counts chunks with a summary, `secrets` what was taken out of files before they were stored.
-    `incomplete` means an update was interrupted (the next one goes on), `failed` that the last one ended with `error`.
+    `incomplete` means an update was interrupted or the encoder was changed (the next one goes on), `failed` that the last one ended with `error`.
     """
 
     name: str
@@ -122,12 +140,23 @@ class Index:
             own = self.store.settings().get("refresh_minutes", "")
         return float(own) if own else default
 
+    @property
+    def repository(self) -> str:
+        """The name under which its chunks are known."""
+        return self.store.settings().get("repository", self.name)
+
     # ── updating ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def update(
-        self, progress: Callable[[Progress], None] | None = None, workers: int | None = None
+        self,
+        progress: Callable[[Progress], None] | None = None,
+        workers: int | None = None,
+        only: Sequence[str] | None = None,
     ) -> IndexStatus:
         """Bring the index up to date with its source: only what changed is read.
+
+        `only` are paths of files and folders outside of which nothing changed since the last update; where that was
+        not finished, everything is looked at nevertheless.
 
         Work is committed in batches that can be searched at once; an interrupted update is resumed by the next.
         Raises `Conflict` while another update runs, `StorageFailed` (disk full), and what the source raises.
@@ -135,10 +164,13 @@ class Index:
         report = progress or (lambda _: None)
         limits = self._limits if workers is None else replace(self._limits, workers=workers)
         with storage_errors(self.folder), self.updating():
+            before = self.store.settings()
+            if before.get("error") or not before.get("update_finished") or self.source.kind != "folder":
+                only = None
             self.store.set(update_started=repr(time.time()), update_finished="", error="")
             try:
                 token = load_token(self.folder / TOKEN)
-                Update(self.folder, self.source, self.store, self._encoder, limits, token).run(report)
+                Update(self.folder, self.source, self.store, self._encoder, limits, token).run(report, only)
             except CodeweftError as error:
                 self.store.set(error=str(error))
                 raise
@@ -146,6 +178,11 @@ class Index:
         status = self.status()
         report(Progress(self.name, "done", status.indexed, status.indexed))
         return status
+
+    def last_update(self) -> float:
+        """When an update began last, in Unix seconds; 0 for never."""
+        with storage_errors(self.folder):
+            return float(self.store.settings().get("update_started") or 0)
 
     def updating(self) -> AbstractContextManager[None]:
         """Be the one that changes this index. Raises `Conflict` naming the process that does."""
@@ -213,7 +250,16 @@ class Index:
         branches = {settings.get("branch", ""), self.source.ref} - {""}
         if filters.branches and not branches & set(filters.branches):
             return []
-        return self.store.candidates(Probe(question, self._encode(question.text), k, filters))
+        if self._of_another_encoder(settings):
+            raise NotReady(
+                f"The index {self.name} was made with the encoder {settings['encoder']} and has to be read again.",
+                fix=f"Run `codeweft index update {self.name}`, or set `index.encoder` back.",
+                param="index",
+            )
+        return self.store.candidates(Probe(question, self._encode(question.gist), k, filters))
+
+    def _of_another_encoder(self, settings: Mapping[str, str]) -> bool:
+        return settings.get("encoder") not in (None, signature(self._encoder))
 
     def _encode(self, question: str) -> Vectors:
         encode = getattr(self._encoder, "encode_query", self._encoder.encode)
@@ -225,7 +271,7 @@ class Index:
         settings = self.store.settings()
         full = {row.id: row for row in self.store.rows((c.row.id for c in ranked), text=True)}
         return [
-            SearchResult(_trimmed(self._chunk(full[c.row.id], settings)), round(c.score, 6), c.why)
+            SearchResult(_trimmed(self._chunk(full[c.row.id], settings)), round(c.score, 6), c.why, self.name)
             for c in ranked
             if c.row.id in full
         ]
@@ -261,7 +307,7 @@ class Index:
             state = "indexing"
         elif error:
             state = "failed"
-        elif settings.get("update_started") and not finished:
+        elif (settings.get("update_started") and not finished) or self._of_another_encoder(settings):
             state = "incomplete"
         source = stored_source(settings.get("source", "uploads:"))
         return IndexStatus(
@@ -288,6 +334,11 @@ class Index:
         with storage_errors(self.folder):
             return self.store.files()
 
+    def secrets(self) -> list[tuple[str, FoundSecret]]:
+        """Paths with what was taken out of them, by path and line."""
+        with storage_errors(self.folder):
+            return self.store.secrets()
+
     def chunks(self, path: str) -> list[Chunk]:
         """The chunks of one file in order. Raises `NotFound`."""
         with storage_errors(self.folder):
@@ -301,6 +352,25 @@ class Index:
         chunks = self.chunks(path)
         lines = [line for one in chunks for line in one.text.split("\n")]
         return "\n".join(lines[max(start, 1) - 1 : max(end, 0)])
+
+    def stands(self, chunk: Chunk) -> bool:
+        """Whether the source still says what `chunk` shows, at its lines. A text that was cut ends with a line `…`.
+
+        A file that was edited since it was indexed is read again; one whose source is not on this machine is not.
+        """
+        with storage_errors(self.folder):
+            known = self.store.file(chunk.path)
+            root = self.source.root(self.folder)
+            if not root.is_dir() and self.source.kind == "folder":
+                return False
+            if root.is_dir() and (known is None or file_digest(root / chunk.path) != known.digest):
+                read = read_file(root, self._limits.redactor, chunk.path)
+                texts = [one.text for one in read.chunks]
+            else:
+                texts = [one.text for one in self.store.chunks(chunk.path)]
+        lines = [line for text in texts for line in text.split("\n")]
+        now = "\n".join(lines[chunk.start_line - 1 : chunk.end_line])
+        return bool(now) and now.startswith(chunk.text.removesuffix("\n…").rstrip())
 
     def put(self, path: str, data: bytes) -> tuple[str, ...]:
         """Add or replace an uploaded file, or unpack an archive; the next update reads it. Returns the paths.
@@ -348,7 +418,7 @@ class Index:
             self.store.repair()
             if self.source.kind == "uploads":
                 for one in held:
-                    (self.folder / "files" / self._uploaded(one)).unlink(missing_ok=True)
+                    remove_upload(self.folder, self._uploaded(one))
             self.store.write((), held)
 
     def close(self) -> None:

@@ -33,6 +33,10 @@ class Grammar:
     wrappers: frozenset[str] = frozenset()
     calls: Mapping[str, str] = field(default_factory=dict)
     """Definitions that are calls by syntax (Elixir's `def`): the callee's name to the kind."""
+    calls_around: frozenset[str] = frozenset()
+    """Calls that a bound function may be wrapped in (`const View = memo(() => {...})`)."""
+    records: frozenset[str] = frozenset()
+    """Bound values that are looked into for members (object literals)."""
     merge_same_name: bool = False
     """Neighbouring definitions of one name are one (the equations of a Haskell function)."""
 
@@ -88,6 +92,8 @@ _JAVASCRIPT = Grammar(
     values=_JS_VALUES,
     leading=_set("comment decorator"),
     wrappers=_JS_WRAPPERS,
+    calls_around=_set("call_expression"),
+    records=_set("object"),
 )
 _TS_DEFINITIONS = {
     **_JS_DEFINITIONS,
@@ -115,6 +121,8 @@ def _typescript(name: str) -> Grammar:
         values=_JS_VALUES,
         leading=_set("comment decorator"),
         wrappers=_JS_WRAPPERS,
+        calls_around=_set("call_expression"),
+        records=_set("object"),
     )
 
 

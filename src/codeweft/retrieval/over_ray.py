@@ -9,15 +9,13 @@ import tempfile
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
 import codeweft
 from codeweft.errors import InvalidRequest, NotReady
-from codeweft.retrieval.read import ReadFile, encoded_text, read_file
-from codeweft.retrieval.store.vectors import quantise
-from codeweft.types import Encoder
+from codeweft.retrieval.read import ReadFile
+from codeweft.retrieval.workers import Job, Reader
 
 GROUP: Final = 64
 """Files of one task: some hundred milliseconds of work, a few megabytes on the way."""
@@ -34,37 +32,28 @@ class Content:
     known: bytes
 
 
-def read_over_ray(
-    address: str, root: Path, paths: Sequence[str], digests: Sequence[bytes], encoder: Encoder
-) -> Iterator[ReadFile]:
-    """Files as read, with vectors, in the order of `paths`. Files that cannot be read here are read as without Ray.
+def read_over_ray(address: str, reader: Reader, jobs: Sequence[Job]) -> Iterator[ReadFile]:
+    """The files in order, as `in_parallel` gives them. Files that cannot be read here say so without travelling.
 
     `address` is `auto` (the cluster this machine belongs to) or names one. Raises `InvalidRequest` when Ray is not
     installed, `NotReady` when the cluster cannot be reached, fails, or runs another version of Codeweft.
     """
     ray = _connected(address)
     ahead = _AHEAD * max(int(ray.cluster_resources().get("CPU", 1)), 1)
-    shared = ray.put(encoder)
+    # Sent once: its encoder is large.
+    shared = ray.put(reader)
     task = ray.remote(max_retries=3)(read_group)
-    pairs = list(zip(paths, digests, strict=True))
-    groups = (pairs[low : low + GROUP] for low in range(0, len(pairs), GROUP))
     waiting: deque[tuple[list[ReadFile | None], Any]] = deque()
     try:
-        for group in groups:
-            # What cannot be read here keeps its place with the reason.
-            here = [_unreadable(root, path, known) for path, known in group]
-            contents = [
-                Content(path, data, known)
-                for (path, known), (data, failed) in zip(group, here, strict=True)
-                if failed is None
-            ]
-            waiting.append(
-                ([failed for _, failed in here], task.remote(contents, shared, codeweft.__version__))
-            )
+        for low in range(0, len(jobs), GROUP):
+            here = [_content(reader, job) for job in jobs[low : low + GROUP]]
+            contents = [one for one in here if isinstance(one, Content)]
+            places = [one if isinstance(one, ReadFile) else None for one in here]
+            waiting.append((places, task.remote(contents, shared, codeweft.__version__)))
             if len(waiting) >= ahead:
-                yield from _finished(ray, waiting.popleft())
+                yield from _finished(ray, *waiting.popleft())
         while waiting:
-            yield from _finished(ray, waiting.popleft())
+            yield from _finished(ray, *waiting.popleft())
     except ray.exceptions.RayError as error:
         cause = getattr(error, "cause", None)
         if isinstance(cause, NotReady):
@@ -75,50 +64,42 @@ def read_over_ray(
         ) from error
     finally:
         for _, reference in waiting:
-            ray.cancel(reference, force=False)
+            ray.cancel(reference)
 
 
-def read_group(contents: Sequence[Content], encoder: Encoder, version: str) -> list[ReadFile]:
-    """Read and encode files whose contents came along. Raises `NotReady` when this machine has another version."""
+def read_group(contents: Sequence[Content], reader: Reader, version: str) -> list[ReadFile]:
+    """Files whose contents came along, read and encoded. Raises `NotReady` when this machine has another version."""
     if version != codeweft.__version__:
         raise NotReady(
             f"A machine of the Ray cluster has Codeweft {codeweft.__version__}, this one has {version}.",
             fix="Install the same version everywhere.",
         )
+    if reader.redactor is not None:
+        reader.redactor.begin()
     with tempfile.TemporaryDirectory(prefix="codeweft-ray-") as folder:
-        root, numbers = Path(folder), count()
-        read = [_read(root, next(numbers), one) for one in contents]
-    texts = [encoded_text(one.path, chunk) for one in read for chunk in one.chunks]
-    vectors = quantise(encoder.encode(texts)) if texts else None
-    done, at = [], 0
-    for one in read:
-        size = len(one.chunks)
-        done.append(one if vectors is None else replace(one, vectors=vectors[at : at + size]))
-        at += size
-    return done
+        # Reading begins at a file, and what it says of a file depends on its path.
+        for one in contents:
+            target = Path(folder) / one.path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(one.data)
+        there = replace(reader, root=Path(folder))
+        return there.prepared([(one.path, one.known) for one in contents])
 
 
-def _read(root: Path, number: int, content: Content) -> ReadFile:
-    """Through a file of its own, because reading begins at a file; no two share a folder."""
-    target = root / str(number) / content.path
-    target.parent.mkdir(parents=True)
-    target.write_bytes(content.data)
-    return read_file(root / str(number), content.path, content.known)
-
-
-def _unreadable(root: Path, path: str, known: bytes) -> tuple[bytes, ReadFile | None]:
-    """The content of a file; or what reading it here says when there is none to be had."""
+def _content(reader: Reader, job: Job) -> Content | ReadFile:
+    """A file's content; or what reading it here says when there is none to be had."""
+    path, known = job
     try:
-        return (root / path).read_bytes(), None
+        return Content(path, (reader.root / path).read_bytes(), known)
     except OSError:
-        return b"", read_file(root, path, known)
+        return reader.read([job])[0]
 
 
-def _finished(ray: Any, work: tuple[list[ReadFile | None], Any]) -> Iterator[ReadFile]:
-    places, reference = work
+def _finished(ray: Any, places: list[ReadFile | None], reference: Any) -> Iterator[ReadFile]:
+    """A group as it comes back, with what was read here in its place."""
     read = iter(ray.get(reference))
-    for failed in places:
-        yield failed if failed is not None else next(read)
+    for here in places:
+        yield here if here is not None else next(read)
 
 
 def _connected(address: str) -> Any:

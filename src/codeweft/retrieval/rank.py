@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Final
 
 from codeweft.retrieval.forms import Forms
-from codeweft.retrieval.question import Question
+from codeweft.retrieval.question import Place, Question
 from codeweft.retrieval.store.base import Candidate, Row, fold, last_segment
 from codeweft.retrieval.tokens import terms_of_run
 
@@ -31,6 +31,10 @@ class Priorities:
     """Factor on both when the file is named after the symbol: there is where it lives."""
     other_case: float = 0.7
     """Factor when only case or underscores differ: `into_response` for `IntoResponse`."""
+    place: float = 1.5
+    """The file is named in the question, or in a stack trace of it; less for each frame further out."""
+    outer_place: float = 0.7
+    """Factor per frame further out."""
     inner_definition: float = 0.8
     """Factor when the symbol is one of several things the chunk defines."""
     path: float = 1.25
@@ -119,7 +123,7 @@ def rank(
     for c in pool:
         c.score /= best
     _add_coherence(pool, priorities)
-    reading = _Reading(question, {c.row.path for c in pool}, priorities)
+    reading = _Reading(question, pool, priorities)
     most_terms = max(c.file_terms for c in pool) or 1.0
     most_near = max(c.file_near for c in pool) or 1.0
     for c in pool:
@@ -170,20 +174,25 @@ def _add_coherence(pool: Sequence[Candidate], priorities: Priorities) -> None:
 class _Reading:
     """A question compared with names and paths; every word and path is looked at once."""
 
-    def __init__(self, question: Question, paths: Iterable[str], priorities: Priorities) -> None:
+    def __init__(self, question: Question, pool: Sequence[Candidate], priorities: Priorities) -> None:
         self._question = question
         self._priorities = priorities
         self._forms = Forms(question.keywords)
+        paths = {c.row.path for c in pool}
         self._newest = _newest_versions(paths)
         self._paths: dict[str, tuple[float, float]] = {}
-        text = question.text
-        self._excused = {role for role, asked in _ASKED.items() if asked.search(text)}
+        self._places = _placed(question.places, paths, priorities) if question.places else {}
+        self._rarity = {} if question.is_symbol else _rarity(question.symbols, pool)
+        # What a report says in passing (an example, a test that fails) is not what it asks for.
+        self._excused = {role for role, asked in _ASKED.items() if asked.search(question.gist)}
 
     def additions(self, row: Row) -> Iterator[tuple[str, float]]:
         """Reasons to prefer a chunk, with what each is worth."""
         question, priorities = self._question, self._priorities
-        if question.symbols and (value := _definition(question, row, priorities)):
+        if question.symbols and (value := _definition(question, row, self._rarity, priorities)):
             yield "definition", value
+        if place := self._places.get(row.path):
+            yield "place", place
         if question.is_symbol or not question.keywords:
             return
         if share := self._of_path(row.path)[0]:
@@ -218,7 +227,7 @@ class _Reading:
         return factor
 
 
-def _definition(question: Question, row: Row, priorities: Priorities) -> float:
+def _definition(question: Question, row: Row, rarity: Mapping[str, float], priorities: Priorities) -> float:
     """What defining one of the question's symbols is worth: most with the same letters, in a file of that name."""
     best = 0.0
     own = last_segment(row.name)
@@ -237,8 +246,50 @@ def _definition(question: Question, row: Row, priorities: Priorities) -> float:
             continue
         if stem in (folded, folded + "s") or stem + "s" == folded:
             value *= priorities.definition_stem
-        best = max(best, value)
+        best = max(best, value * rarity.get(symbol, 1.0))
     return best * (priorities.definition if question.is_symbol else priorities.embedded_definition)
+
+
+def _rarity(symbols: Sequence[str], pool: Sequence[Candidate]) -> dict[str, float]:
+    """The weight of each of several symbols, shared by the files that define it: `__init__` says little."""
+    if len(symbols) < 2:
+        return {}
+    files: dict[str, set[tuple[str, str]]] = {fold(symbol): set() for symbol in symbols}
+    for c in pool:
+        for name in {fold(last_segment(c.row.name)), *map(fold, c.row.defines)} & files.keys():
+            files[name].add((c.home, c.row.path))
+    return {symbol: 1 / max(1, len(files[fold(symbol)])) for symbol in symbols}
+
+
+def _placed(places: Sequence[Place], paths: Iterable[str], priorities: Priorities) -> dict[str, float]:
+    """What being named in the question is worth, by path: the innermost of the named files most."""
+    named: dict[str, float] = {}
+    by_name: dict[str, list[str]] = defaultdict(list)
+    for path in paths:
+        by_name[path.rpartition("/")[2]].append(path)
+    worth = priorities.place
+    for place in places:
+        parts = [part for part in place.path.replace("\\", "/").split("/") if part not in ("", ".", "..")]
+        found = by_name.get(parts[-1], ()) if parts else ()
+        shared = {path: _shared_end(parts, path.split("/")) for path in found}
+        most = max(shared.values(), default=0)
+        # A bare file name says which file only where there is one of that name.
+        if most < 2 and (len(parts) > 1 or len(found) > 1):
+            continue
+        fresh = [path for path, count in shared.items() if count == most and path not in named]
+        named.update(dict.fromkeys(fresh, worth))
+        worth *= priorities.outer_place if fresh else 1.0
+    return named
+
+
+def _shared_end(some: Sequence[str], others: Sequence[str]) -> int:
+    """How many parts two paths have in common, from the end."""
+    count = 0
+    for one, other in zip(reversed(some), reversed(others), strict=False):
+        if one != other:
+            break
+        count += 1
+    return count
 
 
 def _stem(path: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import Final
@@ -15,6 +15,7 @@ from codeweft.retrieval.decode import decode
 from codeweft.retrieval.documents import Document, read_document
 from codeweft.retrieval.documents.formats import format_of
 from codeweft.retrieval.documents.part import Unreadable
+from codeweft.retrieval.redact import Redacted, Redactor
 from codeweft.retrieval.store.base import FoundSecret, Int8Rows, NewChunk
 
 DIGEST_BYTES: Final = 16
@@ -26,7 +27,7 @@ _ENCODED_CHARACTERS: Final = 3000
 class ReadFile:
     """A file as read: chunks ready to store, or the status (skipped, failed) and reason why there are none.
 
-    `vectors` has one int8 row per chunk where whoever read the file has encoded it too.
+    `vectors` has one row per chunk where they were encoded already.
     """
 
     path: str
@@ -41,8 +42,14 @@ class ReadFile:
     vectors: Int8Rows | None = None
 
 
-def read_file(root: Path, path: str, known_digest: bytes = b"") -> ReadFile:
-    """Read and chunk `path`; a file whose content has `known_digest` comes back without chunks as `unchanged`."""
+def read_file(
+    root: Path, redactor: Redactor | None, path: str, known_digest: bytes = b"", *, wait: bool = True
+) -> ReadFile:
+    """Read and chunk `path`; a file whose content has `known_digest` comes back without chunks as `unchanged`.
+
+    Its secrets are taken out first. Unless it may `wait` for the redactor, a file that would need to is `held`.
+    Raises `NotReady` when the redactor has no rules.
+    """
     try:
         data = (root / path).read_bytes()
     except FileNotFoundError:
@@ -53,25 +60,60 @@ def read_file(root: Path, path: str, known_digest: bytes = b"") -> ReadFile:
     if digest == known_digest:
         return ReadFile(path, len(data), digest, "unchanged")
     try:
-        found = read_document(data, path) if format_of(path) else _read_text(data, path)
+        document = read_document(data, path) if format_of(path) else None
+        text = document.text if document is not None else _text(data, path)
     except Unreadable as why:
         return ReadFile(path, len(data), digest, "failed" if why.failed else "skipped", why.reason)
-    lines = found.text.split("\n")
+    if redactor is not None and not wait and not redactor.sure(text):
+        return ReadFile(path, len(data), digest, "held")
+    clean = Redacted(text) if redactor is None else redactor.redact(text, path)
+    if document is None:
+        language, pieces = chunk(clean.text, path)
+        document = Document(clean.text, language.name, tuple(pieces))
+    elif redactor is not None and clean.found:
+        document = _cleaned(document, clean.text, redactor)
+    lines = document.text.split("\n")
     chunks = tuple(
         NewChunk(piece, body, text_digest(body))
-        for piece in found.pieces
+        for piece in document.pieces
         for body in ("\n".join(lines[piece.start_line - 1 : piece.end_line]),)
     )
-    return ReadFile(path, len(data), digest, language=found.language, lines=len(lines), chunks=chunks)
+    return ReadFile(
+        path,
+        len(data),
+        digest,
+        language=document.language,
+        lines=len(lines),
+        chunks=chunks,
+        secrets=clean.found,
+    )
 
 
-def _read_text(data: bytes, path: str) -> Document:
+def _text(data: bytes, path: str) -> str:
     """Raises `Unreadable` for what is not worth indexing."""
     text, reason = decode(data, path)
     if reason:
         raise Unreadable(reason)
-    language, pieces = chunk(text, path)
-    return Document(text, language.name, tuple(pieces))
+    return text
+
+
+def _cleaned(document: Document, text: str, redactor: Redactor) -> Document:
+    """The document with its text redacted; what its pieces say in words of their own is redacted too."""
+
+    def clean(words: str) -> str:
+        return redactor.redact(words).text
+
+    pieces = (
+        replace(
+            piece,
+            name=clean(piece.name),
+            scope=clean(piece.scope),
+            signature=clean(piece.signature),
+            docstring=clean(piece.docstring),
+        )
+        for piece in document.pieces
+    )
+    return replace(document, text=text, pieces=tuple(pieces))
 
 
 def file_digest(path: Path) -> bytes:
@@ -86,8 +128,10 @@ def _digest(data: bytes) -> bytes:
     return blake2b(data, digest_size=DIGEST_BYTES).digest()
 
 
-def follow(parent: int) -> None:
+def follow(parent: int, redactor: Redactor | None) -> None:
     """In a worker process: leave when the process that started it is gone, even if that was killed."""
+    if redactor is not None:
+        redactor.begin(compiled_only=True)
 
     def watch() -> None:
         while os.getppid() == parent:

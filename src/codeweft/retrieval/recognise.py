@@ -76,6 +76,12 @@ EXTENSIONS: Final = {
     for row in _EXTENSION_ROWS.strip().splitlines()
     for extension in row.split(":")[1].split()
 }
+SOURCE_SUFFIXES: Final = frozenset(
+    "." + extension
+    for extension, name in EXTENSIONS.items()
+    if LANGUAGES[name].grammar and len(extension) > 1
+)
+"""What the names of source files end in; one letter after a dot is more likely a member than a file."""
 FILENAMES: Final = {
     "dockerfile": "dockerfile",
     "containerfile": "dockerfile",

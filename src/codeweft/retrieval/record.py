@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from codeweft.types import SearchResult
+from codeweft.types import Explained, SearchResult
 
 
 def record(result: SearchResult) -> dict[str, Any]:
@@ -20,3 +20,18 @@ def record(result: SearchResult) -> dict[str, Any]:
         "score": round(result.score, 6),
         "repository": chunk.repository,
     }
+
+
+def explanation(told: Explained) -> dict[str, Any]:
+    """What was looked up, why, what of it was shown (with its number), and what the model read; JSON types only."""
+    numbers = {_place(result): number for number, result in enumerate(told.shown, 1)}
+    candidates = [
+        {**record(result), "why": dict(result.why), "number": numbers.get(_place(result))}
+        for result in told.candidates
+    ]
+    prompt = [{"role": turn.role, "content": turn.content} for turn in told.prompt]
+    return {"question": told.question, "query": told.query, "candidates": candidates, "prompt": prompt}
+
+
+def _place(result: SearchResult) -> tuple[str, str, int]:
+    return result.chunk.repository, result.chunk.path, result.chunk.start_line

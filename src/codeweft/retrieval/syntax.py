@@ -41,6 +41,8 @@ _SELF_NAMED: Final = {
     "indexer_declaration": "this[]",
 }
 """Definitions that the language itself names; an empty value means they are named like the others."""
+_SPECIFIERS: Final = frozenset({"struct_specifier", "union_specifier", "enum_specifier", "class_specifier"})
+"""Types of C that may be named, defined, or both."""
 _COMMENT_MARK: Final = re.compile(
     r"^[ \t]*(?:/\*+!?|\*+/|\*(?!\*)|///?!?|//!|#+!?|--+[ |^]*|\{-[ |]*|-\}|;+|%+|\"\"\"|''')[ \t]?",
     re.MULTILINE,
@@ -121,6 +123,8 @@ class _Reader:
             if len(inner) == 1 and (own is None or inner[0].kind != NAMES_ONLY):
                 inner[0].start = min(inner[0].start, node.start_point[0] + 1)
                 inner[0].end = max(inner[0].end, _last_line(node))
+                if own is not None and not inner[0].name:
+                    inner[0].name = own.name
                 if own is not None and own.name not in ("", inner[0].name):
                     inner.append(Definition(inner[0].start, inner[0].start, NAMES_ONLY, own.name, scope))
                 return inner
@@ -154,11 +158,10 @@ class _Reader:
         if kind is None:
             return None
         body = body or _body(node)
-        if (
-            node.type in ("struct_specifier", "union_specifier", "enum_specifier", "class_specifier")
-            and body is None
-        ):
+        if node.type in _SPECIFIERS and body is None:
             return None
+        if node.type in grammar.definitions and (value := self._record(node)) is not None:
+            body, container = value, True
         name = name or self._name(node)
         if kind == NAMES_ONLY and not name:
             return None
@@ -172,6 +175,10 @@ class _Reader:
             and (receiver := node.child_by_field_name("receiver")) is not None
         ):
             scope = re.sub(r"\[.*", "", self._text(receiver, 200).strip("()").split(" ")[-1].lstrip("*"))
+        if not scope and node.type == "function_declaration":
+            # An extension function belongs to what it extends.
+            extended = self._text(node.child_by_field_name("receiver"), 200)
+            scope = _last_segment(_NAME_END.split(extended, maxsplit=1)[0].rstrip("?"))
         if node.type == "type_spec" and body is None:
             inner = node.child_by_field_name("type")
             kind = {"struct_type": "class", "interface_type": "interface"}.get(
@@ -221,11 +228,27 @@ class _Reader:
                 if value is None or value.type in self.grammar.values or not value.named_child_count:
                     break
                 value = value.named_children[-1]
+        if value is not None and value.type in self.grammar.calls_around:
+            value = self._function_inside(value)
         if value is None or value.type not in self.grammar.values:
             return None
         named = node.child_by_field_name(name_field) if name_field else None
         name = self._text(named or node.named_children[0], 200)
         return _last_segment(name).strip("\"'`"), value
+
+    def _function_inside(self, call: Node) -> Node | None:
+        """The function with a body that a call is given (`memo(() => {...})`)."""
+        arguments = call.child_by_field_name("arguments")
+        given = arguments.named_children if arguments is not None else ()
+        return next(
+            (one for one in given if one.type in self.grammar.values and _body(one) is not None), None
+        )
+
+    def _record(self, node: Node) -> Node | None:
+        """The value of a name that holds others, as an object literal does."""
+        bound = self.grammar.bound.get(node.type)
+        value = node.child_by_field_name(bound[1]) if bound and bound[1] else None
+        return value if value is not None and value.type in self.grammar.records else None
 
     def _call(self, node: Node) -> tuple[str, str, bool] | None:
         target = node.child_by_field_name("target")
@@ -242,9 +265,14 @@ class _Reader:
         return kind, _NAME_END.split(self._text(first, 200), maxsplit=1)[0], called in self.grammar.containers
 
     def _name(self, node: Node) -> str:
-        if fixed := _SELF_NAMED.get(node.type):
+        own = next((child for child in node.named_children if child.type == "type_identifier"), None)
+        if (fixed := _SELF_NAMED.get(node.type)) and own is None:
             return fixed
-        at: Node | None = node
+        if node.type in _SPECIFIERS and node.child_by_field_name("name") is None:
+            return ""
+        at: Node | None = next(
+            (child for child in node.named_children if child.type == "variable_declaration"), node
+        )
         for _ in range(6):
             if at is None:
                 return ""

@@ -27,9 +27,10 @@ LONGEST_RUN: Final = 96
 """Characters of one unbroken run that are looked at; anything longer is data (base64, minified code), not a name."""
 
 _RUN: Final = re.compile(r"\w+")
-_ASCII_SEPARATORS: Final = bytes(
+ASCII_SEPARATORS: Final = bytes(
     byte if byte < 128 and (chr(byte).isalnum() or chr(byte) == "_") else ord(" ") for byte in range(256)
 )
+"""A table for `bytes.translate` that leaves of ASCII text only the runs, with spaces between."""
 _ASCII_PART: Final = re.compile(
     r"[A-Z]{2,}s(?![a-z])"  # plural acronyms: URLs, IDs
     r"|[A-Z]+(?=[A-Z][a-z])"  # the acronym before a word: HTTP in HTTPServer
@@ -39,7 +40,7 @@ _OTHER_PART: Final = re.compile(r"[^\W\d_]+|\d+")
 _SCRIPT: Final = re.compile(
     rf"(?P<hangul>[{HANGUL}]+)|(?P<cjk>[{HAN}{KANA}]+)|(?P<name>[^\W{HANGUL}{HAN}{KANA}]+)"
 )
-_HIRAGANA: Final = re.compile(r"[\u3041-\u309f]+")
+_JOINING: Final = re.compile(r"[\u3041-\u309f][\u3041-\u30ff]|[\u3041-\u30ff]?[\u3041-\u309f]")
 
 _QUESTION_WORD_LIST: Final = """
     a an and are be been can could did do does for how i if in is it its me my of on or please should show so that
@@ -67,7 +68,7 @@ def runs(text: str) -> list[str]:
     """The unbroken runs of letters, digits and underscores in a text, before they are split into terms."""
     if text.isascii():
         # Three times faster than the pattern, and almost all code is ASCII.
-        return text.encode("ascii").translate(_ASCII_SEPARATORS).decode("ascii").split()
+        return text.encode("ascii").translate(ASCII_SEPARATORS).decode("ascii").split()
     # NFKC composes decomposed Hangul (macOS file names) and folds full-width letters.
     found: list[str] = _RUN.findall(unicodedata.normalize("NFKC", text))
     return found
@@ -137,9 +138,8 @@ def _asked_terms_of_run(run: str, japanese: bool) -> tuple[tuple[str, float], ..
     translated: list[tuple[str, float]] = []
     for match in _SCRIPT.finditer(run[:LONGEST_RUN]):
         piece, script = match.group(), match.lastgroup
-        # Hiragana is what joins words; its pairs would only be noise.
-        pieces = _HIRAGANA.split(piece) if script == "cjk" else [piece]
-        terms.extend(chain.from_iterable(map(terms_of_run, pieces)))
+        # What joins words would only be noise: pairs of a Japanese word have a Han character or are all katakana.
+        terms.extend(t for t in terms_of_run(piece) if script != "cjk" or not _JOINING.fullmatch(t))
         for english in _english(piece, script, japanese):
             translated.extend(zip(english, _ALTERNATIVES, strict=False))
     return (*((term, 1.0) for term in terms), *translated)

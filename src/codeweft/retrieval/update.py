@@ -2,38 +2,42 @@
 
 from __future__ import annotations
 
-import os
 import time
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
-from hashlib import blake2b
 from itertools import islice
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
-from codeweft.errors import NotReady
 from codeweft.retrieval.over_ray import read_over_ray
-from codeweft.retrieval.read import ReadFile, encoded_text, file_digest, follow, read_file
+from codeweft.retrieval.read import ReadFile, encoded_text, file_digest, read_file
+from codeweft.retrieval.redact import Redactor
 from codeweft.retrieval.sources import Access, Prepared, Source
 from codeweft.retrieval.store.base import FORMAT, NewChunk, NewFile, Store, StoredFile
 from codeweft.retrieval.store.vectors import quantise
 from codeweft.retrieval.walk import FoundFile, Walk, walk
-from codeweft.types import Encoder
+from codeweft.retrieval.workers import Reader, in_parallel
+from codeweft.types import Encoder, Vectors
 
 MANY_FILES: Final = 400
 """Changed files from which starting worker processes pays."""
-FIRST_BATCH, BATCH = 32, 256
-"""Files per commit: the first is small so that searching can begin at once."""
+FIRST_BATCH: Final = 32
+"""Files of the first commit: few, so that searching can begin at once."""
+BATCH: Final = 1024
+"""Files per commit at most; each commit is four times as large as the one before, because each costs a tenth of a
+second."""
+FIRST_SECONDS: Final = 0.3
 BATCH_SECONDS: Final = 2.0
-"""A batch is committed after this long, however few files it holds."""
+"""A batch is committed after this long, however few files it holds; the first one sooner."""
 RACY_NS: Final = 20_000_000
 """A file changed less than this before it was read may change again within one tick of its clock."""
+_PROBE: Final = "def parse_config(path): read settings from a file"
+_SAME_ENCODER: Final = 0.98
+"""Cosine of two vectors of one text from one encoder; 8-bit weights beside 16-bit ones give 0.99 and more."""
 SUMMARY_LANGUAGE: Final = "summary_language"
 """The setting of an index that says which language's summaries are indexed; without it none are."""
 
@@ -69,7 +73,8 @@ class IndexLimits:
 
     `workers=None` uses as many as there are cores, 0 none. Documents (PDF, Office, notebooks) have a size limit of
     their own. Web pages are read from the public internet and from `private_hosts`, at most `max_pages` of a site.
-    `ray` is the cluster that reads many files instead: `auto` or an address.
+    Without a `redactor`, secrets are indexed like anything. `ray` is the cluster that reads many files instead of
+    worker processes: `auto` or an address.
     """
 
     max_file_bytes: int = 1_000_000
@@ -78,6 +83,7 @@ class IndexLimits:
     max_document_bytes: int = 32_000_000
     max_pages: int = 2_000
     private_hosts: tuple[str, ...] = ()
+    redactor: Redactor | None = field(default_factory=Redactor)
     ray: str | None = None
 
     def access(self, token: str = "") -> Access:
@@ -110,9 +116,10 @@ class Update:
         self._encoder = encoder
         self._limits = limits
 
-    def run(self, report: Callable[[Progress], None]) -> None:
-        """Read what changed in the source; see `Index.update`."""
-        self._discard_other_format()
+    def run(self, report: Callable[[Progress], None], only: Sequence[str] | None = None) -> None:
+        """Read what changed in the source, or of it `only` these files and folders; see `Index.update`."""
+        if self._discard_other_format():
+            only = None
         self._store.repair()
         name = self._folder.name
         began = time.monotonic()
@@ -121,8 +128,8 @@ class Update:
             report(Progress(name, "fetching", percent, 100, what, time.monotonic() - began))
 
         ready = self._source.prepare(self._folder, fetching, self._limits.access(self._token))
-        found = walked(self._source, ready.root, self._limits)
-        known = {file.path: file for file in self._store.files()}
+        found = walked(self._source, ready.root, self._limits, only)
+        known = {file.path: file for file in self._store.files() if only is None or _within(file.path, only)}
         changed = [file for file in found.files if not _same(file, known.get(file.path))]
         left_out = {one.path: one.reason for one in (*ready.skipped, *found.skipped)}
         for file in found.files:
@@ -144,28 +151,31 @@ class Update:
     def _read(
         self, ready: Prepared, changed: Sequence[FoundFile], known: dict[str, StoredFile]
     ) -> Iterator[list[tuple[FoundFile, ReadFile, int]]]:
-        """Files with what was read and when (ns), in batches to commit."""
-        digests = [known[file.path].digest if file.path in known else b"" for file in changed]
-        paths = [file.path for file in changed]
+        """Files with what was read and when (ns), in batches to commit; last those that wait for the redactor."""
+        redactor = self._limits.redactor
+        if redactor is not None and len(changed) > FIRST_BATCH:
+            redactor.begin()
+        held: list[FoundFile] = []
+        for batch in self._read_at_once(ready, changed, known):
+            held.extend(found for found, read, _ in batch if read.status == "held")
+            rest = [one for one in batch if one[1].status != "held"]
+            if rest:
+                yield rest
+        read = partial(read_file, ready.root, redactor)
+        yield from _batches(held, map(read, (file.path for file in held), _digests(held, known)))
+
+    def _read_at_once(
+        self, ready: Prepared, changed: Sequence[FoundFile], known: dict[str, StoredFile]
+    ) -> Iterator[list[tuple[FoundFile, ReadFile, int]]]:
+        jobs = list(zip([file.path for file in changed], _digests(changed, known), strict=True))
         workers = self._limits.workers
+        portable = self._encoder if getattr(self._encoder, "portable", False) else None
+        reader = Reader(ready.root, self._limits.redactor, portable)
         if len(changed) >= MANY_FILES and self._limits.ray:
-            reads = read_over_ray(self._limits.ray, ready.root, paths, digests, self._encoder)
-            yield from _batches(changed, reads)
-        elif len(changed) >= MANY_FILES and workers != 0:
-            # A fresh interpreter per worker: forking a process with threads deadlocks.
-            spawn = get_context("spawn")
-            with ProcessPoolExecutor(workers, spawn, initializer=follow, initargs=(os.getpid(),)) as pool:
-                try:
-                    yield from _batches(
-                        changed, pool.map(partial(read_file, ready.root), paths, digests, chunksize=16)
-                    )
-                except BrokenProcessPool as error:
-                    raise NotReady(
-                        "A process that reads files was killed, perhaps for want of memory; what it had read is kept.",
-                        fix="Run the update again, with `index.workers: 0` if it happens again.",
-                    ) from error
-        else:
-            yield from _batches(changed, map(partial(read_file, ready.root), paths, digests))
+            return _batches(changed, read_over_ray(self._limits.ray, reader, jobs))
+        if len(changed) < MANY_FILES or workers == 0:
+            return _batches(changed, (file for job in jobs for file in reader.read([job])))
+        return _batches(changed, in_parallel(reader, jobs, FIRST_BATCH, workers))
 
     def _store_batch(
         self, batch: Sequence[tuple[FoundFile, ReadFile, int]], known: dict[str, StoredFile]
@@ -189,49 +199,55 @@ class Update:
         if fresh or gone:
             self._store.write(completed(self._store, self._encoder, fresh), gone)
 
-    def _discard_other_format(self) -> None:
-        """What another version or another encoder wrote cannot be compared with what this one would write."""
+    def _discard_other_format(self) -> bool:
+        """Whether the index begins anew. What another version, encoder or redactor wrote cannot stand beside what this one would write."""
         settings = self._store.settings()
-        here = {"format": str(FORMAT), "encoder": _fingerprint(self._encoder)}
-        if any(settings.get(key) != value for key, value in here.items()):
+        redactor = self._limits.redactor
+        here = {
+            "format": str(FORMAT),
+            "encoder": signature(self._encoder),
+            "redacted": "no" if redactor is None else "\n".join(("yes", *redactor.allow)),
+        }
+        # Before anything is cleared: a model that does not answer must not cost the index.
+        probe = self._encoder.encode([_PROBE])[0]
+        known = all(settings.get(key) == value for key, value in here.items())
+        if not (known and _near(probe, settings.get("encoder_probe", ""))):
             self._store.clear()
-            self._store.set(**here)
+            self._store.set(**here, encoder_probe=b64encode(probe.astype("<f4").tobytes()).decode())
+            return True
+        return False
 
 
-def walked(source: Source, root: Path, limits: IndexLimits) -> Walk:
-    """The files of a source below `root`, and what was left out with the reason."""
+def walked(source: Source, root: Path, limits: IndexLimits, only: Sequence[str] | None = None) -> Walk:
+    """The files of a source below `root` (or of them `only` some), and what was left out with the reason."""
     return walk(
         root,
         max_bytes=limits.max_file_bytes,
         max_document_bytes=limits.max_document_bytes,
         exclude=limits.exclude,
         git=source.kind in ("folder", "git"),
+        only=only,
     )
 
 
 def completed(store: Store, encoder: Encoder, files: Sequence[NewFile]) -> list[NewFile]:
-    """The files with the summaries known for their chunks, and with vectors.
-
-    Vectors that a file has are kept, unless there is a summary that they do not know of.
-    """
+    """The files with the summaries known for their chunks, and with vectors."""
     summarised = _with_summaries(store, files)
-    encoded = [
-        len(file.vectors) == len(file.chunks) > 0 and not any(chunk.summary for chunk in file.chunks)
+    without = [file for file in summarised if _needs_vectors(file)]
+    texts = [encoded_text(file.path, chunk) for file in without for chunk in file.chunks]
+    ends = np.cumsum([len(file.chunks) for file in without])[:-1]
+    vectors = np.split(quantise(encoder.encode(texts)), ends) if texts else []
+    encoded = {file.path: own for file, own in zip(without, vectors, strict=False)}
+    none = _no_vectors(encoder.dimensions)
+    return [
+        replace(file, vectors=encoded.get(file.path, file.vectors) if file.chunks else none)
         for file in summarised
     ]
-    todo = [file for file, ready in zip(summarised, encoded, strict=True) if not ready]
-    texts = [encoded_text(file.path, chunk) for file in todo for chunk in file.chunks]
-    vectors = quantise(encoder.encode(texts)) if texts else _no_vectors(encoder.dimensions)
-    done: list[NewFile] = []
-    at_row = 0
-    for file, ready in zip(summarised, encoded, strict=True):
-        if ready:
-            done.append(file)
-            continue
-        rows = vectors[at_row : at_row + len(file.chunks)]
-        at_row += len(file.chunks)
-        done.append(replace(file, vectors=rows))
-    return done
+
+
+def _needs_vectors(file: NewFile) -> bool:
+    """Vectors that came with a file know nothing of summaries."""
+    return len(file.vectors) != len(file.chunks) or any(chunk.summary for chunk in file.chunks)
 
 
 def stored_again(store: Store, encoder: Encoder, paths: Sequence[str]) -> None:
@@ -280,18 +296,32 @@ def _no_vectors(dimensions: int) -> np.ndarray[tuple[int, int], np.dtype[np.int8
     return np.zeros((0, dimensions), np.int8)
 
 
-def _fingerprint(encoder: Encoder) -> str:
-    """Which encoder this is, by what it does: vectors of two trainings of one name must never be compared.
+def signature(encoder: Encoder) -> str:
+    """Which encoder an index needs, by name."""
+    return f"{encoder.name}/{encoder.dimensions}"
 
-    Coarse steps, so that another machine's arithmetic gives the same.
+
+def _near(probe: Vectors, stored: str) -> bool:
+    """Whether an encoder still gives the vector it gave: two trainings of one name must never be compared.
+
+    Not exactly the same, because another machine, or another batch on a GPU, computes slightly differently.
     """
-    probe = np.rint(encoder.encode(["def parse_config(path): read settings from a file"]) * 8).astype(np.int8)
-    return f"{encoder.name}/{encoder.dimensions}/{blake2b(probe.tobytes(), digest_size=4).hexdigest()}"
+    known = np.frombuffer(b64decode(stored), "<f4")
+    return known.shape == probe.shape and float(known @ probe) > _SAME_ENCODER
 
 
 def _skipped(path: str, reason: str, dimensions: int) -> NewFile:
     """A file or folder that the walk left out."""
     return NewFile(path, "skipped", reason, b"", 0, 0, 0, "", 0, (), _no_vectors(dimensions))
+
+
+def _within(path: str, only: Sequence[str]) -> bool:
+    """Whether a path is one of those files, or lies in one of those folders."""
+    return any(path.rstrip("/") == one or path.startswith(f"{one}/") for one in only)
+
+
+def _digests(files: Sequence[FoundFile], known: dict[str, StoredFile]) -> list[bytes]:
+    return [known[file.path].digest if file.path in known else b"" for file in files]
 
 
 def _same(found: FoundFile, known: StoredFile | None) -> bool:
@@ -313,14 +343,16 @@ def _batches(
     changed: Sequence[FoundFile], reads: Iterable[ReadFile]
 ) -> Iterator[list[tuple[FoundFile, ReadFile, int]]]:
     pairs = iter(zip(changed, reads, strict=True))
-    size = FIRST_BATCH
-    while batch := _batch(pairs, size):
+    size, seconds = FIRST_BATCH, FIRST_SECONDS
+    while batch := _batch(pairs, size, seconds):
         yield batch
-        size = BATCH
+        size, seconds = min(4 * size, BATCH), BATCH_SECONDS
 
 
-def _batch(pairs: Iterator[tuple[FoundFile, ReadFile]], size: int) -> list[tuple[FoundFile, ReadFile, int]]:
-    until = time.monotonic() + BATCH_SECONDS
+def _batch(
+    pairs: Iterator[tuple[FoundFile, ReadFile]], size: int, seconds: float
+) -> list[tuple[FoundFile, ReadFile, int]]:
+    until = time.monotonic() + seconds
     batch: list[tuple[FoundFile, ReadFile, int]] = []
     at = time.time_ns()
     for found, read in islice(pairs, size):

@@ -65,6 +65,8 @@ _BINARY_SUFFIX_LIST: Final = """
 """
 BINARY_SUFFIXES: Final = frozenset(_BINARY_SUFFIX_LIST.split())
 
+Ignores = tuple[tuple[str, GitIgnoreSpec], ...]
+"""The `.gitignore` files that hold, outermost first, each with the folder it stands in."""
 LEFT_OUT: Final = ("left out by pattern", "folder left out by pattern")
 """Why a file and why a folder is skipped."""
 
@@ -110,14 +112,22 @@ def walk(
     max_document_bytes: int = 32_000_000,
     exclude: Sequence[str] = (),
     git: bool = True,
+    only: Sequence[str] | None = None,
 ) -> Walk:
     """List `root`. `exclude` are further gitignore-style patterns. With `git=False` git is not asked.
+
+    With `only`, just those files, and folders with all that is in them; what is not there is left out.
 
     Documents (PDF, Office, notebooks) have a limit of their own: pictures make them large, not text.
     """
     excluded = path_patterns([*EXCLUDED, *exclude])
-    listed = _list_by_git(root) if git else None
-    paths = iter(listed) if listed is not None else _list_by_walking(root, excluded)
+    listed = _list_by_git(root, only) if git else None
+    if listed is not None:
+        paths = iter(listed)
+    elif only is None:
+        paths = _list_by_walking(root, excluded, "", ())
+    else:
+        paths = (path for one in only for path in _list_one(root, excluded, one))
     files: list[FoundFile] = []
     skipped: dict[str, str] = {}
     beside: dict[str, bool] = {}
@@ -134,23 +144,28 @@ def walk(
     return Walk(tuple(sorted(files, key=lambda file: file.path)), ordered)
 
 
-def _list_by_git(root: Path) -> list[str] | None:
+def _list_by_git(root: Path, only: Sequence[str] | None) -> list[str] | None:
     """Paths git tracks or would track below `root`; None outside a work tree or without git."""
     if shutil.which("git") is None or not any((folder / ".git").exists() for folder in (root, *root.parents)):
         return None
     command = ["git", "-C", str(root), "-c", "core.quotepath=off", "-c", "core.fsmonitor=false"]
     command += ["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate"]
-    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
+    command += ["--", *(only or ())]
+    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_LITERAL_PATHSPECS": "1"}
     done = subprocess.run(command, capture_output=True, env=environment, check=False)
     if done.returncode != 0:
         return None
     # A folder that an outer repository ignores lists as empty, though it was named on purpose.
-    return [os.fsdecode(path) for path in done.stdout.split(b"\0") if path] or None
+    found = [os.fsdecode(path) for path in done.stdout.split(b"\0") if path]
+    return found if found or only is not None else None
 
 
-def _list_by_walking(root: Path, excluded: GitIgnoreSpec) -> Iterator[str]:
-    """Paths below `root` that no `.gitignore` names; folders that cannot be read are yielded themselves."""
-    pending: list[tuple[str, tuple[tuple[str, GitIgnoreSpec], ...]]] = [("", ())]
+def _list_by_walking(root: Path, excluded: GitIgnoreSpec, start: str, above: Ignores) -> Iterator[str]:
+    """Paths below the folder `start` that no `.gitignore` names; folders that cannot be read are yielded themselves.
+
+    `above` are the `.gitignore` files of the folders that `start` lies in.
+    """
+    pending: list[tuple[str, Ignores]] = [(start, above)]
     while pending:
         folder, ignores = pending.pop()
         try:
@@ -175,6 +190,27 @@ def _list_by_walking(root: Path, excluded: GitIgnoreSpec) -> Iterator[str]:
                 pending.append((path, ignores))
 
 
+def _list_one(root: Path, excluded: GitIgnoreSpec, path: str) -> Iterator[str]:
+    """A file, or what is in a folder, unless it is ignored where it lies."""
+    ignores: Ignores = ()
+    folder = ""
+    for name in path.rstrip("/").split("/"):
+        if own := _read_gitignore(root / folder):
+            ignores = (*ignores, (folder, own))
+        here = root / folder / name
+        is_folder = here.is_dir() and not here.is_symlink()
+        shown = f"{folder}{name}/" if is_folder else f"{folder}{name}"
+        if name == ".git" or _ignored(shown, ignores):
+            return
+        if not is_folder or excluded.match_file(shown):
+            yield shown
+            return
+        if (here / ".git").exists():
+            return
+        folder = shown
+    yield from _list_by_walking(root, excluded, folder, ignores)
+
+
 def _read_gitignore(folder: Path) -> GitIgnoreSpec | None:
     try:
         return path_patterns((folder / ".gitignore").read_text("utf-8", "replace").splitlines())
@@ -182,7 +218,7 @@ def _read_gitignore(folder: Path) -> GitIgnoreSpec | None:
         return None
 
 
-def _ignored(path: str, ignores: Sequence[tuple[str, GitIgnoreSpec]]) -> bool:
+def _ignored(path: str, ignores: Ignores) -> bool:
     """The innermost `.gitignore` that says something about `path` decides."""
     for base, spec in reversed(ignores):
         decision = spec.check_file(path[len(base) :])

@@ -19,6 +19,7 @@ from codeweft.server.chat import Answers
 from codeweft.server.conversations import conversation_routes
 from codeweft.server.knowledge import knowledge_routes
 from codeweft.server.service import Service
+from codeweft.server.summaries import summary_routes
 from codeweft.server.views import ErrorView
 
 
@@ -37,7 +38,13 @@ def create_api(runtime: Runtime, service: Service, answers: Answers) -> FastAPI:
         },
         generate_unique_id_function=lambda route: route.name,
     )
-    for router in (admin_routes(runtime), knowledge_routes(runtime), conversation_routes(service, answers)):
+    routers = (
+        admin_routes(runtime),
+        knowledge_routes(runtime),
+        summary_routes(runtime),
+        conversation_routes(service, answers),
+    )
+    for router in routers:
         api.include_router(router, prefix="/api")
     for kind in (CodeweftError, HTTPException, Exception):
         api.add_exception_handler(kind, _answer)

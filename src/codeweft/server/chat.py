@@ -17,7 +17,9 @@ from typing import Any, Literal
 
 from codeweft.accounts import Turn
 from codeweft.accounts.conversations import title_from
+from codeweft.citations import without
 from codeweft.errors import CodeweftError, Conflict, InvalidRequest, NotFound, NotReady
+from codeweft.retrieval.record import explanation
 from codeweft.runtime.compose import Runtime
 from codeweft.server.emit import dumps
 from codeweft.server.failures import translate
@@ -28,8 +30,10 @@ from codeweft.server.views import AskBody, Problem, ReferenceView, TurnView, Usa
 from codeweft.server.wire import check_max_tokens
 from codeweft.types import (
     Caller,
+    Cited,
     Done,
     Event,
+    Explained,
     Failed,
     Message,
     Model,
@@ -119,6 +123,10 @@ class Answer:
             case ReasoningDelta():
                 self._first = self._first or time.monotonic()
                 await self.publish("reasoning", {"text": event.text})
+            case Cited():
+                await self._check(event)
+            case Explained():
+                await self.publish("explained", explanation(event))
             case NodeStarted():
                 await self.publish("node", {"node": event.node, "kind": event.kind, "state": "started"})
             case NodeFinished():
@@ -126,6 +134,16 @@ class Answer:
                     "node",
                     {"node": event.node, "kind": event.kind, "state": "finished", "seconds": event.seconds},
                 )
+
+    async def _check(self, cited: Cited) -> None:
+        """Mark the references that stand, and take the citations away that do not."""
+        marked = [{**one, "verified": one["number"] not in cited.gone} for one in self.turn.references]
+        self.turn = replace(self.turn, references=marked)
+        if cited.dropped:
+            self._text = [without("".join(self._text), cited.dropped)]
+        await self.publish(
+            "cited", {"verified": cited.verified, "dropped": cited.dropped, "gone": cited.gone}
+        )
 
     def conclude(self, reason: str, done: Done | None, error: CodeweftError | None) -> None:
         """Fix what the turn says from now on."""
@@ -244,6 +262,7 @@ class Answers:
             messages=history(turns),
             sampling=Sampling(**sampling),
             retrieval=Retrieval(index=body.index or None, enabled=body.index != ""),
+            explain=body.explain,
             caller=Caller(user),
         )
         answer = self._answers[turn.id] = Answer(turn, user)

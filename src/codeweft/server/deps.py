@@ -15,10 +15,15 @@ def _identity(request: Request) -> Identity | None:
     return found
 
 
-def _user(request: Request) -> str:
+def _signed_in(request: Request) -> Identity:
     found: Identity = request.scope["codeweft.identity"]
-    return found.user.id
+    return found
 
 
+def _user(request: Request) -> str:
+    return _signed_in(request).user.id
+
+
+AnIdentity = Annotated[Identity, Depends(_signed_in)]
 MaybeIdentity = Annotated[Identity | None, Depends(_identity)]
 UserId = Annotated[str, Depends(_user)]

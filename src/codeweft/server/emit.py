@@ -15,9 +15,13 @@ from typing import Any, Literal
 import msgspec
 
 from codeweft import __version__
+from codeweft.citations import without
+from codeweft.retrieval.record import explanation
 from codeweft.types import (
+    Cited,
     Done,
     Event,
+    Explained,
     Failed,
     ReasoningDelta,
     Retrieved,
@@ -73,10 +77,16 @@ class Reference(msgspec.Struct, omit_defaults=True):
     score: float
     name: str
     language: str
+    why: dict[str, float] = {}
+    verified: bool | None = None
+    """False when its source does not say it any more; null when nobody looked."""
     text: str | None = None
 
 
-def references(results: Sequence[SearchResult], *, with_text: bool) -> list[Reference]:
+def references(
+    results: Sequence[SearchResult], *, with_text: bool, cited: Cited | None = None
+) -> list[Reference]:
+    """Numbered references; `cited` says which of them stand."""
     return [
         Reference(
             number=number,
@@ -88,6 +98,8 @@ def references(results: Sequence[SearchResult], *, with_text: bool) -> list[Refe
             score=round(result.score, 6),
             name=result.chunk.qualified_name,
             language=result.chunk.language,
+            why={reason: round(part, 6) for reason, part in result.why.items()},
+            verified=None if cited is None else number not in cited.gone,
             text=result.chunk.text if with_text else None,
         )
         for number, result in enumerate(results, 1)
@@ -131,6 +143,8 @@ class Answer:
     call_heads: dict[int, tuple[str, str]] = field(default_factory=dict)
     logprobs: list[TokenLogprob] = field(default_factory=list)
     results: tuple[SearchResult, ...] | None = None
+    cited: Cited | None = None
+    explained: Explained | None = None
     note: str = ""
     usage: Usage = field(default_factory=Usage)
     reason: str = "stop"
@@ -149,6 +163,12 @@ class Answer:
                 self.calls.setdefault(event.index, []).append(event.arguments)
             case Retrieved():
                 self.results = event.results
+            case Cited():
+                self.cited = event
+                if event.dropped:
+                    self.text = [without("".join(self.text), event.dropped)]
+            case Explained():
+                self.explained = event
             case Started():
                 self.note = event.note or self.note
             case Done():
@@ -209,12 +229,16 @@ class Envelope:
 
 
 def extras(answers: Sequence[Answer], *, with_text: bool) -> dict[str, Any]:
-    """What Codeweft says beside OpenAI's fields: references when something was looked up, the model's note."""
+    """What Codeweft says beside OpenAI's fields: references and citations when something was looked up, notes."""
     found: dict[str, Any] = {}
     for answer in answers:
         if answer.results is not None:
-            found["references"] = references(answer.results, with_text=with_text)
+            found["references"] = references(answer.results, with_text=with_text, cited=answer.cited)
+            if answer.cited is not None:
+                found["citations"] = {"verified": answer.cited.verified, "dropped": answer.cited.dropped}
             break
+    if explained := next((answer.explained for answer in answers if answer.explained is not None), None):
+        found["explained"] = explanation(explained)
     if note := next((answer.note for answer in answers if answer.note), ""):
         found["note"] = note
     return found

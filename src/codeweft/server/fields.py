@@ -56,7 +56,7 @@ SAMPLING: Fields = {
     "user": Field("ignored", "the API key tells who asks"),
 }
 
-RETRIEVAL: Fields = _used("agents_flag", "index", "index_name", "k")
+RETRIEVAL: Fields = _used("agents_flag", "explain", "index", "index_name", "k")
 
 CHAT: Fields = {
     **SAMPLING,

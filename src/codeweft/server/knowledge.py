@@ -11,10 +11,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, File, Query, UploadFile
 
-from codeweft.errors import InvalidRequest, NotFound
+from codeweft.errors import InvalidRequest, NotAllowed, NotFound
 from codeweft.jobs import Job, Progress, Report
 from codeweft.retrieval.index import Index
 from codeweft.runtime.compose import Runtime
+from codeweft.server.deps import AnIdentity
 from codeweft.server.emit import clean
 from codeweft.server.views import (
     FilesView,
@@ -25,6 +26,7 @@ from codeweft.server.views import (
     ReferenceView,
     SearchBody,
     SearchView,
+    SecretView,
     SourceView,
 )
 from codeweft.types import Filters, SearchResult
@@ -40,6 +42,7 @@ def start_update(runtime: Runtime, index: Index) -> Job:
 
     def work(report: Report) -> None:
         index.update(lambda step: report(Progress(step.stage, step.done, step.total, step.detail)))
+        runtime.summaries.updated(index)
 
     return runtime.jobs.submit(INDEXING, index.name, work)
 
@@ -60,8 +63,7 @@ def every(runtime: Runtime) -> Iterator[Index]:
 
 def delete_index(runtime: Runtime, name: str) -> None:
     """End what works on an index, then delete it. Raises `NotFound`."""
-    runtime.indexes.get(name)
-    jobs = runtime.jobs.cancel_all(name)
+    jobs = (*runtime.summaries.stop(runtime.indexes.get(name)), *runtime.jobs.cancel_all(name))
     wait([runtime.jobs.future(job.id) for job in jobs], DELETE_SECONDS)
     runtime.indexes.delete(name)
 
@@ -166,6 +168,14 @@ def knowledge_routes(runtime: Runtime) -> APIRouter:
         index.remove_file(upload_path(path))
         start_update(runtime, index)
 
+    @routes.get("/indexes/{name}/secrets")
+    def list_secrets(name: Name, identity: AnIdentity) -> list[SecretView]:
+        """What was taken out of the files before anything was stored. For administrators."""
+        if identity.user.role != "admin":
+            raise NotAllowed("Only an administrator may list the secrets that were found.")
+        found = indexes.get(name).secrets()
+        return [SecretView(path=clean(path), line=one.line, rule=one.rule) for path, one in found]
+
     @routes.get("/indexes/{name}/source")
     def read_source(
         name: Name,
@@ -197,6 +207,7 @@ def knowledge_routes(runtime: Runtime) -> APIRouter:
         filters = Filters(paths=tuple(body.paths), languages=tuple(body.languages))
         results = indexes.search(SearchQuery(body.query, body.index or None, body.k, filters))
         names = index_names(runtime, body.index or None, results)
-        return SearchView(results=ReferenceView.all(results, names))
+        note = results[0].note if results else ""
+        return SearchView(results=ReferenceView.all(results, names), note=clean(note))
 
     return routes

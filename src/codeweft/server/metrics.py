@@ -58,6 +58,13 @@ class Metrics:
         self._tokens = Counter(
             "codeweft_tokens", "Tokens by kind.", ["model", "kind"], registry=self.registry
         )
+        citations = Counter(
+            "codeweft_citations",
+            "Reference numbers in answers: those the source bears out, those it does not.",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self._verified, self._dropped = citations.labels("verified"), citations.labels("dropped")
         self._editor = Counter(
             "codeweft_editor_events",
             "Inline completions that editors showed, that were taken, that were dismissed.",
@@ -80,6 +87,11 @@ class Metrics:
             self._routes[route, status] = found
         found[0].inc()
         found[1].observe(seconds)
+
+    def cited(self, verified: int, dropped: int) -> None:
+        """Count the citations of an answer, as they were checked."""
+        self._verified.inc(verified)
+        self._dropped.inc(dropped)
 
     def editor(self, kind: str) -> None:
         """Count what an editor did with a completion: view, select or dismiss."""

@@ -92,6 +92,7 @@ class OpenAI:
             infill=infill,
             sampling=sampling,
             retrieval=wire.retrieval(body),
+            explain=bool(body.explain),
             caller=who,
         )
 
@@ -158,6 +159,7 @@ async def answer_chat(
         tools=wire.tools(body),
         tool_choice=wire.tool_choice(body),
         retrieval=wire.retrieval(body),
+        explain=bool(body.explain),
         caller=caller(http),
     )
     n = body.n or 1

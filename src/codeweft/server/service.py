@@ -17,6 +17,7 @@ from codeweft.server.metrics import Metrics
 from codeweft.server.streams import EventStream, Streams, accepted, close, merge
 from codeweft.types import (
     Caller,
+    Cited,
     Done,
     Event,
     Model,
@@ -59,6 +60,8 @@ class Service:
                     metrics.first_token.observe(time.monotonic() - started)
                 if isinstance(event, Done):
                     metrics.count(event.usage)
+                elif isinstance(event, Cited):
+                    self.metrics.cited(len(event.verified), len(event.dropped))
                 yield event
         finally:
             metrics.running.dec()

@@ -204,6 +204,14 @@ class FileReason(View):
         return [cls(path=clean(path), reason=clean(reason)) for path, reason in pairs[:SHOWN_FILES]]
 
 
+class SecretView(View):
+    """A secret that was taken out of a file: its kind and where it was, never what it was."""
+
+    path: str
+    line: int
+    rule: str
+
+
 class IndexView(View):
     name: str
     source: str
@@ -215,11 +223,13 @@ class IndexView(View):
     indexed: int
     chunks: int
     bytes: int
+    summarised: int
     languages: dict[str, int]
     failed: list[FileReason]
     skipped: list[FileReason]
     failed_count: int
     skipped_count: int
+    secrets_count: int = Field(description="Secrets that were taken out before anything was stored.")
     updated_at: str | None
     error: str
     job: JobView | None
@@ -240,11 +250,13 @@ class IndexView(View):
             indexed=status.indexed,
             chunks=status.chunks,
             bytes=status.bytes,
+            summarised=status.summarised,
             languages=dict(status.languages),
             failed=FileReason.some(status.failed),
             skipped=FileReason.some(status.skipped),
             failed_count=len(status.failed),
             skipped_count=len(status.skipped),
+            secrets_count=status.secrets,
             updated_at=None if not status.updated_at else iso(status.updated_at),
             error=clean(status.error),
             job=None if job is None else JobView.of(job),
@@ -328,7 +340,11 @@ class ReferenceView(View):
     commit: str
     score: float
     text: str
+    summary: str = ""
     why: dict[str, float] = Field(default_factory=dict)
+    verified: bool | None = Field(
+        None, description="False when its source does not say it any more; null when nobody looked."
+    )
 
     @classmethod
     def all(cls, results: Sequence[SearchResult], indexes: Sequence[str]) -> list[ReferenceView]:
@@ -348,6 +364,7 @@ class ReferenceView(View):
                 commit=result.chunk.commit,
                 score=round(result.score, 6),
                 text=clean(result.chunk.text),
+                summary=clean(result.chunk.summary),
                 why={reason: round(part, 6) for reason, part in result.why.items()},
             )
             for number, (result, index) in enumerate(zip(results, indexes, strict=True), 1)
@@ -356,6 +373,8 @@ class ReferenceView(View):
 
 class SearchView(View):
     results: list[ReferenceView]
+    note: str = ""
+    """What a reader must know about how they were found."""
 
 
 # ── conversations ────────────────────────────────────────────────────────────────────────────────────────────
@@ -459,6 +478,7 @@ class AskBody(Body):
         None, max_length=200, description='null takes the app\'s default, "" looks nothing up.'
     )
     sampling: SamplingBody = SamplingBody()
+    explain: bool = Field(False, description="Tell what was looked up and why, and what the model read.")
 
 
 class AskedView(View):

@@ -86,6 +86,7 @@ class SamplingBody(_Body, kw_only=True):
     index_name: str | None = None
     k: int | None = None
     agents_flag: bool | str | None = None
+    explain: bool | None = None
 
 
 class ChatBody(SamplingBody, kw_only=True):
@@ -474,7 +475,7 @@ def retrieval(body: SamplingBody) -> Retrieval:
 
 def asks_retrieval(body: SamplingBody) -> str | None:
     """The field by which a request asks for retrieval, if it does."""
-    for name in ("index", "index_name", "k", "agents_flag"):
+    for name in ("index", "index_name", "k", "agents_flag", "explain"):
         if getattr(body, name) not in (None, "", False):
             return name
     return None

@@ -9,8 +9,9 @@ from pydantic import Field
 from codeweft.flows.nodes.judge import Judge
 from codeweft.flows.nodes.model import WriteWithModel
 from codeweft.flows.nodes.prompt import Prompt
+from codeweft.flows.nodes.references import References
 from codeweft.flows.nodes.retriever import Retrieve
 
-NodeSpec = Annotated[Retrieve | Judge | Prompt | WriteWithModel, Field(discriminator="type")]
+NodeSpec = Annotated[Retrieve | Judge | Prompt | WriteWithModel | References, Field(discriminator="type")]
 
-__all__ = ["Judge", "NodeSpec", "Prompt", "Retrieve", "WriteWithModel"]
+__all__ = ["Judge", "NodeSpec", "Prompt", "References", "Retrieve", "WriteWithModel"]

@@ -9,13 +9,11 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from codeweft.errors import ContextOverflow
+from codeweft.flows import infilling
 from codeweft.flows.nodes.base import Node
-from codeweft.flows.state import Services, State
+from codeweft.flows.state import UNKNOWN_CONTEXT, Services, State
 from codeweft.stream import reading
-from codeweft.types import Done, Event, Failed, Neighbour, Request, Started
-
-INFILL_NEIGHBOURS = 4
-"""Chunks shown to an infilling model; more delays the first token more than it helps."""
+from codeweft.types import Done, Event, Failed, Neighbour, Request, Started, TextDelta
 
 
 class WriteWithModel(Node):
@@ -35,8 +33,10 @@ class WriteWithModel(Node):
         return self.model
 
     async def run(self, state: State, services: Services) -> AsyncIterator[Event]:
-        if state.request.infill is not None:
-            for event in state.show(state.results[:INFILL_NEIGHBOURS]):
+        hole = state.request.infill
+        if hole is not None:
+            context = state.writer.info.context or UNKNOWN_CONTEXT
+            for event in state.show(infilling.neighbours(state.results, hole, context)):
                 yield event
         while True:
             overflow = False
@@ -44,7 +44,8 @@ class WriteWithModel(Node):
                 async for event in events:
                     match event:
                         case Started():
-                            pass
+                            if said := event.note.removeprefix(state.writer.info.note).strip():
+                                yield state.remark("model", said)
                         case Done():
                             state.spend(event.usage)
                             state.reason = event.reason
@@ -52,6 +53,8 @@ class WriteWithModel(Node):
                         case Failed(error=ContextOverflow()) if state.can_shorten:
                             overflow = True
                         case _:
+                            if isinstance(event, TextDelta):
+                                state.written.append(event.text)
                             yield event
             if not overflow:
                 return

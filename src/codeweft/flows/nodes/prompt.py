@@ -13,12 +13,10 @@ from pydantic import field_validator
 
 from codeweft.errors import InvalidRequest
 from codeweft.flows.nodes.base import Node
-from codeweft.flows.state import Services, State
+from codeweft.flows.state import UNKNOWN_CONTEXT, Services, State
 from codeweft.stream import BYTES_PER_TOKEN
 from codeweft.types import Event, Message, SearchResult
 
-UNKNOWN_CONTEXT = 8192
-"""Tokens assumed for a model that does not say how much it takes."""
 ANSWER_SHARE = 0.4
 """Part of the context that is left for the answer when the request does not say how long it may be."""
 REFERENCE_SHARE = 0.5

@@ -138,12 +138,28 @@ def put_archive(archive: Path, name: str, state: Path, access: Access) -> list[s
     return sorted(str(path.relative_to(state / "files")) for path in target.rglob("*") if path.is_file())
 
 
+def remove_upload(state: Path, path: str) -> None:
+    """Delete an uploaded file, the folders that it leaves empty, and what was noted about their archive."""
+    root = state / "files"
+    target = root / path
+    target.unlink(missing_ok=True)
+    for folder in target.parents:
+        if folder == root or not folder.is_dir() or any(folder.iterdir()):
+            break
+        folder.rmdir()
+    noted = _read(state / _UPLOADED)
+    if kept := {name: skipped for name, skipped in noted.items() if (root / name).is_dir()}:
+        if kept != noted:
+            _save(state / _UPLOADED, kept)
+    else:
+        (state / _UPLOADED).unlink(missing_ok=True)
+
+
 def unpacked_uploads(state: Path) -> tuple[SkippedFile, ...]:
     """What was left out of the uploaded archives that are still there."""
     return tuple(
         SkippedFile(f"{folder}/{path}", reason)
         for folder, skipped in _read(state / _UPLOADED).items()
-        if (state / "files" / folder).is_dir()
         for path, reason in skipped
     )
 

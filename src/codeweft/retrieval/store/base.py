@@ -22,7 +22,7 @@ from codeweft.types import Filters, Vectors
 if TYPE_CHECKING:
     from codeweft.retrieval.question import Question
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 """Of what is stored and of what is computed from a file (chunker, terms); another number means index again."""
 KINDS: Final = ("section", "function", "method", "class", "interface", "enum", "module", "block")
 
@@ -74,12 +74,16 @@ class FoundSecret:
 
 @dataclass(frozen=True, slots=True)
 class NewChunk:
-    """A chunk about to be stored; `digest` identifies its text up to white space."""
+    """A chunk about to be stored; `digest` identifies its text up to white space.
+
+    `words` are the terms of its text joined by spaces, where they are known already.
+    """
 
     piece: Piece
     text: str
     digest: int
     summary: str = ""
+    words: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +231,10 @@ class Store(Protocol):
         ...
 
     def write(self, files: Sequence[NewFile], gone: Sequence[str] = ()) -> None:
-        """Replace `files` and remove the paths `gone`, all or nothing; searches see it when this returns."""
+        """Replace `files` and remove the paths `gone`, all or nothing; searches see it when this returns.
+
+        What is gone leaves the store's files for good: when `updating` is left, or a day later where that is costly.
+        """
         ...
 
     def touch(self, seen: Sequence[tuple[int, int, int, str]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,12 @@ from codeweft.types import Filters, Vectors
 
 _TABLES: Final = "index.sqlite"
 _LOCK: Final = "lock"
+CHEAP_CHUNKS: Final = 50_000
+"""Chunks up to which the lexical index is written anew whenever a file went away; it takes a second per 10,000."""
+PURGED_SHARE: Final = 0.05
+"""Share of chunks that went away from which it is written anew in a larger index."""
+PURGED_SECONDS: Final = 86_400.0
+"""Seconds after which it is, however few they are."""
 
 
 class EmbeddedStore:
@@ -39,6 +46,19 @@ class EmbeddedStore:
                 yield
             finally:
                 self._searcher.finish()
+            self._purge()
+
+    def _purge(self) -> None:
+        """Clean up behind files that went away; see `Store.write`."""
+        # Whoever deletes the index takes its folder away while holding the lock.
+        removed = self._tables.removed_since() if self._tables.path.exists() else None
+        if removed is None:
+            return
+        chunks, since = removed
+        there = self._tables.count_chunks()
+        if there <= CHEAP_CHUNKS or chunks > PURGED_SHARE * there or time.time() - since > PURGED_SECONDS:
+            self._searcher.compact()
+            self._tables.purge()
 
     def updater(self) -> int | None:
         return holder(self._lock)

@@ -107,7 +107,7 @@ class LexicalIndex:
 
         The writer stays open for the next batch until `finish`.
         """
-        writer = self._writer or self._index.writer(heap_size=_HEAP_BYTES, num_threads=1)
+        writer = self._writer or self._new_writer()
         # What goes wrong below leaves the writer with half a batch: it must not be used again.
         self._writer = None
         if anew:
@@ -125,10 +125,18 @@ class LexicalIndex:
         self._writer = writer
         self.reload()
 
+    def _new_writer(self) -> tantivy.IndexWriter:
+        writer = self._index.writer(heap_size=_HEAP_BYTES, num_threads=1)
+        # A commit that was killed leaves files with the names that the next commit gives to its own.
+        writer.garbage_collect_files()
+        return writer
+
     def finish(self) -> None:
         """Let segments be merged and others write."""
         writer, self._writer = self._writer, None
         if writer is not None:
+            # What this process looked at last is replaced by now; only then its files can go.
+            writer.garbage_collect_files()
             writer.wait_merging_threads()
             self.reload()
 

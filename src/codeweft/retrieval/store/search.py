@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final
@@ -37,6 +37,8 @@ from codeweft.retrieval.store.vectors import Ids, Places, VectorTable
 from codeweft.types import Filters, Vectors
 
 _PATIENCE_SECONDS: Final = 5.0
+_KEPT_ROWS: Final = 40_000
+"""Rows without text that are kept in memory (about 25 MB)."""
 
 
 class Searcher:
@@ -63,6 +65,7 @@ class Searcher:
         self._behind = True
         self._files = 0
         self._selection = Selection(tables)
+        self._known_rows: dict[int, Row] = {}
 
     # ── the lexical index follows SQLite ─────────────────────────────────────────────────────────────────────
 
@@ -79,6 +82,11 @@ class Searcher:
         """The update is over."""
         if self._lexical is not None:
             self._lexical.finish()
+
+    def compact(self) -> None:
+        """Write the lexical index anew: deleted chunks' words stay in it until then. The caller holds the lock."""
+        self._open().write(self._tables.documents(), (), self._tables.generation(), anew=True)
+        self.finish()
 
     def repair(self) -> None:
         """Bring the lexical index up to date when it is missing, damaged or behind. The caller holds the lock."""
@@ -165,7 +173,20 @@ class Searcher:
         nearness = _nearness(table.files[near], similarities, files)
         evidence = zip(*(part.tolist() for part in (lexical_scores, cosines, terms, nearness)), strict=True)
         by_id = dict(zip(table.ids[chosen].tolist(), evidence, strict=True))
-        return [Candidate(row, *by_id[row.id]) for row in self._tables.rows(by_id)]
+        return [Candidate(row, *by_id[row.id]) for row in self._rows_of(by_id)]
+
+    def _rows_of(self, ids: Collection[int]) -> list[Row]:
+        """Rows without text. An id always means the same row, so what was read once is kept."""
+        known = self._known_rows
+        found = [row for one in ids if (row := known.get(one)) is not None]
+        missing = [one for one in ids if one not in known]
+        if missing:
+            read = self._tables.rows(missing)
+            if len(known) + len(read) > _KEPT_ROWS:
+                self._known_rows = known = {}
+            known.update((row.id, row) for row in read)
+            found += read
+        return found
 
     def nearest(self, vector: Vectors, k: int, filters: Filters) -> list[tuple[int, float]]:
         """See `Store.nearest`."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import queue
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -65,6 +66,7 @@ CREATE INDEX IF NOT EXISTS secrets_by_file ON secrets (file);
 CREATE TABLE IF NOT EXISTS summaries (
     digest INTEGER NOT NULL, language TEXT NOT NULL, text TEXT NOT NULL, model TEXT NOT NULL,
     PRIMARY KEY (digest, language)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS orphans (digest INTEGER PRIMARY KEY);
 """
 _FILE_COLUMNS: Final = "id, path, status, reason, digest, size, mtime_ns, checked_ns, language, lines, chunks, summarised, secrets"
 
@@ -93,7 +95,9 @@ class Tables:
                 check_same_thread=False,
                 cached_statements=64,
             )
-            connection.executescript("PRAGMA synchronous=NORMAL; PRAGMA mmap_size=1073741824;")
+            connection.executescript(
+                "PRAGMA synchronous=NORMAL; PRAGMA secure_delete=ON; PRAGMA mmap_size=1073741824;"
+            )
         yield connection
         self._idle.put(connection)
 
@@ -134,6 +138,7 @@ class Tables:
         replaced: list[int] = []
         with self._connected() as connection, _transaction(connection):
             generation = _generation(connection) + 1
+            _note_removal(connection, gone)
             for path in [*gone, *(file.path for file in files)]:
                 if (old := _remove(connection, path, generation)) is not None:
                     replaced.append(old)
@@ -161,6 +166,39 @@ class Tables:
             for table in _DERIVED:
                 connection.execute(f"DELETE FROM {table}")
             _start_over(connection)
+
+    def removed_since(self) -> tuple[int, float] | None:
+        """Chunks of files that went away, and since when (Unix seconds) they wait to be purged."""
+        with self._connected() as connection:
+            count, since = (
+                int(_setting(connection, "unpurged", "0")),
+                _setting(connection, "unpurged_since", "0"),
+            )
+        return (count, float(since)) if count else None
+
+    def purge(self) -> None:
+        """Leave nothing in the files of what was removed; the summaries of removed files go, too.
+
+        Deleted rows are overwritten as they are deleted, but rows that moved leave copies in their pages: only the file
+        written anew holds none, and the log only once it is emptied.
+        """
+        with self._connected() as connection:
+            with _transaction(connection):
+                connection.execute(
+                    "DELETE FROM summaries WHERE digest IN (SELECT digest FROM orphans)"
+                    " AND digest NOT IN (SELECT digest FROM chunks)"
+                )
+                connection.execute("DELETE FROM orphans")
+            connection.execute("VACUUM")
+            busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if not busy:
+                with _transaction(connection):
+                    connection.execute("DELETE FROM settings WHERE key IN ('unpurged', 'unpurged_since')")
+
+    def count_chunks(self) -> int:
+        """How many chunks there are."""
+        with self._connected() as connection:
+            return int(connection.execute("SELECT count(*) FROM chunks").fetchone()[0])
 
     def put_summaries(self, language: str, model: str, texts: Mapping[int, str]) -> None:
         """Keep summaries by chunk digest."""
@@ -373,6 +411,26 @@ def _remove(connection: sqlite3.Connection, path: str, generation: int) -> int |
     return file
 
 
+def _note_removal(connection: sqlite3.Connection, gone: Sequence[str]) -> None:
+    """Remember that files went away until `purge` has cleaned up behind them."""
+    paths = json.dumps(list(gone))
+    within = "file IN (SELECT f.id FROM files f JOIN json_each(?) j ON f.path = j.value)"
+    (count,) = connection.execute(f"SELECT count(*) FROM chunks WHERE {within}", (paths,)).fetchone()
+    if not count:
+        return
+    connection.execute(
+        f"INSERT OR IGNORE INTO orphans SELECT digest FROM chunks WHERE {within}"
+        " AND digest IN (SELECT digest FROM summaries)",
+        (paths,),
+    )
+    before = int(_setting(connection, "unpurged", "0"))
+    since = _setting(connection, "unpurged_since", repr(time.time()))
+    connection.executemany(
+        "INSERT OR REPLACE INTO settings VALUES (?, ?)",
+        [("unpurged", str(before + count)), ("unpurged_since", since)],
+    )
+
+
 def _trim_log(connection: sqlite3.Connection, last: int) -> None:
     """Keep the log of removals short; whoever is further behind starts over."""
     if last % _REMOVED_KEPT:
@@ -458,7 +516,7 @@ def lexical_document(number: int, file: int, path: str, language: str, chunk: Ne
         " ".join(words(" ".join((piece.scope, piece.name, *piece.defines)))),
         " ".join(words(path)),
         " ".join(words(f"{piece.docstring} {chunk.summary}")),
-        " ".join(words(chunk.text)),
+        chunk.words or " ".join(words(chunk.text)),
     )
 
 

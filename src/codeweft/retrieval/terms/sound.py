@@ -1,4 +1,4 @@
-"""English words that Korean or Japanese writes by their sound: 파서 and パーサー are read as `parser`.
+"""English words that Korean or Japanese writes by their sound: 인터프리터 and インタプリタ are read as `interpreter`.
 
 Both scripts keep the consonants of a word nearly as they are and fill in vowels. So a word is looked up by its
 consonants among the commonest words of code (`english.txt`), and the nearest by all its letters is taken.
@@ -20,9 +20,12 @@ Of loanwords aligned in translated packages, 90 % (Japanese) and 80 % (Korean) o
 consonants most are not, so those are left alone.
 """
 
-_INITIALS: Final = ["g", "kk", "n", "d", "tt", "r", "m", "b", "pp", "s", "ss", "-", "j", "jj", "ch", "k", "t", "p", "h"]
-_VOWELS: Final = ["a", "e", "ya", "e", "e", "e", "ye", "e", "o", "wa", "we", "we", "yo", "u", "wo", "we", "wi", "yu", "u", "ui", "i"]
-_FINALS: Final = ["-", "k", "k", "k", "n", "n", "n", "t", "l", "l", "l", "l", "l", "l", "l", "l", "m", "p", "p", "t", "t", "ng", "t", "t", "k", "t", "p", "t"]
+_INITIAL_LIST: Final = "g kk n d tt r m b pp s ss - j jj ch k t p h"
+_INITIALS: Final = _INITIAL_LIST.split()
+_VOWEL_LIST: Final = "a e ya e e e ye e o wa we we yo u wo we wi yu u ui i"
+_VOWELS: Final = _VOWEL_LIST.split()
+_FINAL_LIST: Final = "- k k k n n n t l l l l l l l l m p p t t ng t t k t p t"
+_FINALS: Final = _FINAL_LIST.split()
 
 _KANA_LIST: Final = """
     ア a イ i ウ u エ e オ o カ ka キ ki ク ku ケ ke コ ko サ sa シ shi ス su セ se ソ so タ ta チ chi ツ tsu テ te ト to
@@ -44,8 +47,8 @@ _SPELLINGS: Final = {
 }  # fmt: skip
 _ENGLISH_PART: Final = re.compile("|".join(_SPELLINGS))
 _VOWEL_LETTERS: Final = frozenset("aeiouyw")
-_SAME_SOUND: Final = frozenset(["rl", "lr", "kc", "bv", "kq"])
-_NEAR_SOUND: Final = frozenset(["sc", "sz", "zs", "jg", "js", "pf", "hf", "ft", "st"])
+_SAME_SOUND: Final = frozenset(("rl", "lr", "kc", "bv", "kq"))
+_NEAR_SOUND: Final = frozenset(("sc", "sz", "zs", "jg", "js", "pf", "hf", "ft", "st"))
 """A spoken letter and an English one that it often stands for."""
 _SILENT_R: Final = re.compile(r"r(?![aeiouy])")
 _SOUND_PART: Final = re.compile(r"tsu|ts|ch|sh|ng|[bcdfghjkmnprstvzl]")
@@ -89,7 +92,9 @@ def _once(classes: str) -> str:
 def _by_consonants() -> dict[str, list[str]]:
     """The bundled words by their consonants, the commonest first."""
     found: dict[str, list[str]] = defaultdict(list)
-    for word in resources.files("codeweft.retrieval.terms").joinpath("english.txt").read_text("utf-8").split():
+    for word in (
+        resources.files("codeweft.retrieval.terms").joinpath("english.txt").read_text("utf-8").split()
+    ):
         found[english_consonants(word)].append(word)
     return dict(found)
 
@@ -128,7 +133,11 @@ def _distance(sound: str, word: str) -> float:
 def _lost(word: str, at: int) -> float:
     """What it costs that a letter is not heard: a final e, an r after a vowel and the second of a pair hardly anything."""
     letter, following = word[at], word[at + 1 : at + 2]
-    if (letter == "r" and following not in _VOWEL_LETTERS) or (letter == "e" and not following) or letter == following:
+    if (
+        (letter == "r" and following not in _VOWEL_LETTERS)
+        or (letter == "e" and not following)
+        or letter == following
+    ):
         return 0.1
     return 0.4 if letter in _VOWEL_LETTERS or letter == "h" else 1.0
 

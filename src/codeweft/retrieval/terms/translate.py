@@ -1,7 +1,7 @@
 """Korean, Japanese and Chinese words of a question in the English terms that code uses for them. Pure, offline.
 
 A run without spaces is cut by a table of words so that as little as possible stays uncovered. What no table knows is
-read by its sound where it may be an English word (파서, パーサー → parser).
+read by its sound where it may be an English word (인터프리터, インタプリタ → interpreter).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ HAN: Final = r"\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 
 _KANA: Final = re.compile(f"[{KANA}]")
 _KATAKANA_RUN: Final = re.compile("[ァ-ヺー]+")
-_SMALL_OR_LONG: Final = frozenset("ーッャュョァィゥェォヮンー")
+_SMALL_OR_LONG: Final = frozenset("ーッャュョァィゥェォヮン")
 """Kana that belong to the one before: no word begins with them."""
 
 _UNCOVERED, _PIECE, _BY_SOUND = 1.0, 0.1, 0.6
@@ -57,7 +57,12 @@ def table(language: str) -> dict[str, Terms]:
     A Korean entry that ends in `*` is a verb stem of one syllable, which counts before any ending.
     """
     entries: dict[str, Terms] = {}
-    lines = resources.files("codeweft.retrieval.terms").joinpath(f"{language}.tsv").read_text("utf-8").splitlines()
+    lines = (
+        resources.files("codeweft.retrieval.terms")
+        .joinpath(f"{language}.tsv")
+        .read_text("utf-8")
+        .splitlines()
+    )
     for line in lines:
         if line and not line.startswith("#"):
             word, english = line.split("\t")

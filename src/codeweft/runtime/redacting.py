@@ -1,0 +1,76 @@
+"""A model that gets its prompts without the keys, tokens and passwords that people and editors put into them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+
+from codeweft.errors import NotReady
+from codeweft.retrieval.redact import Redactor
+from codeweft.stream import count_tokens, reading
+from codeweft.types import Event, Failed, Infill, Model, ModelInfo, Request, Started, Usage
+
+_PASTED = "prompt.txt"
+"""What people paste is anything, settings without quotes included."""
+
+
+class Redacting:
+    """Satisfies `Model`: takes secrets out of each request before `model` sees it, and says so in `Started`."""
+
+    def __init__(self, model: Model, redactor: Redactor) -> None:
+        self._model = model
+        self._redactor = redactor
+
+    @property
+    def info(self) -> ModelInfo:
+        return self._model.info
+
+    async def count(self, request: Request) -> Usage:
+        """See `TokenCounter`."""
+        return await count_tokens(self._model, request)
+
+    async def stream(self, request: Request) -> AsyncIterator[Event]:
+        try:
+            clean, hidden = await asyncio.to_thread(redacted, request, self._redactor)
+        except NotReady as error:
+            yield Failed(error)
+            return
+        said = f"Secrets were taken out of what this model was sent: {hidden}."
+        async with reading(self._model.stream(clean)) as events:
+            async for event in events:
+                if hidden and isinstance(event, Started):
+                    event = Started(event.model, f"{event.note} {said}".strip())
+                yield event
+
+
+def redacted(request: Request, redactor: Redactor) -> tuple[Request, int]:
+    """The request without secrets, and how many there were. Raises `NotReady` when the rules cannot be loaded."""
+    hidden = 0
+
+    def clean(text: str) -> str:
+        nonlocal hidden
+        done = redactor.redact(text, _PASTED)
+        hidden += len(done.found)
+        return done.text
+
+    messages = tuple(
+        replace(
+            turn,
+            content=clean(turn.content),
+            tool_calls=tuple(replace(call, arguments=clean(call.arguments)) for call in turn.tool_calls),
+        )
+        for turn in request.messages
+    )
+    infill = None if request.infill is None else _infill(request.infill, clean)
+    prompt = None if request.prompt is None else clean(request.prompt)
+    return (
+        (replace(request, messages=messages, infill=infill, prompt=prompt), hidden)
+        if hidden
+        else (request, 0)
+    )
+
+
+def _infill(hole: Infill, clean: Callable[[str], str]) -> Infill:
+    neighbours = tuple(replace(one, text=clean(one.text)) for one in hole.neighbours)
+    return replace(hole, prefix=clean(hole.prefix), suffix=clean(hole.suffix), neighbours=neighbours)

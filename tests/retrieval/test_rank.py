@@ -1,0 +1,102 @@
+"""Which of several candidates comes first, and why."""
+
+from __future__ import annotations
+
+from itertools import count
+
+from codeweft.retrieval.question import read_question
+from codeweft.retrieval.rank import rank
+from codeweft.retrieval.store.base import Candidate, Row
+
+_ids = count(1)
+
+
+def candidate(
+    path: str,
+    name: str = "",
+    lexical: float = 1.0,
+    *,
+    defined: str = "",
+    kind: str = "function",
+    language: str = "python",
+) -> Candidate:
+    number = next(_ids)
+    row = Row(number, number, path, language, 1, 9, kind, name, "", "", "", number, defined)
+    return Candidate(row, lexical, 0.5)
+
+
+def order(question: str, *pool: Candidate) -> list[str]:
+    return [c.row.path for c in rank(read_question(question), pool, 10)]
+
+
+def test_the_definition_of_a_symbol_comes_before_its_uses() -> None:
+    assert (
+        order("parseHeader", candidate("use.py", "main", 5.0), candidate("http.py", "parseHeader"))[0]
+        == "http.py"
+    )
+
+
+def test_a_symbol_is_most_at_home_in_the_file_of_its_name() -> None:
+    assert order("Walker", candidate("a.py", "Walker"), candidate("walker.py", "Walker"))[0] == "walker.py"
+
+
+def test_tests_come_after_code_unless_they_are_asked_for() -> None:
+    pool = [candidate("tests/test_route.py", "test_route", 2.0), candidate("route.py", "add", 1.0)]
+    assert order("how is a route added", *pool)[0] == "route.py"
+    assert order("tests that a route is added", *pool)[0] == "tests/test_route.py"
+
+
+def test_what_a_report_says_in_passing_does_not_ask_for_tests() -> None:
+    report = (
+        "Routes are not added\n\nThe tests of our own application fail since the last update. "
+        + "Words. " * 50
+    )
+    pool = [candidate("tests/test_route.py", "test_route", 2.0), candidate("route.py", "add", 1.0)]
+    assert order(report, *pool)[0] == "route.py"
+
+
+def test_a_file_named_in_a_stack_trace_comes_before_a_better_match_in_words() -> None:
+    trace = (
+        "Reading fails when the peer resets\n\nTraceback (most recent call last):\n"
+        '  File "/home/me/venv/lib/wire/models.py", line 62, in generate\n    chunk = raw.stream(size)\n'
+        '  File "/usr/lib/python3/socket.py", line 447, in readinto\n' + "It happens every day. " * 12
+    )
+    ranked = rank(
+        read_question(trace),
+        [candidate("wire/peers.py", "reset", 2.0), candidate("wire/models.py", "pull")],
+        10,
+    )
+    assert ranked[0].row.path == "wire/models.py"
+    assert ranked[0].why["place"] > 0
+
+
+def test_the_innermost_file_of_a_trace_counts_most() -> None:
+    trace = 'File "/x/app/outer.py", line 1, in run\n  File "/x/app/inner.py", line 2, in work'
+    assert order(trace, candidate("app/outer.py"), candidate("app/inner.py"))[0] == "app/inner.py"
+
+
+def test_a_bare_file_name_that_several_files_have_points_at_none_of_them() -> None:
+    ranked = rank(
+        read_question("what does utils.py do"), [candidate("a/utils.py"), candidate("b/utils.py")], 10
+    )
+    assert all("place" not in c.why for c in ranked)
+
+
+def test_of_several_symbols_the_one_that_few_files_define_says_most() -> None:
+    pool = [candidate(f"m{n}.py", "run", 1.0) for n in range(8)] + [
+        candidate("z.py", "resolve_redirects", 1.0)
+    ]
+    assert order("does `run` call `resolve_redirects`", *pool)[0] == "z.py"
+
+
+def test_a_file_is_not_shown_twice_before_others_were_shown_once() -> None:
+    assert order("open the store", candidate("a.py", "x", 3.0), candidate("a.py", "y", 2.9), candidate("b.py", "z", 2.0)) == [
+        "a.py", "b.py", "a.py",
+    ]  # fmt: skip
+
+
+def test_copies_of_one_text_are_shown_once() -> None:
+    first = candidate("a.py", "open")
+    second = candidate("vendor/a.py", "open")
+    second.row = second.row._replace(digest=first.row.digest)
+    assert len(rank(read_question("open the store"), [first, second], 10)) == 1
