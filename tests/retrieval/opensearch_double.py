@@ -287,6 +287,9 @@ class Double:
     ) -> Any:
         return index.search(json.loads(body))
 
+    def _count(self, index: DoubleIndex, name: str, method: str, rest: Any, options: Any, body: bytes) -> Any:
+        return {"count": len(index._matching(json.loads(body)["query"]))}
+
     def _msearch(
         self, index: DoubleIndex, name: str, method: str, rest: Any, options: Any, body: bytes
     ) -> Any:

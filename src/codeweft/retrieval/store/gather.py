@@ -33,6 +33,11 @@ OFFSET_BITS: Final = 20
 """Chunk id = file id * 2**20 + place in the file: a million chunks a file, eight million million files."""
 
 
+FEW: Final = 0.1
+"""Share of chunks that pass a filter below which only they speak for their files, as in the embedded store: of the
+best `TERM_DEPTH` of all chunks too few would pass."""
+
+
 def first_chunk(file: int) -> int:
     """The id of a file's first chunk; the others follow."""
     return file << OFFSET_BITS
@@ -170,11 +175,12 @@ def matching_files(files: Iterable[tuple[int, str, str]], filters: Filters) -> l
     """Ids of the files (id, path, language) that pass the filters; None when the filters say nothing about files."""
     if not (filters.paths or filters.languages):
         return None
-    patterns = path_patterns(filters.paths or ("*",))
+    patterns = path_patterns(filters.paths)
     return [
         file
         for file, path, language in files
-        if (not filters.languages or language in filters.languages) and patterns.match_file(path)
+        if (not filters.languages or language in filters.languages)
+        and (not filters.paths or patterns.match_file(path))
     ]
 
 

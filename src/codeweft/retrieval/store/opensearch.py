@@ -253,13 +253,14 @@ class OpenSearchStore:
         terms = ask.affordable(gather.weighted_terms(question.terms, forms), frequency)
         evidence = gather.evidence_terms(forms, lambda term: frequency.get(term, 0))
         depth = gather.depth(k)
+        few = filters if filters and self._count(head, filters) < gather.FEW * head.chunks else []
         lexical, defining, near, *holders = self._cluster.searches(
             self._index,
             [
                 ask.lexical_query(head, terms, filters, question.text, depth),
                 ask.defining_query(head, question.folded_symbols, SYMBOL_CANDIDATES),
                 ask.near_query(head, vector, depth, filters),
-                *(ask.evidence_query(head, some, TERM_DEPTH, filters) for some in evidence),
+                *(ask.evidence_query(head, some, TERM_DEPTH, few) for some in evidence),
             ],
         )
         found = Found(
@@ -285,6 +286,11 @@ class OpenSearchStore:
         return [
             hit["_source"] for hit in self._cluster.all(self._index, named, ["chunk"], ["stored", "code"])
         ]
+
+    def _count(self, head: Head, filters: Sequence[Json]) -> int:
+        with self._cluster.failures():
+            query = {"query": ask.visible(head, "chunk", *filters)}
+            return int(self._cluster.client.count(index=self._index, body=query)["count"])
 
     def _frequencies(self, terms: Iterable[str]) -> dict[str, int]:
         wanted = sorted(terms)

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, LiteralString
 
@@ -22,7 +23,6 @@ from codeweft.retrieval.store import postgres_sql as ask
 from codeweft.retrieval.store.base import (
     FIELD_WEIGHTS,
     FILE_FIELDS,
-    KINDS,
     SYMBOL_CANDIDATES,
     TERM_DEPTH,
     Candidate,
@@ -31,10 +31,9 @@ from codeweft.retrieval.store.base import (
     Probe,
     Row,
     StoredFile,
-    fold,
-    last_segment,
 )
-from codeweft.retrieval.store.gather import Found, Hits, Ids, first_chunk
+from codeweft.retrieval.store.gather import Found, Hits, Ids
+from codeweft.retrieval.store.postgres_copy import clean, copied
 from codeweft.retrieval.store.postgres_database import (
     LOCKS,
     Connection,
@@ -42,9 +41,8 @@ from codeweft.retrieval.store.postgres_database import (
     Database,
     formatted,
 )
-from codeweft.retrieval.store.postings import Allowed, PostingLists, Totals, packed
+from codeweft.retrieval.store.postings import Allowed, PostingLists, Totals
 from codeweft.retrieval.store.process import process_id, process_name
-from codeweft.retrieval.store.sqlite import lexical_document
 from codeweft.types import Filters, Vectors
 
 # After `postgres_database`, which says what to do when they are missing.
@@ -58,6 +56,19 @@ GRAPH_REACH: Final = 1000
 _PATIENCE_SECONDS: Final = 0.5
 _PORTION: Final = 200
 """Chunks whose texts are fetched at once while scanning."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """The files with chunks that pass a filter, and those that do not."""
+
+    passing: frozenset[int]
+    failing: frozenset[int]
+
+    @property
+    def fewer(self) -> frozenset[int]:
+        """The smaller part: it costs less to name."""
+        return self.passing if len(self.passing) <= len(self.failing) else self.failing
 
 
 class PostgresStore:
@@ -101,7 +112,7 @@ class PostgresStore:
 
     def set(self, **values: str) -> None:
         with self._writing() as cursor:
-            cursor.executemany(self._sql(ask.SET), [(key, _clean(value)) for key, value in values.items()])
+            cursor.executemany(self._sql(ask.SET), [(key, clean(value)) for key, value in values.items()])
 
     @contextmanager
     def updating(self, name: str) -> Iterator[None]:
@@ -153,7 +164,7 @@ class PostgresStore:
     def write(self, files: Sequence[NewFile], gone: Sequence[str] = ()) -> None:
         with self._writing() as cursor:
             old = cursor.execute(
-                self._sql(ask.REPLACED), ([*gone, *(_clean(file.path) for file in files)],)
+                self._sql(ask.REPLACED), ([*gone, *(clean(file.path) for file in files)],)
             ).fetchall()
             if old:
                 for table in ask.FILE_PARTS:
@@ -166,98 +177,13 @@ class PostgresStore:
                     )
             ids = [file for (file,) in cursor.execute(self._sql(ask.NEW_IDS), (len(files),)).fetchall()]
             new = list(zip(ids, files, strict=True))
-            terms = self._copy_terms(cursor, new)
-            self._copy_files(cursor, new, terms)
+            terms = copied(cursor, self._name, new)
             change = np.sum([list(terms.values())], axis=1).ravel() if terms else np.zeros(4, np.int64)
             change = change - sum((np.array(counts, np.int64) for *_, counts in old), np.zeros(4, np.int64))
             chunks = sum(len(file.chunks) for file in files) - sum(count for _, count, _ in old)
             holding = sum(1 for file in files if file.chunks) - sum(1 for _, count, _ in old if count)
             cursor.execute(self._sql(ask.ADD_TOTALS), (chunks, holding, change.tolist()))
         self._changed += sum(len(file.chunks) for file in files) + sum(count for _, count, _ in old)
-
-    def _copy_terms(self, cursor: Cursor, new: Sequence[tuple[int, NewFile]]) -> dict[int, list[int]]:
-        """Store the postings of new files; returns by file how many terms each of its fields has."""
-        documents = [
-            lexical_document(number, file, one.path, one.language, chunk)
-            for file, one in new
-            for number, chunk in enumerate(one.chunks, first_chunk(file))
-        ]
-        if not documents:
-            return {}
-        lists, lengths = packed(documents)
-        self._copy(cursor, "postings", ("text", "int4", "bytea"), lists)
-        files = np.array([one.file for one in documents])
-        return {int(file): lengths[files == file].sum(axis=0).tolist() for file in np.unique(files)}
-
-    def _copy_files(
-        self, cursor: Cursor, new: Sequence[tuple[int, NewFile]], terms: Mapping[int, list[int]]
-    ) -> None:
-        self._copy(
-            cursor,
-            "files",
-            (
-                *("int4", "text", "text", "text", "bytea", "int8", "int8", "int8", "text", "int4", "int4"),
-                *("int4", "int4", "int8[]"),
-            ),
-            (
-                (
-                    *(file, _clean(one.path), one.status, _clean(one.reason), one.digest, one.size),
-                    *(one.mtime_ns, one.checked_ns, one.language, one.lines, len(one.chunks)),
-                    *(sum(bool(chunk.summary) for chunk in one.chunks), len(one.secrets)),
-                    terms.get(file, [0, 0, 0, 0]),
-                )
-                for file, one in new
-            ),
-        )
-        numbered = [
-            (number, file, chunk)
-            for file, one in new
-            for number, chunk in enumerate(one.chunks, first_chunk(file))
-        ]
-        self._copy(
-            cursor,
-            "chunks",
-            ("int8", "int4", "int4", "int4", "text", "text", "text", "int8", *("text",) * 5),
-            (
-                (
-                    *(number, file, one.piece.start_line, one.piece.end_line, one.piece.kind),
-                    *(_clean(one.piece.name), _clean(one.piece.scope), one.digest),
-                    *(_clean("\n".join(one.piece.defines)), _clean(one.piece.signature)),
-                    *(_clean(one.piece.docstring), _clean(one.summary), _clean(one.text)),
-                )
-                for number, file, one in numbered
-            ),
-        )
-        symbols = {
-            (_clean(folded), number, file)
-            for number, file, one in numbered
-            for name in (one.piece.name, *one.piece.defines)
-            for folded in (fold(name), fold(last_segment(name)))
-            if folded
-        }
-        self._copy(cursor, "symbols", ("text", "int8", "int4"), sorted(symbols))
-        rows = (row for _, one in new for row in gather.unit_rows(one.vectors))
-        kinds = (KINDS.index(one.piece.kind) for *_, one in numbered)
-        self._copy(
-            cursor,
-            "vectors",
-            ("int8", "int4", "int2", "halfvec"),
-            (
-                (number, file, kind, HalfVector(row))
-                for (number, file, _), kind, row in zip(numbered, kinds, rows, strict=True)
-            ),
-        )
-        secrets = [(file, secret.rule, secret.line) for file, one in new for secret in one.secrets]
-        self._copy(cursor, "secrets", ("int4", "text", "int4"), secrets)
-
-    def _copy(self, cursor: Cursor, table: str, types: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-        statement = sql.SQL("COPY {}.{} FROM STDIN (FORMAT BINARY)").format(
-            sql.Identifier(self._name), sql.Identifier(table)
-        )
-        with cursor.copy(statement) as copy:
-            copy.set_types(types)
-            for row in rows:
-                copy.write_row(row)
 
     def touch(self, seen: Sequence[tuple[int, int, int, str]]) -> None:
         with self._writing() as cursor:
@@ -275,7 +201,7 @@ class PostgresStore:
         with self._writing() as cursor:
             cursor.executemany(
                 self._sql(ask.PUT_SUMMARY),
-                [(digest, language, _clean(text), model) for digest, text in texts.items()],
+                [(digest, language, clean(text), model) for digest, text in texts.items()],
             )
 
     # ── reading ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -284,12 +210,12 @@ class PostgresStore:
         return [StoredFile(*row) for row in self._all(ask.FILES)]
 
     def file(self, path: str) -> StoredFile | None:
-        found = self._all(ask.FILE, (_clean(path),))
+        found = self._all(ask.FILE, (clean(path),))
         return StoredFile(*found[0]) if found else None
 
     def chunks(self, path: str) -> list[Row]:
         with self._database.snapshot() as cursor:
-            ids = [id for (id,) in cursor.execute(self._sql(ask.OF_FILE), (_clean(path),))]
+            ids = [id for (id,) in cursor.execute(self._sql(ask.OF_FILE), (clean(path),))]
             return sorted(self._rows(cursor, ids, text=True))
 
     def rows(self, ids: Iterable[int], *, text: bool = False) -> list[Row]:
@@ -325,6 +251,7 @@ class PostgresStore:
             forms = {term: known_forms(term, lists.frequency) for term in question.terms}
             terms = gather.weighted_terms(question.terms, forms)
             depth = gather.depth(probe.k)
+            few = allowed if allowed is not None and lists.share(allowed) < gather.FEW else None
             found = Found(
                 lexical=Hits(*lists.search(terms, FIELD_WEIGHTS, depth, allowed)),
                 near=self._near(cursor, vector, depth, files, kinds, totals.chunks),
@@ -332,7 +259,7 @@ class PostgresStore:
                 terms=[
                     (
                         question.terms[some[0]],
-                        lists.search(dict.fromkeys(some, 1.0), FILE_FIELDS, TERM_DEPTH, allowed)[0],
+                        lists.search(dict.fromkeys(some, 1.0), FILE_FIELDS, TERM_DEPTH, few)[0],
                     )
                     for some in gather.evidence_terms(forms, lists.frequency)
                 ],
@@ -342,7 +269,9 @@ class PostgresStore:
             rows = self._rows(cursor, ids, text=False)
             cosine = dict(cursor.execute(self._sql(ask.SIMILARITIES), (HalfVector(vector), ids)).fetchall())
         kept = [
-            row for row in rows if (files is None or row.file in files) and _of_kind(row.kind, probe.filters)
+            row
+            for row in rows
+            if (files is None or row.file in files.passing) and _of_kind(row.kind, probe.filters)
         ]
         return gather.candidates(found, kept, cosine)
 
@@ -378,8 +307,8 @@ class PostgresStore:
             files = self._files(cursor, filters)
             ids = [
                 chunk
-                for chunk, file, _, _, kind in cursor.execute(self._sql(ask.SCAN), (_clean(literal),))
-                if (files is None or file in files) and _of_kind(kind, filters)
+                for chunk, file, _, _, kind in cursor.execute(self._sql(ask.SCAN), (clean(literal),))
+                if (files is None or file in files.passing) and _of_kind(kind, filters)
             ]
         for low in range(0, len(ids), _PORTION):
             some = ids[low : low + _PORTION]
@@ -401,11 +330,12 @@ class PostgresStore:
         found = cursor.execute(self._sql(ask.POSTINGS), (list(terms),)).fetchall()
         return PostingLists(dict(found), totals)
 
-    def _files(self, cursor: Cursor, filters: Filters) -> frozenset[int] | None:
+    def _files(self, cursor: Cursor, filters: Filters) -> _Files | None:
         if not (filters.paths or filters.languages):
             return None
-        found = gather.matching_files(cursor.execute(self._sql(ask.FILTERED)).fetchall(), filters)
-        return None if found is None else frozenset(found)
+        known = cursor.execute(self._sql(ask.FILTERED)).fetchall()
+        passing = frozenset(gather.matching_files(known, filters) or ())
+        return _Files(passing, frozenset(file for file, *_ in known) - passing)
 
     def _defining(self, cursor: Cursor, folded: Sequence[str], limit: int) -> Ids:
         if not folded:
@@ -418,25 +348,28 @@ class PostgresStore:
         cursor: Cursor,
         vector: Vectors,
         k: int,
-        files: frozenset[int] | None,
+        files: _Files | None,
         kinds: list[int] | None,
         chunks: int,
     ) -> Hits:
         """The nearest chunks: all compared where few are left, else by the graph."""
         if not vector.any():
             return Hits()
-        values: dict[str, Any] = {"v": HalfVector(vector), "k": k}
+        values: dict[str, Any] = {"v": HalfVector(vector), "k": k, "most": GRAPH_ROWS}
         conditions: list[LiteralString] = []
         if files is not None:
-            values["files"] = sorted(files)
-            conditions.append(ask.IN_FILES)
-            chunks = cursor.execute(self._sql(ask.CHUNKS_OF), (values["files"],)).fetchall()[0][0]
+            values["files"] = sorted(files.fewer)
+            conditions.append(ask.IN_FILES if files.fewer is files.passing else ask.NOT_IN_FILES)
         if kinds is not None:
             values["kinds"] = kinds
             conditions.append(ask.IN_KINDS)
-        text = ask.NEAR + (" WHERE " + " AND ".join(conditions) if conditions else "")
+        where: LiteralString = " WHERE " + " AND ".join(conditions) if conditions else ""
+        if conditions:
+            counting = self._sql(ask.COUNT + where + ask.UP_TO)
+            chunks = cursor.execute(counting, values).fetchall()[0][0]
         exact = chunks < GRAPH_ROWS or k > GRAPH_REACH
-        rows = cursor.execute(self._sql(text + (ask.EXACTLY if exact else ask.BY_GRAPH)), values).fetchall()
+        ordered = ask.EXACTLY if exact else ask.BY_GRAPH
+        rows = cursor.execute(self._sql(ask.NEAR + where + ordered), values).fetchall()
         # A graph that goes on behind a filter gives its finds in nearly the right order.
         rows.sort(key=lambda row: -row[1])
         return Hits(
@@ -500,17 +433,12 @@ class PostgresStores:
         self._database.close()
 
 
-def _allowed(files: frozenset[int] | None, kinds: Sequence[int] | None) -> Allowed | None:
+def _allowed(files: _Files | None, kinds: Sequence[int] | None) -> Allowed | None:
     if files is None and kinds is None:
         return None
-    chosen = None if files is None else np.array(sorted(files), np.int64)
+    chosen = None if files is None else np.array(sorted(files.passing), np.int64)
     return Allowed(chosen, kinds, gather.OFFSET_BITS)
 
 
 def _of_kind(kind: str, filters: Filters) -> bool:
     return not filters.kinds or kind in filters.kinds
-
-
-def _clean(text: str) -> str:
-    """A text as PostgreSQL takes it: no NUL, no half of a surrogate pair."""
-    return text.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")

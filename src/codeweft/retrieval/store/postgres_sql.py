@@ -49,6 +49,7 @@ CREATE TABLE {s}.vectors (
     chunk bigint PRIMARY KEY, file integer NOT NULL, kind smallint NOT NULL, v halfvec({d}) NOT NULL);
 ALTER TABLE {s}.vectors ALTER v SET STORAGE PLAIN;
 CREATE INDEX ON {s}.vectors (file);
+CREATE INDEX ON {s}.vectors (kind);
 """
 """Plain storage: whatever the encoder's length, a scan must not fetch every vector from elsewhere."""
 GRAPH: Final[LiteralString] = (
@@ -73,7 +74,6 @@ FILE_COLUMNS: Final[LiteralString] = (
 FILES: Final[LiteralString] = f"SELECT {FILE_COLUMNS} FROM {{s}}.files ORDER BY path"
 FILE: Final[LiteralString] = f"SELECT {FILE_COLUMNS} FROM {{s}}.files WHERE path = %s"
 FILTERED: Final[LiteralString] = "SELECT id, path, language FROM {s}.files WHERE chunks > 0"
-CHUNKS_OF: Final[LiteralString] = "SELECT coalesce(sum(chunks), 0)::bigint FROM {s}.files WHERE id = ANY(%s)"
 REPLACED: Final[LiteralString] = "SELECT id, chunks, terms FROM {s}.files WHERE path = ANY(%s)"
 NEW_IDS: Final[LiteralString] = "SELECT nextval('{s}.file_ids') FROM generate_series(1, %s)"
 ADD_TOTALS: Final[LiteralString] = (
@@ -125,7 +125,10 @@ SCAN: Final[LiteralString] = (
 
 NEAR: Final[LiteralString] = "SELECT chunk, -(v <#> %(v)s) FROM {s}.vectors"
 IN_FILES: Final[LiteralString] = "file = ANY(%(files)s)"
+NOT_IN_FILES: Final[LiteralString] = "file <> ALL(%(files)s)"
 IN_KINDS: Final[LiteralString] = "kind = ANY(%(kinds)s)"
+COUNT: Final[LiteralString] = "SELECT count(*) FROM (SELECT FROM {s}.vectors"
+UP_TO: Final[LiteralString] = " LIMIT %(most)s) AS passing"
 BY_GRAPH: Final[LiteralString] = " ORDER BY v <#> %(v)s LIMIT %(k)s"
 EXACTLY: Final[LiteralString] = " ORDER BY (v <#> %(v)s) + 0 LIMIT %(k)s"
 """An expression that no index serves, so that every row that passes is compared."""

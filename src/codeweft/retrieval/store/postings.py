@@ -123,6 +123,11 @@ class PostingLists:
         found = self._lists.get(term)
         return 0 if found is None else int(np.count_nonzero(found["count"][:, _BODY]))
 
+    def share(self, allowed: Allowed) -> float:
+        """About what share of the chunks passes, judged by those that hold one of the terms."""
+        counts = [(int(allowed(one).sum()), len(one)) for one in self._lists.values()]
+        return sum(passing for passing, _ in counts) / max(sum(size for _, size in counts), 1)
+
     def search(
         self,
         terms: Mapping[str, float],
