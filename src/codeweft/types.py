@@ -264,6 +264,21 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class Price:
+    """USD per million tokens. `cached` is for prompt tokens read from a cache (None: as others)."""
+
+    input: float = 0.0
+    output: float = 0.0
+    cached: float | None = None
+
+    def of(self, prompt_tokens: float, completion_tokens: float, cached_tokens: float = 0.0) -> float:
+        """USD for a use; `cached_tokens` are part of `prompt_tokens`."""
+        cached = self.input if self.cached is None else self.cached
+        fresh = prompt_tokens - cached_tokens
+        return (fresh * self.input + cached_tokens * cached + completion_tokens * self.output) / 1e6
+
+
+@dataclass(frozen=True, slots=True)
 class TokenLogprob:
     token: str
     logprob: float
@@ -410,6 +425,10 @@ class ModelInfo:
     family: str = ""
     created: int = 0
     """Unix time in seconds."""
+    served: str = ""
+    """The model's name at its endpoint, by which its price is known."""
+    host: str = ""
+    """The endpoint's host name."""
 
 
 # ── the seams ────────────────────────────────────────────────────────────────────────────────────────────────

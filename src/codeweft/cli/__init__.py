@@ -10,7 +10,22 @@ from typing import Annotated
 import typer
 
 from codeweft import __version__
-from codeweft.cli import ask, config, connect, grep, index, keys, lsp, mcp, models, search, serve, symbol
+from codeweft.cli import (
+    ask,
+    config,
+    connect,
+    cost,
+    grep,
+    index,
+    keys,
+    lsp,
+    mcp,
+    models,
+    people,
+    search,
+    serve,
+    symbol,
+)
 from codeweft.cli.render import complain
 from codeweft.errors import CodeweftError, StorageFailed
 
@@ -40,6 +55,11 @@ app.command("mcp", epilog=mcp.EXAMPLES)(mcp.mcp)
 app.add_typer(index.app, name="index")
 app.add_typer(models.app, name="models")
 app.add_typer(keys.app, name="keys")
+app.add_typer(people.users, name="users")
+app.add_typer(people.teams, name="teams")
+app.add_typer(people.limits, name="limits")
+app.command("usage", epilog=people.USAGE_EXAMPLES)(people.usage)
+app.command("cost", epilog=cost.EXAMPLES)(cost.cost)
 app.add_typer(config.app, name="config")
 
 

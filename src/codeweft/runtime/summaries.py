@@ -17,8 +17,9 @@ from codeweft.retrieval.bridge import Bridge
 from codeweft.retrieval.catalogue import Indexes
 from codeweft.retrieval.index import Index
 from codeweft.retrieval.summaries import Spent, Summariser
-from codeweft.retrieval.summarise import TESTS, Estimate, Price, estimate, language
+from codeweft.retrieval.summarise import TESTS, Estimate, estimate, language
 from codeweft.retrieval.summary_run import LastRun, Wanted, digests_of, forget, last_run, missing, run
+from codeweft.runtime.models import prices_of
 from codeweft.types import Model, SearchResult
 
 KIND: Final = "summarise"
@@ -48,7 +49,7 @@ class Summaries:
         self, settings: Settings, jobs: Jobs, writer: Callable[[str | None], Model], bridge: Bridge
     ) -> None:
         self._settings = settings.summaries
-        self._prices = {name: Price(price.input, price.output) for name, price in settings.prices.items()}
+        self._prices = prices_of(settings)
         self._jobs = jobs
         self._writer = writer
         self._bridge = bridge

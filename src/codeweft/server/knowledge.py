@@ -12,7 +12,6 @@ from typing import Annotated
 from fastapi import APIRouter, File, Query, UploadFile
 
 from codeweft.errors import InvalidRequest, NotAllowed, NotFound
-from codeweft.jobs import Job, Progress, Report
 from codeweft.retrieval.index import Index
 from codeweft.runtime.compose import Runtime
 from codeweft.server.deps import AnIdentity
@@ -27,26 +26,8 @@ from codeweft.server.views import (
     SourceView,
 )
 
-INDEXING = "index"
 DELETE_SECONDS = 10
 """How long deleting waits for a cancelled update to notice; one batch of files takes well under a second."""
-
-
-def start_update(runtime: Runtime, index: Index) -> Job:
-    """Bring an index up to date in the background."""
-
-    def work(report: Report) -> None:
-        index.update(lambda step: report(Progress(step.stage, step.done, step.total, step.detail)))
-        runtime.summaries.updated(index)
-
-    return runtime.jobs.submit(INDEXING, index.name, work)
-
-
-def resume_updates(runtime: Runtime) -> None:
-    """Go on with the indexes that an earlier process left unfinished."""
-    for index in every(runtime):
-        if index.status().state in ("indexing", "incomplete"):
-            start_update(runtime, index)
 
 
 def every(runtime: Runtime) -> Iterator[Index]:
@@ -101,7 +82,7 @@ def knowledge_routes(runtime: Runtime) -> APIRouter:
         index = indexes.add(body.source, body.name, token=token, web=body.web)
         if body.refresh_minutes is not None:
             index.set_refresh(body.refresh_minutes)
-        start_update(runtime, index)
+        runtime.updates.start(index)
         return view(runtime, index)
 
     @routes.get("/indexes/{name}")
@@ -117,7 +98,7 @@ def knowledge_routes(runtime: Runtime) -> APIRouter:
     def update_index(name: Name) -> IndexView:
         """Look for changes in the source, in the background."""
         index = indexes.get(name)
-        start_update(runtime, index)
+        runtime.updates.start(index)
         return view(runtime, index)
 
     @routes.post("/indexes/{name}/files", status_code=202)
@@ -129,7 +110,7 @@ def knowledge_routes(runtime: Runtime) -> APIRouter:
             index = indexes.uploads(name)
             for path, data in uploads.items():
                 index.put(path, data)
-            start_update(runtime, index)
+            runtime.updates.start(index)
             return view(runtime, index)
 
         return await asyncio.to_thread(put)
@@ -151,7 +132,7 @@ def knowledge_routes(runtime: Runtime) -> APIRouter:
         """Delete an uploaded file, or all that an uploaded archive or folder of that name holds."""
         index = indexes.get(name)
         index.remove_file(upload_path(path))
-        start_update(runtime, index)
+        runtime.updates.start(index)
 
     @routes.get("/indexes/{name}/secrets")
     def list_secrets(name: Name, identity: AnIdentity) -> list[SecretView]:

@@ -23,7 +23,7 @@ from codeweft.retrieval.sources.fetch import fetch
 from codeweft.retrieval.sources.guard import Guard
 from codeweft.server import fields, lookup, wire
 from codeweft.server.emit import clean, dumps
-from codeweft.server.knowledge import delete_index, every, read_uploads, start_update, upload_path
+from codeweft.server.knowledge import delete_index, every, read_uploads, upload_path
 from codeweft.server.openai import answer_chat, json
 from codeweft.server.service import Service, check_best_of
 from codeweft.types import Query
@@ -183,7 +183,7 @@ class Opea:
             )
 
     async def _updated(self, index: Index) -> Any:
-        job = start_update(self._runtime, index)
+        job = self._runtime.updates.start(index)
         return await asyncio.wrap_future(self._runtime.jobs.future(job.id))
 
     async def get(self, http: HTTPRequest) -> Response:
