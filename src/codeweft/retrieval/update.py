@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,6 +14,8 @@ from typing import Final
 
 import numpy as np
 
+from codeweft.retrieval.branch import checked_out_branch
+from codeweft.retrieval.documents.formats import format_of
 from codeweft.retrieval.read import ReadFile, encoded_text, file_digest, read_file
 from codeweft.retrieval.redact import Redactor
 from codeweft.retrieval.sources import Access, Prepared, Source
@@ -142,10 +145,13 @@ class Update:
         total, done, began = len(changed), 0, time.monotonic()
         report(Progress(name, "reading", 0, total))
         for batch in self._read(ready, changed, known):
+            if self._source.kind == "uploads":
+                batch = [_rewritten(ready.root, *one) for one in batch]
             self._store_batch(batch, known)
             done += len(batch)
             report(Progress(name, "reading", done, total, batch[-1][1].path, time.monotonic() - began))
-        self._store.set(commit=ready.commit, repository=self._source.repository)
+        branch = checked_out_branch(ready.root) if self._source.kind in ("folder", "git") else ""
+        self._store.set(commit=ready.commit, branch=branch, repository=self._source.repository)
 
     def _read(
         self, ready: Prepared, changed: Sequence[FoundFile], known: dict[str, StoredFile]
@@ -315,6 +321,22 @@ def _skipped(path: str, reason: str, dimensions: int) -> NewFile:
 def _within(path: str, only: Sequence[str]) -> bool:
     """Whether a path is one of those files, or lies in one of those folders."""
     return any(path.rstrip("/") == one or path.startswith(f"{one}/") for one in only)
+
+
+def _rewritten(root: Path, found: FoundFile, read: ReadFile, at: int) -> tuple[FoundFile, ReadFile, int]:
+    """An uploaded text that held secrets is kept without them: it lies in our own folder, where none may be stored."""
+    if not read.secrets or read.status != "indexed" or format_of(read.path):
+        return found, read, at
+    path = root / read.path
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        beside.write_text("\n".join(one.text for one in read.chunks) + "\n", encoding="utf-8", newline="")
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+    info = path.stat()
+    kept = replace(found, size=info.st_size, mtime_ns=info.st_mtime_ns)
+    return kept, replace(read, digest=file_digest(path)), time.time_ns()
 
 
 def _digests(files: Sequence[FoundFile], known: dict[str, StoredFile]) -> list[bytes]:

@@ -19,8 +19,9 @@ from codeweft.retrieval.catalogue import Indexes
 from codeweft.retrieval.index import Index
 from codeweft.retrieval.read import text_digest
 from codeweft.retrieval.summaries import Spent, Summariser
-from codeweft.retrieval.summarise import TESTS, Estimate, Price, estimate, language, left_out, worth
+from codeweft.retrieval.summarise import TESTS, Estimate, estimate, language, left_out, worth
 from codeweft.retrieval.summary_run import LastRun, Wanted, forget, last_run, missing, missing_of, run
+from codeweft.runtime.models import prices_of
 from codeweft.types import Chunk, Model, SearchResult
 
 KIND: Final = "summarise"
@@ -50,7 +51,7 @@ class Summaries:
         self, settings: Settings, jobs: Jobs, writer: Callable[[str | None], Model], bridge: Bridge
     ) -> None:
         self._settings = settings.summaries
-        self._prices = {name: Price(price.input, price.output) for name, price in settings.prices.items()}
+        self._prices = prices_of(settings)
         self._jobs = jobs
         self._writer = writer
         self._bridge = bridge

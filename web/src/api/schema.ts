@@ -124,7 +124,7 @@ export interface paths {
         put?: never;
         /**
          * Add Index
-         * @description Index a folder or a git repository, in the background.
+         * @description Index a folder, a git repository, an archive or web pages, in the background.
          */
         post: operations["add_index"];
         delete?: never;
@@ -186,14 +186,34 @@ export interface paths {
         put?: never;
         /**
          * Upload Files
-         * @description Put files into an index of uploads, which is made when missing.
+         * @description Put files into an index of uploads, which is made when missing; archives are unpacked.
          */
         post: operations["upload_files"];
         /**
          * Remove File
-         * @description Delete an uploaded file.
+         * @description Delete an uploaded file, or all that an uploaded archive or folder of that name holds.
          */
         delete: operations["remove_file"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/indexes/{name}/secrets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Secrets
+         * @description What was taken out of the files before anything was stored. For administrators.
+         */
+        get: operations["list_secrets"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -230,10 +250,79 @@ export interface paths {
         put?: never;
         /**
          * Search
-         * @description Search code by words, names and meaning; needs no language model.
+         * @description Search code by words, names and meaning.
          */
         post: operations["search"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/symbols": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Find Symbol
+         * @description Where a name is defined, used and called, and what it calls; by syntax, not by text.
+         */
+        get: operations["find_symbol"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/grep": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Grep
+         * @description Lines that match a regular expression, by path. With `Accept: application/x-ndjson` as they are found, one
+         *     JSON object a line, and last `{"more": …}`.
+         */
+        get: operations["grep"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/indexes/{name}/summaries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Summaries
+         * @description How many functions have a summary, and how far the run is that writes more.
+         */
+        get: operations["get_summaries"];
+        put?: never;
+        /**
+         * Write Summaries
+         * @description Write the missing summaries in the background, or (`dry_run`) only say what that would cost.
+         */
+        post: operations["write_summaries"];
+        /**
+         * Delete Summaries
+         * @description Stop writing, and delete the summaries in a language (by default the settings').
+         */
+        delete: operations["delete_summaries"];
         options?: never;
         head?: never;
         patch?: never;
@@ -382,6 +471,12 @@ export interface components {
             index?: string | null;
             /** @default {} */
             sampling: components["schemas"]["SamplingBody"];
+            /**
+             * Explain
+             * @description Tell what was looked up and why, and what the model read.
+             * @default false
+             */
+            explain: boolean;
         };
         /** AskedView */
         AskedView: {
@@ -473,6 +568,42 @@ export interface components {
         ErrorView: {
             error: components["schemas"]["ErrorDetail"];
         };
+        /**
+         * EstimateView
+         * @description What the missing summaries would cost; `known` functions have theirs. `usd` is null without prices.
+         */
+        EstimateView: {
+            /** Functions */
+            functions: number;
+            /** Known */
+            known: number;
+            /** Prompt Tokens */
+            prompt_tokens: number;
+            /** Completion Tokens */
+            completion_tokens: number;
+            /** Usd */
+            usd: number | null;
+        };
+        /** ExplanationView */
+        ExplanationView: {
+            /**
+             * Type
+             * @enum {string}
+             */
+            type: "hybrid" | "similarity" | "similarity_distance_threshold" | "similarity_score_threshold" | "mmr";
+            /** Indexes */
+            indexes: string[];
+            /** Terms */
+            terms: components["schemas"]["TermView"][];
+            /** Symbols */
+            symbols: string[];
+            /** Candidates */
+            candidates: number;
+            /** Seconds */
+            seconds: {
+                [key: string]: number;
+            };
+        };
         /** FileReason */
         FileReason: {
             /** Path */
@@ -502,6 +633,47 @@ export interface components {
             /** Files */
             files: components["schemas"]["FileView"][];
         };
+        /** ForgottenView */
+        ForgottenView: {
+            /** Deleted */
+            deleted: number;
+        };
+        /** HitView */
+        HitView: {
+            /** Index */
+            index: string;
+            /** Repository */
+            repository: string;
+            /** Commit */
+            commit: string;
+            /** Path */
+            path: string;
+            /** Language */
+            language: string;
+            /** Number */
+            number: number;
+            /** Text */
+            text: string;
+            /** Spans */
+            spans: [
+                number,
+                number
+            ][];
+            /** Before */
+            before: string[];
+            /** After */
+            after: string[];
+        };
+        /** HitsView */
+        HitsView: {
+            /** Hits */
+            hits: components["schemas"]["HitView"][];
+            /**
+             * More
+             * @description There are, or may be, further lines than these.
+             */
+            more: boolean;
+        };
         /** IndexView */
         IndexView: {
             /** Name */
@@ -512,7 +684,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "folder" | "git" | "uploads";
+            kind: "folder" | "git" | "file" | "web" | "uploads";
             /** Repository */
             repository: string;
             /** Commit */
@@ -530,6 +702,8 @@ export interface components {
             chunks: number;
             /** Bytes */
             bytes: number;
+            /** Summarised */
+            summarised: number;
             /** Languages */
             languages: {
                 [key: string]: number;
@@ -542,6 +716,11 @@ export interface components {
             failed_count: number;
             /** Skipped Count */
             skipped_count: number;
+            /**
+             * Secrets Count
+             * @description Secrets that were taken out before anything was stored.
+             */
+            secrets_count: number;
             /** Updated At */
             updated_at: string | null;
             /** Error */
@@ -571,6 +750,11 @@ export interface components {
             total: number;
             /** Eta S */
             eta_s: number | null;
+            /**
+             * Rate
+             * @description Files per second (percent per second while fetching).
+             */
+            rate: number | null;
             /** Message */
             message: string;
             /** Error */
@@ -588,6 +772,18 @@ export interface components {
             created_at: string;
             /** Last Used At */
             last_used_at: string | null;
+        };
+        /** LastRunView */
+        LastRunView: {
+            /** Language */
+            language: string;
+            /** Models */
+            models: string[];
+            spent: components["schemas"]["SpentView"];
+            /** Ended At */
+            ended_at: string;
+            /** Error */
+            error: string;
         };
         /** MachineView */
         MachineView: {
@@ -634,10 +830,28 @@ export interface components {
         };
         /** NewIndexBody */
         NewIndexBody: {
-            /** Source */
+            /**
+             * Source
+             * @description A folder, file or archive of the server's machine, a git URL (#branch, #tag, #commit), a web page.
+             */
             source: string;
             /** Name */
             name?: string | null;
+            /**
+             * Token
+             * @description For a private repository; `${NAME}` is looked up in the server's environment.
+             */
+            token?: string | null;
+            /**
+             * Web
+             * @description The address is a web page (true) or a git repository (false); null finds out.
+             */
+            web?: boolean | null;
+            /**
+             * Refresh Minutes
+             * @description How often to fetch again, in place of the server's setting; 0 never.
+             */
+            refresh_minutes?: number | null;
         };
         /** NewKeyBody */
         NewKeyBody: {
@@ -652,6 +866,52 @@ export interface components {
             name: string;
             /** Key */
             key: string;
+        };
+        /** PlaceView */
+        PlaceView: {
+            /** Index */
+            index: string;
+            /** Repository */
+            repository: string;
+            /** Commit */
+            commit: string;
+            /** Path */
+            path: string;
+            /** Language */
+            language: string;
+            /** Line */
+            line: number;
+            /** Column */
+            column: number;
+            /** End Line */
+            end_line: number;
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "definition" | "call" | "import" | "reference";
+            /** Name */
+            name: string;
+            /** Kind */
+            kind: string;
+            /** Within */
+            within: string;
+            /** Text */
+            text: string;
+            /** Certain */
+            certain: boolean;
+            /** Count */
+            count: number;
+        };
+        /** PlacesView */
+        PlacesView: {
+            /** Places */
+            places: components["schemas"]["PlaceView"][];
+            /**
+             * More
+             * @description There are further places than `limit`.
+             */
+            more: boolean;
         };
         /**
          * Problem
@@ -706,10 +966,20 @@ export interface components {
             score: number;
             /** Text */
             text: string;
+            /**
+             * Summary
+             * @default
+             */
+            summary: string;
             /** Why */
             why: {
                 [key: string]: number;
             };
+            /**
+             * Verified
+             * @description False when its source does not say it any more; null when nobody looked.
+             */
+            verified: boolean | null;
         };
         /** SamplingBody */
         SamplingBody: {
@@ -726,24 +996,87 @@ export interface components {
         };
         /** SearchBody */
         SearchBody: {
+            /**
+             * Index
+             * @description One index; without it the default, or all.
+             */
+            index?: string | null;
+            /**
+             * Paths
+             * @description Globs as in .gitignore, relative to the source's root.
+             */
+            paths?: string[];
+            /** Languages */
+            languages?: string[];
+            /**
+             * Kinds
+             * @description Kinds of chunks: function, method, class, …
+             */
+            kinds?: string[];
+            /** Repositories */
+            repositories?: string[];
+            /** Branches */
+            branches?: string[];
             /** Query */
             query: string;
-            /** Index */
-            index?: string | null;
             /**
              * K
              * @default 10
              */
             k: number;
-            /** Languages */
-            languages?: string[];
-            /** Paths */
-            paths?: string[];
+            /**
+             * Search Type
+             * @default hybrid
+             * @enum {string}
+             */
+            search_type: "hybrid" | "similarity" | "similarity_distance_threshold" | "similarity_score_threshold" | "mmr";
+            /**
+             * Fetch K
+             * @default 20
+             */
+            fetch_k: number;
+            /**
+             * Lambda Mult
+             * @default 0.5
+             */
+            lambda_mult: number;
+            /** Distance Threshold */
+            distance_threshold?: number | null;
+            /**
+             * Score Threshold
+             * @default 0.2
+             */
+            score_threshold: number;
+            /**
+             * Explain
+             * @description Also say which words were looked up, and the time it took.
+             * @default false
+             */
+            explain: boolean;
         };
         /** SearchView */
         SearchView: {
             /** Results */
             results: components["schemas"]["ReferenceView"][];
+            explanation: components["schemas"]["ExplanationView"] | null;
+            /**
+             * Note
+             * @description What a reader must know about how they were found.
+             * @default
+             */
+            note: string;
+        };
+        /**
+         * SecretView
+         * @description A secret that was taken out of a file: its kind and where it was, never what it was.
+         */
+        SecretView: {
+            /** Path */
+            path: string;
+            /** Line */
+            line: number;
+            /** Rule */
+            rule: string;
         };
         /** SessionView */
         SessionView: {
@@ -770,6 +1103,80 @@ export interface components {
             /** Commit */
             commit: string;
         };
+        /**
+         * SpentView
+         * @description Progress and cost of a run; at most 200 failures are listed.
+         */
+        SpentView: {
+            /** Done */
+            done: number;
+            /** Failed */
+            failed: number;
+            /** Total */
+            total: number;
+            /** Prompt Tokens */
+            prompt_tokens: number;
+            /** Completion Tokens */
+            completion_tokens: number;
+            /** Usd */
+            usd: number | null;
+            /** Left S */
+            left_s: number | null;
+            /** Failures */
+            failures: components["schemas"]["SummaryFailureView"][];
+        };
+        /**
+         * SummariesBody
+         * @description What to summarise; what is left out is the settings' choice.
+         */
+        SummariesBody: {
+            /**
+             * Language
+             * @description Language of the summaries, such as ko.
+             */
+            language?: string | null;
+            /**
+             * Models
+             * @description Models that share the work.
+             */
+            models?: string[];
+            /**
+             * Limit
+             * @description At most so many functions, the most useful first.
+             */
+            limit?: number | null;
+            /**
+             * Dry Run
+             * @description Only say what it would cost.
+             * @default false
+             */
+            dry_run: boolean;
+        };
+        /**
+         * SummariesView
+         * @description Summaries of an index: `summarised` of `chunks` are searchable, `job` writes more.
+         */
+        SummariesView: {
+            /** Index */
+            index: string;
+            /** Summarised */
+            summarised: number;
+            /** Chunks */
+            chunks: number;
+            job: components["schemas"]["JobView"] | null;
+            running: components["schemas"]["SpentView"] | null;
+            last: components["schemas"]["LastRunView"] | null;
+            estimate: components["schemas"]["EstimateView"] | null;
+        };
+        /** SummaryFailureView */
+        SummaryFailureView: {
+            /** Path */
+            path: string;
+            /** Name */
+            name: string;
+            /** Reason */
+            reason: string;
+        };
         /** SystemView */
         SystemView: {
             /** Version */
@@ -781,6 +1188,13 @@ export interface components {
             machine: components["schemas"]["MachineView"];
             /** Home */
             home: string;
+        };
+        /** TermView */
+        TermView: {
+            /** Term */
+            term: string;
+            /** Forms */
+            forms: string[];
         };
         /** TurnView */
         TurnView: {
@@ -1310,6 +1724,37 @@ export interface operations {
             };
         };
     };
+    list_secrets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SecretView"][];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
     read_source: {
         parameters: {
             query: {
@@ -1365,6 +1810,196 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SearchView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    find_symbol: {
+        parameters: {
+            query: {
+                /** @description One index; without it the default, or all. */
+                index?: string | null;
+                /** @description Globs as in .gitignore, relative to the source's root. */
+                paths?: string[];
+                languages?: string[];
+                /** @description Kinds of chunks: function, method, class, … */
+                kinds?: string[];
+                repositories?: string[];
+                branches?: string[];
+                name: string;
+                find?: "definitions" | "references" | "callers" | "callees";
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlacesView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    grep: {
+        parameters: {
+            query: {
+                /** @description One index; without it the default, or all. */
+                index?: string | null;
+                /** @description Globs as in .gitignore, relative to the source's root. */
+                paths?: string[];
+                languages?: string[];
+                /** @description Kinds of chunks: function, method, class, … */
+                kinds?: string[];
+                repositories?: string[];
+                branches?: string[];
+                pattern: string;
+                ignore_case?: boolean;
+                whole_word?: boolean;
+                /** @description The pattern is plain text. */
+                fixed?: boolean;
+                /** @description Lines shown on either side. */
+                context?: number;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HitsView"];
+                    "application/x-ndjson": string;
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    get_summaries: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SummariesView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    write_summaries: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SummariesBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SummariesView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    delete_summaries: {
+        parameters: {
+            query?: {
+                /** @description Only of this language. */
+                language?: string | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForgottenView"];
                 };
             };
             /** @description What went wrong, and what to do about it. */

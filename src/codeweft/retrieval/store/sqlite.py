@@ -272,7 +272,9 @@ class Tables:
 
     def scan(self, literal: str) -> Iterator[Row]:
         """Chunks (with text) whose text contains `literal`, by path and line."""
-        with closing(sqlite3.connect(self.path, timeout=_BUSY_SECONDS)) as connection:
+        # What is streamed to a client goes on in whichever thread is free.
+        opened = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, check_same_thread=False)
+        with closing(opened) as connection:
             where = "WHERE instr(t.text, ?) > 0" if literal else "WHERE ? = ''"
             yield from map(
                 _row, connection.execute(f"{_select(True)} {where} ORDER BY f.path, c.id", (literal,))
