@@ -172,7 +172,9 @@ class Indexes:
     def explained(self, query: Query) -> Found:
         """The results of `search`, and how they came about."""
         check(query)
-        found = self._plain(query) if self._stages is None else self._staged(query, self._stages)
+        # The other types promise their own order.
+        staged = self._stages if query.selection.type == "hybrid" else None
+        found = self._plain(query) if staged is None else self._staged(query, staged)
         if self.on_found is not None:
             self.on_found(found.results)
         return found
