@@ -15,11 +15,12 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from bench.retrieval.measure import Scores, mean_by, mean_of_repositories, paired_bootstrap, score
+from bench.retrieval.measure import Scores, overall, paired_bootstrap, score
 from bench.retrieval.searchers import Hit
-from bench.retrieval.sets import Question, load
+from bench.retrieval.sets import QuestionSet, load
 from codeweft.models.openai_compatible import OpenAIEmbedder
 from codeweft.models.reranker import OpenAIReranker
 from codeweft.retrieval.bridge import Bridge
@@ -55,7 +56,7 @@ def main() -> None:
     """Run and print; `--json` keeps the figures."""
     parser = argparse.ArgumentParser(prog="python -m bench.stages", description=__doc__.split("\n")[0])
     parser.add_argument("--repos", type=Path, required=True, help="folder with one checkout per repository")
-    parser.add_argument("--set", default="semble", help="semble, ko or ko-en")
+    parser.add_argument("--set", default="semble", help="a set of bench.retrieval")
     parser.add_argument(
         "--variants",
         default="plain",
@@ -67,10 +68,14 @@ def main() -> None:
     arguments = parser.parse_args()
 
     wanted = arguments.only.split(",") if arguments.only else None
-    questions = [q for q in load(arguments.set) if wanted is None or q.repository in wanted]
+    scratch = tempfile.TemporaryDirectory(prefix="codeweft-stages-")
+    folder = Path(scratch.name)
+    which = load(arguments.set, arguments.repos, folder)
+    questions = [q for q in which.questions if wanted is None or q.repository in wanted]
+    which = replace(which, questions=questions)
     english = {}
-    if arguments.set == "ko":
-        others = {q.id: q.text for q in load("ko-en")}
+    if arguments.set in ("ko", "ja", "zh"):
+        others = {q.id: q.text for q in load("ko-en", arguments.repos, folder).questions}
         english = {q.text: others[q.id] for q in questions}
     bridge = Bridge()
     static = StaticEncoder.load()
@@ -95,49 +100,34 @@ def main() -> None:
     scores: dict[str, dict[str, Scores]] = {variant: {} for variant in variants}
     index_s: dict[str, list[float]] = {variant: [] for variant in variants}
     query_ms: dict[str, list[float]] = {variant: [] for variant in variants}
-    with tempfile.TemporaryDirectory(prefix="codeweft-stages-") as temporary:
-        for repository, root in sorted({(q.repository, q.root) for q in questions}):
-            made: dict[str, Index] = {}
-            for variant in variants:
-                kind = "encoder" if variant == "encoder" else "plain"
-                if kind not in made:
-                    began = time.perf_counter()
-                    made[kind] = _indexed(
-                        arguments.repos / repository / root,
-                        Path(temporary) / f"{repository}-{kind}",
-                        remote if kind == "encoder" else static,
-                    )
-                    index_s[variant].append(time.perf_counter() - began)
-                index, around = made[kind], staged[variant]
-                for question in (q for q in questions if q.repository == repository):
-                    began = time.perf_counter()
-                    query = Query(question.text, k=10)
-                    found = around.search(query, index.search) if around else index.search(query)
-                    query_ms[variant].append((time.perf_counter() - began) * 1000)
-                    assert not (found and found[0].note), found[0].note
-                    hits = [Hit(r.chunk.path, r.chunk.start_line, r.chunk.end_line) for r in found]
-                    scores[variant][question.id] = score(hits, question)
-            print(
-                repository,
-                {
-                    v: round(
-                        statistics.mean(
-                            s.ndcg10
-                            for i, s in scores[v].items()
-                            if any(q.id == i and q.repository == repository for q in questions)
-                        ),
-                        3,
-                    )
-                    for v in variants
-                },
-                flush=True,
-            )
-    _report(arguments.json, questions, scores, index_s, query_ms)
+    for repository, corpus in sorted({(q.repository, q.corpus) for q in questions}):
+        own = [q for q in questions if q.repository == repository]
+        made: dict[str, Index] = {}
+        for variant in variants:
+            kind = "encoder" if variant == "encoder" else "plain"
+            if kind not in made:
+                began = time.perf_counter()
+                made[kind] = _indexed(
+                    corpus, folder / f"{repository}-{kind}", remote if kind == "encoder" else static
+                )
+                index_s[variant].append(time.perf_counter() - began)
+            index, around = made[kind], staged[variant]
+            for question in own:
+                began = time.perf_counter()
+                query = Query(question.text, k=10)
+                found = around.search(query, index.search) if around else index.search(query)
+                query_ms[variant].append((time.perf_counter() - began) * 1000)
+                assert not (found and found[0].note), found[0].note
+                hits = [Hit(r.chunk.path, r.chunk.start_line, r.chunk.end_line) for r in found]
+                scores[variant][question.id] = score(hits, question, fold=which.by_file)
+        here = {v: round(statistics.mean(scores[v][q.id].ndcg10 for q in own), 3) for v in variants}
+        print(repository, here, flush=True)
+    _report(arguments.json, which, scores, index_s, query_ms)
 
 
 def _report(
     path: Path | None,
-    questions: list[Question],
+    which: QuestionSet,
     scores: dict[str, dict[str, Scores]],
     index_s: dict[str, list[float]],
     query_ms: dict[str, list[float]],
@@ -146,18 +136,14 @@ def _report(
     base = next(iter(scores))
     for variant, found in scores.items():
         figures: dict[str, object] = {
-            "ndcg10": round(mean_of_repositories(found, questions), 4),
-            "mrr": round(mean_of_repositories(found, questions, "mrr"), 4),
-            "recall10": round(mean_of_repositories(found, questions, "recall10"), 4),
+            **{key: round(value, 4) for key, value in overall(found, which).items()},
             "query_ms_p50": round(statistics.median(query_ms[variant]), 1),
             "index_s": round(sum(index_s[variant]), 1),
-            "by_category": {
-                key: round(value, 3) for key, value in mean_by(found, questions, "category").items()
-            },
         }
         if variant != base:
             difference = paired_bootstrap(
-                [found[q.id].ndcg10 for q in questions], [scores[base][q.id].ndcg10 for q in questions]
+                [found[q.id].ndcg10 for q in which.questions],
+                [scores[base][q.id].ndcg10 for q in which.questions],
             )
             figures[f"minus {base}"] = [round(value, 4) for value in difference]
         report[variant] = figures

@@ -15,11 +15,12 @@ import json
 import shutil
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from bench.retrieval.measure import Scores, mean_by, mean_of_repositories, paired_bootstrap, score
+from bench.retrieval.measure import Scores, overall, paired_bootstrap, score
 from bench.retrieval.searchers import Hit
-from bench.retrieval.sets import Question, load
+from bench.retrieval.sets import Question, QuestionSet, load
 from codeweft.models.embedded import EmbeddedModel
 from codeweft.models.starter import STARTER, bundled
 from codeweft.retrieval.bridge import Bridge
@@ -35,6 +36,8 @@ from codeweft.retrieval.walk import walk
 from codeweft.types import Filters, Query
 
 ENGLISH = language("en")
+DEEPEST = 20
+"""Results asked for; ranks below count as not found."""
 Documented = dict[tuple[str, str, str, int], str]
 
 
@@ -94,12 +97,12 @@ def by_starter(index: Index) -> int:
     return spent.done
 
 
-def _scores(index: Index, questions: Sequence[Question]) -> dict[str, Scores]:
+def _scores(index: Index, questions: Sequence[Question], which: QuestionSet) -> dict[str, Scores]:
     found = {}
     for question in questions:
-        results = index.search(Query(question.text, k=10))
+        results = index.search(Query(question.text, k=min(which.depth, DEEPEST)))
         hits = [Hit(r.chunk.path, r.chunk.start_line, r.chunk.end_line) for r in results]
-        found[question.id] = score(hits, question)
+        found[question.id] = score(hits, question, fold=which.by_file)
     return found
 
 
@@ -107,52 +110,51 @@ def main() -> None:
     """Run and print; `--json` keeps the figures."""
     parser = argparse.ArgumentParser(prog="python -m bench.summaries", description=__doc__.split("\n")[0])
     parser.add_argument("--repos", type=Path, required=True, help="folder with one checkout per repository")
+    parser.add_argument("--set", default="semble", help="a set of bench.retrieval")
     parser.add_argument("--only", help="repositories, comma-separated")
     parser.add_argument("--starter", action="store_true", help="also with summaries by the starter")
     parser.add_argument("--json", type=Path, help="write the figures here")
     arguments = parser.parse_args()
     wanted = arguments.only.split(",") if arguments.only else None
-    questions = [q for q in load("semble") if wanted is None or q.repository in wanted]
     encoder = StaticEncoder.load()
     scores: dict[str, dict[str, Scores]] = {}
-    for repository, root in sorted({(q.repository, q.root) for q in questions}):
-        own = [q for q in questions if q.repository == repository]
-        with tempfile.TemporaryDirectory(prefix="codeweft-summaries-") as temporary:
-            work = Path(temporary)
-            source = arguments.repos / repository / root
-            plain = _indexed(source, work / "plain", encoder)
-            scores.setdefault("as is", {}).update(_scores(plain, own))
-            taken = blanked(source, work / "code")
+    with tempfile.TemporaryDirectory(prefix="codeweft-summaries-") as temporary:
+        work = Path(temporary)
+        which = load(arguments.set, arguments.repos, work)
+        questions = [q for q in which.questions if wanted is None or q.repository in wanted]
+        which = replace(which, questions=questions)
+        for repository, corpus in sorted({(q.repository, q.corpus) for q in questions}):
+            own = [q for q in questions if q.repository == repository]
+            plain = _indexed(corpus, work / "plain", encoder)
+            scores.setdefault("as is", {}).update(_scores(plain, own, which))
+            taken = blanked(corpus, work / "code")
             index = _indexed(work / "code", work / "bare", encoder)
-            scores.setdefault("bare", {}).update(_scores(index, own))
+            scores.setdefault("bare", {}).update(_scores(index, own, which))
             count = give(index, taken)
-            scores.setdefault("given", {}).update(_scores(index, own))
+            scores.setdefault("given", {}).update(_scores(index, own, which))
             if arguments.starter:
                 index = _indexed(work / "code", work / "starter", encoder)
                 written = by_starter(index)
-                scores.setdefault("starter", {}).update(_scores(index, own))
+                scores.setdefault("starter", {}).update(_scores(index, own, which))
                 print(f"{repository}: {written} summaries by the starter")
-            shutil.rmtree(work / "code")
-        means = {name: sum(found[q.id].ndcg10 for q in own) / len(own) for name, found in scores.items()}
-        print(
-            repository,
-            f"{count} documented",
-            {name: round(mean, 3) for name, mean in means.items()},
-            flush=True,
-        )
+            for folder in ("plain", "bare", "starter", "code"):
+                shutil.rmtree(work / folder, ignore_errors=True)
+            here = {name: sum(found[q.id].ndcg10 for q in own) / len(own) for name, found in scores.items()}
+            print(
+                repository,
+                f"{count} documented",
+                {name: round(mean, 3) for name, mean in here.items()},
+                flush=True,
+            )
     report = {}
     for name, found in scores.items():
-        figures: dict[str, object] = {
-            "ndcg10": round(mean_of_repositories(found, questions), 4),
-            "mrr": round(mean_of_repositories(found, questions, "mrr"), 4),
-            "recall10": round(mean_of_repositories(found, questions, "recall10"), 4),
-            "by_category": {
-                key: round(value, 3) for key, value in mean_by(found, questions, "category").items()
-            },
-        }
+        figures: dict[str, object] = {key: round(value, 4) for key, value in overall(found, which).items()}
         if name != "bare":
-            ours, base = ([one[q.id].ndcg10 for q in questions] for one in (found, scores["bare"]))
-            figures["minus bare"] = [round(value, 4) for value in paired_bootstrap(ours, base)]
+            for figure in ("ndcg10", "mrr"):
+                ours, base = (
+                    [getattr(one[q.id], figure) for q in questions] for one in (found, scores["bare"])
+                )
+                figures[f"{figure} minus bare"] = [round(value, 4) for value in paired_bootstrap(ours, base)]
         report[name] = figures
         print(name, json.dumps(figures))
     if arguments.json:

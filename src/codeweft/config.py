@@ -143,7 +143,7 @@ class RerankerSettings(_ModelSection):
     top: int = Field(
         30, ge=2, le=200, description="How many results are re-ranked (at most 20 by a chat model)."
     )
-    share: float = Field(0.5, gt=0, le=1, description="Its part of the final score.")
+    share: float = Field(0.3, gt=0, le=1, description="Its part of the final score.")
     timeout: float = Field(5, gt=0, description="Seconds after which the first ranking stands.")
 
 
@@ -190,6 +190,9 @@ class IndexSettings(_Section):
     )
     reranker: RerankerSettings | None = Field(None, description="Re-rank results with a model (default: no).")
     translate: TranslateSettings | None = Field(None, description="Translate questions (default: no).")
+    rewrite_questions: bool = Field(
+        False, description="Let the model put a follow-up question so that it can be looked up alone."
+    )
     redact: bool = Field(
         True, description="Take keys, tokens and passwords out of files before anything of them is stored."
     )
@@ -230,6 +233,7 @@ class PriceSettings(_Section):
 
     input: float = Field(ge=0, description="Tokens of the prompt.")
     output: float = Field(ge=0, description="Tokens of the answer.")
+    cached: float | None = Field(None, ge=0, description="Tokens of the prompt read from a cache.")
 
 
 class LimitSettings(_Section):
@@ -255,12 +259,14 @@ class Settings(_Section):
     engine: EngineSettings = EngineSettings()
     index: IndexSettings = IndexSettings()
     summaries: SummarySettings = SummarySettings()
-    prices: dict[str, PriceSettings] = Field(default_factory=dict, description="Prices of models by name.")
     redact_prompts: Literal["remote", "always", "never"] = Field(
         "remote",
         description="Which models get prompts without keys, tokens and passwords: those at an endpoint, all, none.",
     )
     limits: LimitSettings = LimitSettings()
+    prices: dict[str, PriceSettings] = Field(
+        default_factory=dict, description="Own prices by model name; others are looked up in a bundled table."
+    )
 
     @model_validator(mode="after")
     def _shorthand(self) -> Settings:

@@ -11,8 +11,8 @@ from codeweft.errors import ContextOverflow, NotSignedIn, Overloaded, UpstreamFa
 from codeweft.models.scripted import ScriptedModel
 from codeweft.retrieval import summaries
 from codeweft.retrieval.summaries import Summariser
-from codeweft.retrieval.summarise import Price, Task, language
-from codeweft.types import Done, Event, Failed, Request, Started, TextDelta, Usage
+from codeweft.retrieval.summarise import Task, language
+from codeweft.types import Done, Event, Failed, Price, Request, Started, TextDelta, Usage
 
 ENGLISH = language("en")
 SAID = "Adds up the prices of everything in a cart and returns the sum."

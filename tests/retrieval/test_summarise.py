@@ -6,7 +6,6 @@ import pytest
 
 from codeweft.errors import InvalidRequest
 from codeweft.retrieval.summarise import (
-    Price,
     Task,
     estimate,
     language,
@@ -16,6 +15,7 @@ from codeweft.retrieval.summarise import (
     shorten,
     worth,
 )
+from codeweft.types import Price
 
 ENGLISH, KOREAN = language("en"), language("ko")
 BODY = (

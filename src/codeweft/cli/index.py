@@ -139,7 +139,7 @@ def secrets(
         out.print(f"{path}:{one.line}  {one.rule}", markup=False)
     files = len({path for path, _ in found})
     note(
-        f"{len(found)} secrets in {files} files were hidden from the index. They are still in the source: rotate them."
+        f"Hidden from the index: {len(found)}, in files: {files}. They are still in the source: rotate them."
         if found
         else f"No secrets were found in {name}."
     )
@@ -222,7 +222,7 @@ def _reasons(title: str, places: Sequence[tuple[str, str]], *, whole: bool) -> N
 def _summary(status: IndexStatus) -> None:
     summarised = f", {status.summarised} summarised" if status.summarised else ""
     skipped = f", {len(status.skipped)} skipped" if status.skipped else ""
-    hidden = f", {status.secrets} secrets hidden" if status.secrets else ""
+    hidden = f", secrets hidden: {status.secrets}" if status.secrets else ""
     failed = f", [red]{len(status.failed)} failed[/]" if status.failed else ""
     out.print(
         f"[bold]{status.name}[/]  {status.state}: {status.indexed} of {status.files} files, {status.chunks} chunks"

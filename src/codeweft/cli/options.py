@@ -10,6 +10,7 @@ import typer
 if TYPE_CHECKING:
     from codeweft.config import Settings
     from codeweft.retrieval.catalogue import Indexes
+    from codeweft.types import Filters
 
 ConfigOption = Annotated[
     Path | None,
@@ -23,6 +24,21 @@ JsonOption = Annotated[
 IndexOption = Annotated[
     str | None,
     typer.Option("--index", "-i", metavar="NAME", help="Index to search (default: the default one, or all)."),
+]
+PathOption = Annotated[
+    list[str] | None, typer.Option("--path", "-p", help="Only paths matching this glob (repeatable).")
+]
+LanguageOption = Annotated[
+    list[str] | None, typer.Option("--language", "-l", help="Only this language (repeatable).")
+]
+KindOption = Annotated[
+    list[str] | None, typer.Option("--kind", help="Only function, method, class, … (repeatable).")
+]
+RepositoryOption = Annotated[
+    list[str] | None, typer.Option("--repository", "-r", help="Only this repository (repeatable).")
+]
+BranchOption = Annotated[
+    list[str] | None, typer.Option("--branch", "-b", help="Only indexes of this branch (repeatable).")
 ]
 ModelOption = Annotated[
     str | None,
@@ -38,6 +54,19 @@ ServerOption = Annotated[
         help="Ask that server, with the key in CODEWEFT_API_KEY (default: the one running here, or none).",
     ),
 ]
+
+
+def filters(
+    path: list[str] | None,
+    language: list[str] | None,
+    kind: list[str] | None,
+    repository: list[str] | None,
+    branch: list[str] | None,
+) -> Filters:
+    """What the options narrow a search to."""
+    from codeweft.types import Filters
+
+    return Filters(*(tuple(given or ()) for given in (path, language, kind, repository, branch)))
 
 
 def settings(config: Path | None, overrides: dict[str, Any] | None = None) -> Settings:

@@ -117,7 +117,7 @@ async def _default_writer(chosen: Settings, connection: Connection) -> str:
 
 def _announce(estimate: Estimate, writers: list[str]) -> None:
     if estimate.known:
-        note(f"{estimate.known} functions have their summary already; they cost nothing.")
+        note(f"{_functions(estimate.known)} summarised already; that costs nothing.")
     if not estimate.functions:
         note("Nothing is left to summarise.")
         return
@@ -125,7 +125,7 @@ def _announce(estimate: Estimate, writers: list[str]) -> None:
         "unknown (set `prices` in the settings)" if estimate.usd is None else f"about ${estimate.usd:,.2f}"
     )
     out.print(
-        f"{estimate.functions:,} functions to summarise with {', '.join(writers)}: about"
+        f"{_functions(estimate.functions)} to summarise with {', '.join(writers)}: about"
         f" {estimate.prompt_tokens:,} tokens in, {estimate.completion_tokens:,} out; cost {price}.",
         markup=False,
     )
@@ -134,8 +134,12 @@ def _announce(estimate: Estimate, writers: list[str]) -> None:
 def _conclude(spent: Spent) -> None:
     from codeweft.runtime.summaries import said
 
-    out.print(f"{spent.done:,} summaries written: {said(spent)}.", markup=False)
+    out.print(f"{_functions(spent.done)} summarised: {said(spent)}.", markup=False)
     for failure in spent.failures[:20]:
         note(f"  failed: {failure.path} {failure.name}: {failure.reason}")
     if spent.failed > 20:
         note(f"  … and {spent.failed - 20} more (--json lists them)")
+
+
+def _functions(count: int) -> str:
+    return f"{count:,} function{'' if count == 1 else 's'}"

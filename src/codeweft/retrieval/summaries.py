@@ -26,13 +26,12 @@ from codeweft.retrieval.summarise import (
     CHARACTERS_PER_TOKEN,
     LONGEST_SHOWN,
     Language,
-    Price,
     Task,
     messages,
     read_answer,
 )
 from codeweft.stream import fold
-from codeweft.types import Caller, Model, Request, Retrieval, Sampling, Usage
+from codeweft.types import Caller, Model, Price, Request, Retrieval, Sampling, Usage
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from typing import Final
 from pathspec import GitIgnoreSpec
 
 from codeweft.errors import InvalidRequest
-from codeweft.types import Message
+from codeweft.types import Message, Price
 
 KINDS: Final = frozenset({"function", "method", "class", "interface", "enum"})
 """Kinds of chunks that get a summary: what has a name and does something."""
@@ -200,18 +200,6 @@ def shorten(text: str, wanted: Language) -> str:
         return cut[: ends[-1]]
     head = cut[:-1].rpartition(" ")[0] or cut[:-1]
     return head[: wanted.characters - 1].rstrip(" ,;:、，") + "…"
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """USD per million tokens."""
-
-    input: float = 0.0
-    output: float = 0.0
-
-    def of(self, prompt_tokens: float, completion_tokens: float) -> float:
-        """USD for that many tokens."""
-        return (prompt_tokens * self.input + completion_tokens * self.output) / 1e6
 
 
 @dataclass(frozen=True, slots=True)

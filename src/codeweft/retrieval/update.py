@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,6 +14,8 @@ from typing import Final
 
 import numpy as np
 
+from codeweft.retrieval.branch import checked_out_branch
+from codeweft.retrieval.documents.formats import format_of
 from codeweft.retrieval.over_ray import read_over_ray
 from codeweft.retrieval.read import ReadFile, encoded_text, file_digest, read_file
 from codeweft.retrieval.redact import Redactor
@@ -115,6 +118,8 @@ class Update:
         self._store = store
         self._encoder = encoder
         self._limits = limits
+        # What a slow model has encoded is committed soon: it costs more than a commit.
+        self._most = FIRST_BATCH if getattr(encoder, "slow", False) else BATCH
 
     def run(self, report: Callable[[Progress], None], only: Sequence[str] | None = None) -> None:
         """Read what changed in the source, or of it `only` these files and folders; see `Index.update`."""
@@ -143,10 +148,13 @@ class Update:
         total, done, began = len(changed), 0, time.monotonic()
         report(Progress(name, "reading", 0, total))
         for batch in self._read(ready, changed, known):
+            if self._source.kind == "uploads":
+                batch = [_rewritten(ready.root, *one) for one in batch]
             self._store_batch(batch, known)
             done += len(batch)
             report(Progress(name, "reading", done, total, batch[-1][1].path, time.monotonic() - began))
-        self._store.set(commit=ready.commit, repository=self._source.repository)
+        branch = checked_out_branch(ready.root) if self._source.kind in ("folder", "git") else ""
+        self._store.set(commit=ready.commit, branch=branch, repository=self._source.repository)
 
     def _read(
         self, ready: Prepared, changed: Sequence[FoundFile], known: dict[str, StoredFile]
@@ -162,7 +170,7 @@ class Update:
             if rest:
                 yield rest
         read = partial(read_file, ready.root, redactor)
-        yield from _batches(held, map(read, (file.path for file in held), _digests(held, known)))
+        yield from _batches(held, map(read, (file.path for file in held), _digests(held, known)), self._most)
 
     def _read_at_once(
         self, ready: Prepared, changed: Sequence[FoundFile], known: dict[str, StoredFile]
@@ -172,10 +180,10 @@ class Update:
         portable = self._encoder if getattr(self._encoder, "portable", False) else None
         reader = Reader(ready.root, self._limits.redactor, portable)
         if len(changed) >= MANY_FILES and self._limits.ray:
-            return _batches(changed, read_over_ray(self._limits.ray, reader, jobs))
+            return _batches(changed, read_over_ray(self._limits.ray, reader, jobs), self._most)
         if len(changed) < MANY_FILES or workers == 0:
-            return _batches(changed, (file for job in jobs for file in reader.read([job])))
-        return _batches(changed, in_parallel(reader, jobs, FIRST_BATCH, workers))
+            return _batches(changed, (file for job in jobs for file in reader.read([job])), self._most)
+        return _batches(changed, in_parallel(reader, jobs, FIRST_BATCH, workers), self._most)
 
     def _store_batch(
         self, batch: Sequence[tuple[FoundFile, ReadFile, int]], known: dict[str, StoredFile]
@@ -320,6 +328,22 @@ def _within(path: str, only: Sequence[str]) -> bool:
     return any(path.rstrip("/") == one or path.startswith(f"{one}/") for one in only)
 
 
+def _rewritten(root: Path, found: FoundFile, read: ReadFile, at: int) -> tuple[FoundFile, ReadFile, int]:
+    """An uploaded text that held secrets is kept without them: it lies in our own folder, where none may be stored."""
+    if not read.secrets or read.status != "indexed" or format_of(read.path):
+        return found, read, at
+    path = root / read.path
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        beside.write_text("\n".join(one.text for one in read.chunks) + "\n", encoding="utf-8", newline="")
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+    info = path.stat()
+    kept = replace(found, size=info.st_size, mtime_ns=info.st_mtime_ns)
+    return kept, replace(read, digest=file_digest(path)), time.time_ns()
+
+
 def _digests(files: Sequence[FoundFile], known: dict[str, StoredFile]) -> list[bytes]:
     return [known[file.path].digest if file.path in known else b"" for file in files]
 
@@ -340,13 +364,13 @@ def _same_skip(new: NewFile, known: StoredFile | None) -> bool:
 
 
 def _batches(
-    changed: Sequence[FoundFile], reads: Iterable[ReadFile]
+    changed: Sequence[FoundFile], reads: Iterable[ReadFile], most: int
 ) -> Iterator[list[tuple[FoundFile, ReadFile, int]]]:
     pairs = iter(zip(changed, reads, strict=True))
     size, seconds = FIRST_BATCH, FIRST_SECONDS
     while batch := _batch(pairs, size, seconds):
         yield batch
-        size, seconds = min(4 * size, BATCH), BATCH_SECONDS
+        size, seconds = min(4 * size, most), BATCH_SECONDS
 
 
 def _batch(

@@ -11,24 +11,26 @@ from functools import partial
 from codeweft.accounts import Accounts
 from codeweft.config import ModelSettings, Settings
 from codeweft.errors import NotFound
-from codeweft.flows import Flow, FlowSpec, Services, library
+from codeweft.flows import Flow, FlowSpec, Services, library, rewriting
 from codeweft.jobs import Jobs
 from codeweft.models.embedded import EmbeddedModel
 from codeweft.models.hub import installed
 from codeweft.models.loaded import EngineState
 from codeweft.models.openai_compatible import OpenAICompatible
 from codeweft.models.pool import EndpointState, Member, Pool, PoolPolicy
+from codeweft.models.prices import Prices
 from codeweft.models.starter import NOTE, STARTER, bundled
 from codeweft.retrieval.bridge import Bridge
 from codeweft.retrieval.catalogue import IndexRetriever
 from codeweft.retrieval.encode import StaticEncoder
 from codeweft.retrieval.redact import Redactor
-from codeweft.runtime.models import Single, embedder_of, engine_options, model_of, reranker_of
+from codeweft.runtime.models import Single, embedder_of, engine_options, model_of, prices_of, reranker_of
 from codeweft.runtime.redacting import Redacting
 from codeweft.runtime.running import Server, announce, retract
 from codeweft.runtime.searching import encoder_of, stages_of
 from codeweft.runtime.state import models_folder, open_accounts, open_indexes
 from codeweft.runtime.summaries import Summaries
+from codeweft.runtime.updates import Updates
 from codeweft.types import Embedder, Embeddings, Model, ModelInfo, Reranker, Usage
 
 DEFAULT_APP = "codegen"
@@ -67,10 +69,13 @@ class Runtime:
         self.jobs = jobs
         self._encoder = encoder
         self._bridge = bridge
+        self.prices = Prices(prices_of(settings))
         self._models: dict[str, Single | Pool] = {}
         self._embedders: dict[str, Embedder] = {ENCODER: LocalEmbedder(encoder)}
         self._rerankers: dict[str, Reranker] = {}
         self._apps: dict[str, FlowSpec] = library()
+        if settings.index.rewrite_questions:
+            self._apps = {name: rewriting(spec) for name, spec in self._apps.items()}
         self._redactor = Redactor(settings.index.allow_secrets)
 
     @property
@@ -102,6 +107,11 @@ class Runtime:
             fix=f"There is: {', '.join([*self._apps, *self._models])}. `codeweft models pull NAME` fetches more.",
             param="model",
         )
+
+    def writer_info(self, name: str) -> ModelInfo | None:
+        """What the model that wrote an answer is; None when it is not one of ours."""
+        model = self._models.get(name)
+        return None if model is None else model.info
 
     def embedder(self, name: str | None) -> Embedder:
         """The embedder of that name (None: the bundled encoder). Raises `NotFound`."""
@@ -161,6 +171,13 @@ class Runtime:
         self.summaries = Summaries(self.settings, self.jobs, self.writer, self._bridge)
         self.indexes = open_indexes(self.settings, encoder, stages, self.summaries.found)
         self.summaries.indexes = self.indexes
+        self.updates = Updates(
+            self.jobs,
+            self.indexes,
+            self.summaries.updated,
+            watch=self.settings.index.watch,
+            refresh_minutes=self.settings.index.refresh_minutes,
+        )
         retriever = IndexRetriever(self.indexes)
         self._services = Services(self._writer, retriever, retriever)
 

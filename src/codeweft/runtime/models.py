@@ -18,10 +18,15 @@ from codeweft.models.upstream import ATTEMPTS
 from codeweft.retrieval.redact import Redactor
 from codeweft.runtime.redacting import Redacting
 from codeweft.runtime.running import running
-from codeweft.types import Embedder, Model, Reranker, Skills
+from codeweft.types import Embedder, Model, Price, Reranker, Skills
 
 Single = EmbeddedModel | OpenAICompatible | AnthropicModel | BedrockModel
 """A model that is no pool."""
+
+
+def prices_of(settings: Settings) -> dict[str, Price]:
+    """Own prices by model name."""
+    return {name: Price(one.input, one.output, one.cached) for name, one in settings.prices.items()}
 
 
 def engine_options(settings: Settings, entry: ModelSettings | None = None) -> EngineOptions:

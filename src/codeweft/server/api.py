@@ -17,7 +17,9 @@ from codeweft.server import failures
 from codeweft.server.admin import admin_routes
 from codeweft.server.chat import Answers
 from codeweft.server.conversations import conversation_routes
+from codeweft.server.find import find_routes
 from codeweft.server.knowledge import knowledge_routes
+from codeweft.server.people import people_routes
 from codeweft.server.service import Service
 from codeweft.server.summaries import summary_routes
 from codeweft.server.views import ErrorView
@@ -41,6 +43,8 @@ def create_api(runtime: Runtime, service: Service, answers: Answers) -> FastAPI:
     routers = (
         admin_routes(runtime),
         knowledge_routes(runtime),
+        people_routes(runtime),
+        find_routes(runtime),
         summary_routes(runtime),
         conversation_routes(service, answers),
     )
