@@ -22,6 +22,7 @@ TABLES = {
     "POST /api/embed (Ollama)": fields.OLLAMA_EMBED,
     "POST /v1/codegen": fields.CODEGEN,
     "POST /v1/search": fields.SEARCH,
+    "POST /v1/retrieval": fields.OPEA_RETRIEVAL,
 }
 
 

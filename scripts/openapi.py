@@ -22,7 +22,8 @@ async def describe() -> dict[str, Any]:
     """The description depends on no model and no index, so none are opened."""
     with tempfile.TemporaryDirectory() as folder:
         async with await Accounts.open(Path(folder) / "accounts.db") as accounts:
-            runtime: Any = SimpleNamespace(settings=Settings(), accounts=accounts, jobs=Jobs(), indexes=None)
+            parts = {"accounts": accounts, "jobs": Jobs(), "indexes": None, "summaries": None}
+            runtime: Any = SimpleNamespace(settings=Settings(), **parts)
             service = Service(runtime)
             description = create_api(runtime, service, Answers(runtime, service)).openapi()
     # The version changes with every release; the description should change only with the API.

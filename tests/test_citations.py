@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from codeweft.citations import cited, without
+from codeweft.config import IndexSettings, Settings
 from codeweft.errors import StorageFailed, UpstreamFailed
 from codeweft.flows import Flow, Services, library, parse
 from codeweft.models.scripted import ScriptedModel
 from codeweft.retrieval.catalogue import Indexes, IndexRetriever
+from codeweft.runtime.compose import open_runtime
 from codeweft.stream import fold
 from codeweft.types import (
     Chunk,
@@ -25,6 +28,7 @@ from codeweft.types import (
     Query,
     Request,
     Retrieval,
+    Sampling,
     SearchResult,
     TextDelta,
     Usage,
@@ -220,6 +224,20 @@ async def test_a_follow_up_is_searched_for_as_the_model_puts_it() -> None:
     read = model.requests[0].messages[0].content
     assert "user: how is the sum of a cart made?" in read and "assistant: By total() [1]." in read
     assert model.requests[1].messages[-1].content.endswith(TURNS[-1].content)
+
+
+async def test_a_setting_lets_every_app_rewrite_and_the_starter_model_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shop: Path
+) -> None:
+    monkeypatch.setenv("CODEWEFT_HOME", str(tmp_path / "state"))
+    settings = Settings(index=IndexSettings(rewrite_questions=True))
+    async with open_runtime(settings) as runtime:
+        runtime.indexes.add(str(shop)).update()
+        request = Request("codegen", TURNS, sampling=Sampling(max_tokens=8))
+        answer = await fold(runtime.model("codegen").stream(replace(request, explain=True)))
+    assert answer.explained is not None
+    assert answer.explained.query.strip() and "\n" not in answer.explained.query
+    assert answer.usage.completion_tokens > 8
 
 
 async def test_a_first_question_is_not_rewritten() -> None:

@@ -83,3 +83,18 @@ def test_a_key_in_the_environment_must_be_a_secret(monkeypatch: pytest.MonkeyPat
     assert environment_key() == "long enough"
     monkeypatch.delenv("CODEWEFT_API_KEY")
     assert environment_key() is None
+
+
+def test_the_name_of_a_model_alone_turns_a_stage_of_searching_on(tmp_path: Path) -> None:
+    text = "index: {encoder: vectors, reranker: {model: coder, kind: llm}, translate: coder}\n"
+    index = load(written(tmp_path, text)).index
+    assert index.encoder is not None and index.encoder.model == "vectors"
+    assert index.reranker is not None and (index.reranker.model, index.reranker.kind) == ("coder", "llm")
+    assert index.translate is not None and not index.translate.instead
+    assert Settings().index.encoder is None
+
+
+def test_prices_and_summaries_are_checked(tmp_path: Path) -> None:
+    for text in ("prices: {coder: {input: -1, output: 0}}\n", "summaries: {when: sometimes}\n"):
+        with pytest.raises(InvalidRequest):
+            load(written(tmp_path, text))

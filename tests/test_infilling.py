@@ -16,11 +16,32 @@ def result(path: str, text: str, line: int = 1) -> SearchResult:
     return SearchResult(Chunk("shop", path, line, line + 2, "python", "function", "f", text), 0.5)
 
 
-def test_the_lines_around_and_the_imports_they_use_are_looked_up() -> None:
+def test_the_function_around_a_hole_is_looked_up_and_not_the_one_before() -> None:
     asked = query(Infill(PREFIX, ")\n    return amount\n"))
-    assert asked.startswith("from shop.cart import total\n") and "import os" not in asked
-    assert "def bill(prices):" in asked and "return amount" in asked
-    assert asked.count("# unrelated") == 10
+    assert asked.startswith("def bill(prices):\n") and "return amount" in asked
+    assert "unrelated" not in asked and "import" not in asked
+
+
+def test_a_function_is_found_above_its_long_body_and_its_signature_of_several_lines() -> None:
+    prefix = "def other():\n    pass\n\ndef join(\n    left: Frame,\n    right: Frame,\n) -> Frame:\n"
+    body = "".join(f"    step{n} = left.step({n})\n" for n in range(30))
+    asked = query(Infill(prefix + body + "    if step3:\n        ", ""))
+    assert asked.splitlines()[0] == "def join("
+    assert "step29" in asked and "step5 " not in asked
+
+
+def test_functions_of_languages_with_braces_are_found_and_control_flow_is_none() -> None:
+    for head in (
+        "fn merge(a: &[u8]) -> Vec<u8> {",
+        "  public int merge(int[] a) {",
+        "const merge = async (a) => {",
+    ):
+        asked = query(Infill(f"int before = 1;\n{head}\n    for (x in a) {{\n      ", ""))
+        assert asked.splitlines()[0] == head
+
+
+def test_outside_any_function_the_lines_before_the_hole_are_looked_up() -> None:
+    assert query(Infill("import os\n\nLIMIT = 3\nNAMES = [", "]\n")) == "import os\nLIMIT = 3\nNAMES = [\n]"
 
 
 def test_the_code_being_edited_is_no_neighbour_of_itself() -> None:

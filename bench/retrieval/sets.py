@@ -90,15 +90,16 @@ def from_file(
     )
 
 
-def translated(language: str, original: Path, repos: Path) -> QuestionSet:
-    """The questions of `original` in another language (questions/README.md), with the same answers."""
-    asked = {row["id"]: row["query"] for row in rows_of(QUESTIONS / f"{language}.jsonl")}
+def translated(file: str, language: str, original: Path, repos: Path) -> QuestionSet:
+    """Questions of `original` in another language (questions/README.md), with the same answers; `query` is English."""
+    asked = {row["id"]: row for row in rows_of(QUESTIONS / file)}
     known = {
         one["name"]: one for one in json.loads((SHARED / "semble-bench" / "repos.json").read_text("utf-8"))
     }
     questions = [
-        _question(row | {"query": asked[row["id"]]}, repos, known[row["repo"]], "query")
+        _question(row | asked[row["id"]], repos, known[row["repo"]], language)
         for row in rows_of(original)
+        if row["id"] in asked
     ]
     return QuestionSet(language, questions, balanced=True)
 
@@ -171,8 +172,12 @@ def load(name: str, repos: Path, scratch: Path) -> QuestionSet:
         "semble": lambda: from_file(semble / "queries.jsonl.gz", repos),
         "ko": lambda: from_file(korean, repos, semble / "repos.json", "query_ko"),
         "ko-en": lambda: from_file(korean, repos, semble / "repos.json", "query_en"),
-        "ja": lambda: translated("ja", korean, repos),
-        "zh": lambda: translated("zh", korean, repos),
+        "ja": lambda: translated("ja.jsonl", "query", korean, repos),
+        "zh": lambda: translated("zh.jsonl", "query", korean, repos),
+        "wide-en": lambda: translated("wide.jsonl", "query", semble / "queries.jsonl.gz", repos),
+        "wide-ko": lambda: translated("wide.jsonl", "ko", semble / "queries.jsonl.gz", repos),
+        "wide-ja": lambda: translated("wide.jsonl", "ja", semble / "queries.jsonl.gz", repos),
+        "wide-zh": lambda: translated("wide.jsonl", "zh", semble / "queries.jsonl.gz", repos),
         "swebench": lambda: issues(SHARED / "swebench-lite-localisation" / "instances.jsonl.gz", repos),
         "cosqa": lambda: snippets.cosqa(SHARED / "cosqa", scratch),
         "kr-humaneval": lambda: snippets.humaneval(SHARED / "kr-humaneval", scratch, "query_ko"),

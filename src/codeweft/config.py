@@ -19,6 +19,7 @@ KEY_VARIABLE = "CODEWEFT_API_KEY"
 SHORTEST_KEY = 8
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 Name = Annotated[str, Field(pattern=NAME)]
+STORE_SCHEMES = ("postgresql://", "postgres://", "https://", "http://")
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 
 
@@ -72,6 +73,7 @@ class ModelSettings(_Section):
     threads: int | None = Field(None, gt=0, description="Engine threads (default: cores minus one).")
     gpu_layers: int | None = Field(None, description="Layers on the GPU; -1 lets the engine choose.")
     embeddings: bool = Field(False, description="This model makes embeddings instead of text.")
+    reranks: bool = Field(False, description="This model re-ranks search results instead of making text.")
     timeout: float = Field(120, gt=0, description="Seconds to wait for an endpoint's next bytes.")
 
     @model_validator(mode="after")
@@ -81,8 +83,10 @@ class ModelSettings(_Section):
             raise ValueError("give one of `path` (a GGUF file), `base_url` (an endpoint) and `pool` (models)")
         if (self.protocol == "bedrock") != (self.region is not None):
             raise ValueError("a model on Bedrock has `protocol: bedrock` and a `region`")
-        if self.protocol is not None and self.embeddings:
-            raise ValueError("embeddings come from files and OpenAI-compatible endpoints")
+        if self.protocol is not None and (self.embeddings or self.reranks):
+            raise ValueError("embeddings and re-rankings come from files and OpenAI-compatible endpoints")
+        if self.embeddings and self.reranks:
+            raise ValueError("a model either makes embeddings or re-ranks")
         if self.fallback and self.pool is None:
             raise ValueError("`fallback` belongs to a `pool`; a pool of one model is one")
         if self.base_url is not None and not self.base_url.startswith(("http://", "https://")):
@@ -108,6 +112,51 @@ class EngineSettings(_Section):
     )
 
 
+class _ModelSection(_Section):
+    """A section that is mostly a model: only the model's name is its short form."""
+
+    model: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, data: Any) -> Any:
+        return {"model": data} if isinstance(data, str) else data
+
+
+class EncoderSettings(_ModelSection):
+    """An embedding model in place of the bundled encoder."""
+
+    model: str = Field(description="A model of `models` with `embeddings: true`.")
+    query_prefix: str | None = Field(
+        None, description="What the model expects before a question (default: known for common models)."
+    )
+    text_prefix: str | None = Field(None, description="What the model expects before a document.")
+
+
+class RerankerSettings(_ModelSection):
+    """A model that reads the question beside each of the best results."""
+
+    model: str = Field(
+        description="A model of `models`: with `reranks: true`, or any chat model for kind llm."
+    )
+    kind: Literal["cross", "llm"] = Field("cross", description="A cross-encoder, or a chat model asked once.")
+    top: int = Field(
+        30, ge=2, le=200, description="How many results are re-ranked (at most 20 by a chat model)."
+    )
+    share: float = Field(0.3, gt=0, le=1, description="Its part of the final score.")
+    timeout: float = Field(5, gt=0, description="Seconds after which the first ranking stands.")
+
+
+class TranslateSettings(_ModelSection):
+    """A chat model that puts Korean, Japanese and Chinese questions into English."""
+
+    model: str = Field(description="A chat model of `models`.")
+    instead: bool = Field(
+        False, description="Ask the translation instead of beside the question: for code all in English."
+    )
+    timeout: float = Field(5, gt=0, description="Seconds after which only the question itself is asked.")
+
+
 class IndexSettings(_Section):
     """How code is read."""
 
@@ -127,12 +176,64 @@ class IndexSettings(_Section):
     exclude: list[str] = Field(default_factory=list, description="Gitignore-style patterns to leave out.")
     workers: int | None = Field(None, ge=0, description="Processes that parse; 0 parses in this process.")
     default: str | None = Field(None, description="Index used when a request names none.")
+    store: str | None = Field(
+        None,
+        description="Where indexes live: postgresql://user:password@host/database or"
+        " https://user:password@host:9200 (OpenSearch); default: in the state folder.",
+    )
+    ray: str | None = Field(
+        None,
+        description="Ray cluster that reads and encodes large updates: `auto`, or an address such as ray://host:10001.",
+    )
+    encoder: EncoderSettings | None = Field(
+        None, description="An embedding model (default: the bundled encoder)."
+    )
+    reranker: RerankerSettings | None = Field(None, description="Re-rank results with a model (default: no).")
+    translate: TranslateSettings | None = Field(None, description="Translate questions (default: no).")
+    rewrite_questions: bool = Field(
+        False, description="Let the model put a follow-up question so that it can be looked up alone."
+    )
     redact: bool = Field(
         True, description="Take keys, tokens and passwords out of files before anything of them is stored."
     )
     allow_secrets: list[str] = Field(
         default_factory=list, description="Regular expressions; what one is found in is no secret."
     )
+
+    @model_validator(mode="after")
+    def _known_store(self) -> IndexSettings:
+        # The address itself may hold a password and is in no message.
+        if self.store is not None and not self.store.startswith(STORE_SCHEMES):
+            raise ValueError(f"`store` must start with one of {', '.join(STORE_SCHEMES)}")
+        return self
+
+
+class SummarySettings(_Section):
+    """Summaries of functions, written by a model and searched like documentation."""
+
+    when: Literal["never", "searched", "all"] = Field(
+        "never",
+        description="By itself: never, for what searches return, or for everything after each update.",
+    )
+    language: str = Field(
+        "en", description="Language of the summaries: en, ko, ja, zh, de, es, fr, it, pt, ru, vi."
+    )
+    models: list[str] = Field(
+        default_factory=list, description="Models that share the work (default: the default model)."
+    )
+    parallel: int = Field(4, gt=0, le=256, description="Requests at once to each model.")
+    timeout: float = Field(120, gt=0, description="Seconds for one summary; then another model tries.")
+    exclude: list[str] | None = Field(
+        None, description="Gitignore-style patterns of files to leave out (default: tests and vendored code)."
+    )
+
+
+class PriceSettings(_Section):
+    """What a model costs, in USD per million tokens."""
+
+    input: float = Field(ge=0, description="Tokens of the prompt.")
+    output: float = Field(ge=0, description="Tokens of the answer.")
+    cached: float | None = Field(None, ge=0, description="Tokens of the prompt read from a cache.")
 
 
 class LimitSettings(_Section):
@@ -157,11 +258,15 @@ class Settings(_Section):
     models: dict[Name, ModelSettings] = Field(default_factory=dict, description="Further models by name.")
     engine: EngineSettings = EngineSettings()
     index: IndexSettings = IndexSettings()
+    summaries: SummarySettings = SummarySettings()
     redact_prompts: Literal["remote", "always", "never"] = Field(
         "remote",
         description="Which models get prompts without keys, tokens and passwords: those at an endpoint, all, none.",
     )
     limits: LimitSettings = LimitSettings()
+    prices: dict[str, PriceSettings] = Field(
+        default_factory=dict, description="Own prices by model name; others are looked up in a bundled table."
+    )
 
     @model_validator(mode="after")
     def _shorthand(self) -> Settings:

@@ -10,6 +10,8 @@ CodeweftError
 ├── Conflict             409  it exists already, or another process holds it
 ├── TooLarge             413  a body, file or archive above the limit
 ├── Overloaded           429  the queue is full; try again
+├── RateLimited          429  the caller asks for more than it may at once or in a minute
+├── BudgetSpent          429  the caller has used its budget
 ├── EngineFailed         502  the embedded engine stopped, or a file is not a model
 ├── UpstreamFailed       502  an endpoint answered with an error or not at all
 ├── NotReady             503  still starting, or no model is loaded
@@ -84,6 +86,14 @@ class TooLarge(CodeweftError):
 
 class Overloaded(CodeweftError):
     status, code, type = 429, "overloaded", "rate_limit_error"
+
+
+class RateLimited(CodeweftError):
+    status, code, type = 429, "rate_limited", "rate_limit_error"
+
+
+class BudgetSpent(CodeweftError):
+    status, code, type = 429, "insufficient_quota", "insufficient_quota"
 
 
 class EngineFailed(CodeweftError):

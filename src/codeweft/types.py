@@ -98,6 +98,29 @@ class Filters:
     branches: tuple[str, ...] = ()
 
 
+SearchType = Literal[
+    "hybrid", "similarity", "similarity_distance_threshold", "similarity_score_threshold", "mmr"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """How chunks are chosen; the fields and their defaults are OPEA's, but for `hybrid`.
+
+    `hybrid` fuses words, vectors and what else speaks for a chunk. The others look at vectors only: the nearest
+    (`similarity`), the nearest within a cosine distance (0..2) or above a cosine (0..1), or of the `fetch_k` nearest
+    those that differ most from each other (`mmr`; `lambda_mult` 1 is nearness alone, 0 difference alone). `vector`
+    is looked for instead of the text's own.
+    """
+
+    type: SearchType = "hybrid"
+    fetch_k: int = 20
+    lambda_mult: float = 0.5
+    distance_threshold: float | None = None
+    score_threshold: float = 0.2
+    vector: tuple[float, ...] | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """What to look for. `index=None` searches the default index, or all when none is the default."""
@@ -106,6 +129,7 @@ class Query:
     index: str | None = None
     k: int = 10
     filters: Filters = Filters()
+    selection: Selection = Selection()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +141,7 @@ class Retrieval:
     enabled: bool = True
     agent: bool = False
     filters: Filters = Filters()
+    selection: Selection = Selection()
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,12 +217,32 @@ class Chunk:
 class SearchResult:
     """A chunk that matched. `score` is in 0..1 and comparable within one answer; `why` maps reasons to parts of it.
 
-    In an answer, the position in the list plus one is the reference's number.
+    In an answer, the position in the list plus one is the reference's number. `index` names the index it is from.
+    `note` is what a reader must know about how it was found, such as that the re-ranker did not answer; it is the same
+    in all results of one answer.
     """
 
     chunk: Chunk
     score: float
     why: Mapping[str, float] = field(default_factory=dict)
+    index: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """How the results of a search came about.
+
+    `terms` maps each word that was looked up to its other forms that the results hold. `candidates` were scored.
+    `seconds` are by stage: encode, candidates, rank, read, and stages where there are any around the search.
+    """
+
+    type: SearchType
+    indexes: tuple[str, ...]
+    terms: Mapping[str, tuple[str, ...]]
+    symbols: tuple[str, ...]
+    candidates: int
+    seconds: Mapping[str, float]
 
 
 # ── what is answered ─────────────────────────────────────────────────────────────────────────────────────────
@@ -216,6 +261,21 @@ class Usage:
     @property
     def total_tokens(self) -> int:
         return self.prompt_tokens + self.completion_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """USD per million tokens. `cached` is for prompt tokens read from a cache (None: as others)."""
+
+    input: float = 0.0
+    output: float = 0.0
+    cached: float | None = None
+
+    def of(self, prompt_tokens: float, completion_tokens: float, cached_tokens: float = 0.0) -> float:
+        """USD for a use; `cached_tokens` are part of `prompt_tokens`."""
+        cached = self.input if self.cached is None else self.cached
+        fresh = prompt_tokens - cached_tokens
+        return (fresh * self.input + cached_tokens * cached + completion_tokens * self.output) / 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,6 +425,10 @@ class ModelInfo:
     family: str = ""
     created: int = 0
     """Unix time in seconds."""
+    served: str = ""
+    """The model's name at its endpoint, by which its price is known."""
+    host: str = ""
+    """The endpoint's host name."""
 
 
 # ── the seams ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -429,4 +493,29 @@ class Embedder(Protocol):
 
     async def embed(self, texts: Sequence[str]) -> Embeddings:
         """Raises `InvalidRequest` for a text that is too long, `EngineFailed` or `UpstreamFailed`."""
+        ...
+
+
+class Reranker(Protocol):
+    """Reads a question beside each text: slower and better than comparing vectors."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def rerank(self, query: str, texts: Sequence[str]) -> Sequence[float]:
+        """How well each text answers, in their order; only the order within one call means something.
+
+        Raises `InvalidRequest`, `EngineFailed` or `UpstreamFailed`.
+        """
+        ...
+
+
+class QueryExpander(Protocol):
+    """Says a question in other words, such as in another language."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def expand(self, query: str) -> Sequence[str]:
+        """Further questions that mean the same; none when nothing is to be gained. Raises what its model raises."""
         ...

@@ -93,7 +93,7 @@ async def test_a_running_server_notices_other_processes(tmp_path: Path) -> None:
         await Accounts.open(tmp_path / "a.db") as server,
         await Accounts.open(tmp_path / "a.db") as cli,
     ):
-        server.watch()
+        await server.watch()
         key = await cli.create_key("new")
         assert server.known(key) is None
         assert await server.identify(key) is not None

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from codeweft.retrieval.index import Index
+from codeweft.retrieval.question import read_question
 from codeweft.retrieval.sources import parse_source
 from codeweft.types import Query, Vectors
 
@@ -116,12 +117,20 @@ def content(index: Index) -> list[object]:
     return found
 
 
-def answers(index: Index, questions: Sequence[str]) -> list[list[tuple[str, int, float]]]:
-    """What is found for each question: place and score."""
-    return [
-        sorted(
-            (one.chunk.path, one.chunk.start_line, round(one.score, 4))
-            for one in index.search(Query(text, k=10))
+Evidence = dict[tuple[str, int], tuple[float, float, float, float]]
+
+
+def evidence(index: Index, question: str) -> tuple[tuple[str, int], Evidence, list[float], list[float]]:
+    """The best place, what speaks for each candidate by place, and the hundred best scores by words and by vector.
+
+    Which of many equally good chunks become candidates depends on their ids; how good they are does not.
+    """
+    best = index.search(Query(question, k=1))[0].chunk
+    found = {
+        (one.row.path, one.row.start_line): tuple(
+            round(value, 4) for value in (one.lexical, one.vector, one.file_terms, one.file_near)
         )
-        for text in questions
-    ]
+        for one in index.candidates(read_question(question, index.source.repository), 10)
+    }
+    words, vectors = (sorted((one[n] for one in found.values()), reverse=True)[:100] for n in (0, 1))
+    return (best.path, best.start_line), found, words, vectors

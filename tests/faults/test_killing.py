@@ -75,10 +75,13 @@ def test_killed_anywhere_an_index_ends_up_as_a_fresh_one(tmp_path: Path) -> None
     assert parts.stored(index) == code.now()
     assert parts.content(index) == parts.content(fresh)
     names = [text.split("(")[0].removeprefix("def ") for text in code.now().values()]
-    questions = [*chance.sample(names, 25), "total request count", "module 3"]
-    assert parts.answers(index, questions) == parts.answers(fresh, questions)
-    words = [["request", "total"], ["handle"], ["count"]]
-    for terms in words:
+    for question in chance.sample(names, 25):
+        best, found, words, vectors = parts.evidence(index, question)
+        best_of_fresh, of_fresh, *scores_of_fresh = parts.evidence(fresh, question)
+        assert best == best_of_fresh and [words, vectors] == scores_of_fresh
+        both = found.keys() & of_fresh.keys()
+        assert len(both) > 100 and {one: found[one] for one in both} == {one: of_fresh[one] for one in both}
+    for terms in (["request", "total"], ["handle"], ["count"]):
         held_ids = index.store.holding(terms, 100_000, Query("x").filters)
         fresh_ids = fresh.store.holding(terms, 100_000, Query("x").filters)
         assert len(held_ids) == len(set(held_ids)) == len(fresh_ids) > 0

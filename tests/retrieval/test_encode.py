@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -183,3 +184,13 @@ def test_more_different_identifiers_than_are_remembered_do_no_harm(monkeypatch: 
     for number in range(200):
         assert vocabulary.rows(f"read{number}")[0] == 0
         assert len(vocabulary.rows(f"read {number}")) == 1 + len(str(number))
+
+
+def test_threads_that_read_at_once_get_what_one_alone_gets() -> None:
+    texts = [[f"read{n} write{n % 7} x{n * m}" for n in range(300)] for m in range(1, 9)]
+    pieces = ["re", "ad", "wr", "ite", "x", *"0123456789"]
+    together = Vocabulary(["read", "write"], pieces)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(together.rows_of, texts))
+    for rows, batch in zip(found, texts, strict=True):
+        np.testing.assert_array_equal(rows[0], Vocabulary(["read", "write"], pieces).rows_of(batch)[0])

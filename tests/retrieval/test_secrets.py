@@ -146,6 +146,38 @@ def test_no_part_of_an_index_holds_a_secret(tmp_path: Path, leaky: Path, encoder
     assert index.lines("auth/keys.py", 1, 1) == 'TOKEN = "[redacted: github-token]"'
 
 
+def test_an_uploaded_file_is_kept_without_its_secrets_and_they_stay_counted(
+    tmp_path: Path, encoder: WordEncoder
+) -> None:
+    index = Index.create(tmp_path / "given", parse_source("uploads:"), encoder)
+    token = SECRETS["github-token"][1]
+    index.put("settings.yaml", f"# 설정\ntoken: {token}\n".encode())
+    assert index.update().secrets == 1
+    kept = (tmp_path / "given" / "files" / "settings.yaml").read_text()
+    assert kept == "# 설정\ntoken: [redacted: github-token]\n"
+    assert index.update().secrets == 1 and index.stale() == []
+    index.close()
+    assert not _holds(tmp_path / "given", token)
+
+
+def test_a_notebook_is_redacted_like_a_text(tmp_path: Path, code: Path, encoder: WordEncoder) -> None:
+    token = SECRETS["github-token"][1]
+    cell = {
+        "cell_type": "code",
+        "metadata": {},
+        "execution_count": None,
+        "outputs": [],
+        "source": f"t = '{token}'",
+    }
+    (code / "look.ipynb").write_text(
+        json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+    )
+    index = Index.create(tmp_path / "index", parse_source(str(code)), encoder)
+    assert index.update().secrets == 1
+    index.close()
+    assert not _holds(tmp_path / "index", token)
+
+
 def test_many_files_read_by_other_processes_are_redacted_too(
     tmp_path: Path, leaky: Path, encoder: WordEncoder
 ) -> None:

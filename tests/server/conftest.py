@@ -19,14 +19,19 @@ from codeweft.accounts import Accounts
 from codeweft.config import ServerSettings, Settings
 from codeweft.errors import NotFound
 from codeweft.jobs import Jobs
+from codeweft.models.prices import Prices
 from codeweft.models.scripted import ScriptedModel
+from codeweft.retrieval.bridge import Bridge
 from codeweft.retrieval.catalogue import Indexes
+from codeweft.runtime.summaries import Summaries
+from codeweft.runtime.updates import Updates
 from codeweft.server.run import serve
 from codeweft.types import (
     Chunk,
     Done,
     Embeddings,
     ModelInfo,
+    Price,
     Retrieved,
     SearchResult,
     Started,
@@ -77,6 +82,13 @@ class Composition:
     indexes: Indexes
     jobs: Jobs = field(default_factory=Jobs)
     default_model: str = "codegen"
+    prices: Prices = field(default_factory=lambda: Prices({"paid": Price(2.0, 10.0)}, table=False))
+
+    def __post_init__(self) -> None:
+        bridge = Bridge(asyncio.get_running_loop())
+        self.summaries = Summaries(self.settings, self.jobs, lambda name: self.model(name or "plain"), bridge)
+        self.summaries.indexes = self.indexes
+        self.updates = Updates(self.jobs, self.indexes, self.summaries.updated)
 
     def infos(self) -> list[ModelInfo]:
         return [model.info for model in self.models.values()] + [Letters.info]
@@ -92,6 +104,9 @@ class Composition:
         if name not in (None, "letters"):
             raise NotFound(f"There is no embedding model {name!r}.", param="model")
         return Letters()
+
+    def writer_info(self, name: str) -> ModelInfo | None:
+        return None if name not in self.models else self.models[name].info
 
     def engines(self) -> list[Any]:
         return []
@@ -149,6 +164,7 @@ def start(home: Path, models: dict[str, Any], settings: Settings | None = None) 
             composition = Composition(
                 settings, accounts, models, Indexes(home / "indexes", Hashed(), workers=0)
             )
+            composition.indexes.on_found = composition.summaries.found
             started["key"] = await accounts.create_key("tests")
             yield composition
             composition.jobs.close()

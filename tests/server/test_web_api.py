@@ -9,7 +9,7 @@ from typing import Any
 
 import aiohttp
 
-from codeweft.server import fields, wire
+from codeweft.server import fields, lookup, wire
 from tests.server.conftest import Server
 
 ROOT = Path(__file__).parents[2]
@@ -107,7 +107,8 @@ def test_every_field_that_is_used_is_parsed_and_the_other_way_round() -> None:
         (wire.CompletionBody, fields.COMPLETION),
         (wire.CodegenBody, fields.CODEGEN),
         (wire.EmbeddingBody, fields.EMBEDDING),
-        (wire.SearchBody, fields.SEARCH),
+        (lookup.SearchBody, fields.SEARCH),
+        (lookup.RetrievalBody, fields.OPEA_RETRIEVAL),
     ):
         used = {name for name, field in table.items() if field.use == "used"}
         assert used == set(body.__struct_fields__)

@@ -82,6 +82,8 @@ const index = (
   indexed: 0,
   chunks: 0,
   bytes: 0,
+  summarised: 0,
+  secrets_count: 0,
   languages: {},
   failed: [],
   skipped: [],
@@ -180,7 +182,9 @@ const reference = (number, path, name, kind, start, lines, score) => ({
   commit: '8c81295f02b1d3',
   score,
   text: snippet,
+  summary: '',
   why: { lexical: 0.41, vector: 0.78, 'same directory': 0.05 },
+  verified: null,
 })
 /** @type {import('../src/api/types').Reference[]} */
 export const references = [
@@ -189,6 +193,84 @@ export const references = [
   reference(3, 'src/codeweft/cli/serve.py', 'serve', 'function', 19, 9, 0.631),
   reference(4, 'src/codeweft/server/app.py', 'create_app', 'function', 61, 9, 0.522),
   reference(5, 'tests/test_config.py', 'test_a_missing_file_names_the_fix', 'function', 12, 9, 0.498),
+]
+
+/** @type {(finds: string[], path: string, line: number, role: string, name: string, text: string, more?: object) => object} */
+const place = (finds, path, line, role, name, text, more = {}) => ({
+  finds,
+  index: 'codeweft',
+  repository: 'codeweft',
+  commit: '8c81295f02',
+  path,
+  language: 'python',
+  line,
+  column: 5,
+  end_line: line + 8,
+  role,
+  name,
+  kind: role === 'definition' ? 'function' : '',
+  within: '',
+  text,
+  certain: true,
+  count: 1,
+  ...more,
+})
+
+export const places = [
+  place(
+    ['definitions'],
+    'src/codeweft/config.py',
+    88,
+    'definition',
+    'load',
+    'def load(path: Path) -> Settings:',
+  ),
+  place(
+    ['references'],
+    'src/codeweft/cli/serve.py',
+    19,
+    'import',
+    'load',
+    'from codeweft.config import Settings, load',
+  ),
+  place(['references'], 'src/codeweft/cli/serve.py', 31, 'call', 'load', '    settings = load(config)'),
+  place(['references'], 'tests/test_config.py', 12, 'call', 'load', '    store.load(path)', {
+    certain: false,
+  }),
+  place(['callers'], 'src/codeweft/cli/serve.py', 31, 'call', 'serve', '    settings = load(config)', {
+    count: 2,
+  }),
+  place(
+    ['callees'],
+    'src/codeweft/errors.py',
+    41,
+    'definition',
+    'SettingsError',
+    'class SettingsError(Exception):',
+  ),
+]
+
+/** @type {(path: string, number: number, text: string, spans: number[][], language?: string) => object} */
+const hit = (path, number, text, spans, language = 'python') => ({
+  index: 'codeweft',
+  repository: 'codeweft',
+  commit: '8c81295f02',
+  path,
+  language,
+  number,
+  text,
+  spans,
+  before: ['# settings are read once'],
+  after: [''],
+})
+
+export const hits = [
+  hit('src/codeweft/config.py', 88, 'def load(path: Path) -> Settings:', [[4, 8]]),
+  hit('src/codeweft/config.py', 102, 'def load_all(paths): return [load(path) for path in paths]', [
+    [4, 8],
+    [29, 33],
+  ]),
+  hit('web/src/lib/settings.ts', 7, 'export const load = () => read()', [[13, 17]], 'typescript'),
 ]
 
 const fence = '```'

@@ -6,7 +6,17 @@ import fs from 'node:fs'
 import http from 'node:http'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { answers, conversations, indexes, models, references, sourceText, system } from './data.mjs'
+import {
+  answers,
+  conversations,
+  hits,
+  indexes,
+  models,
+  places,
+  references,
+  sourceText,
+  system,
+} from './data.mjs'
 
 const port = Number(process.env.STUB_PORT ?? 8000)
 const pace = Number(process.env.STUB_PACE ?? 12)
@@ -378,9 +388,57 @@ const routes = [
         : references.map((reference, at) => ({
             ...reference,
             number: 0,
-            why: { lexical: 0.61 / (at + 1), vector: 0.83 - at * 0.11, name: at ? 0 : 0.2 },
+            why:
+              body.search_type === 'similarity'
+                ? { vector: 0.83 - at * 0.11 }
+                : { lexical: 0.61 / (at + 1), vector: 0.83 - at * 0.11, name: at ? 0 : 0.2 },
           })),
+      explanation: body.explain
+        ? {
+            type: body.search_type,
+            indexes: ['codeweft'],
+            terms: [
+              { term: 'load', forms: ['loads', 'loaded'] },
+              { term: 'settings', forms: [] },
+            ],
+            symbols: [],
+            candidates: 231,
+            seconds: { encode: 0.0004, candidates: 0.0051, rank: 0.0019, read: 0.0007 },
+          }
+        : null,
     }),
+  ],
+  [
+    'GET',
+    '/symbols',
+    ({ query }) => {
+      if (/\s/.test(query.get('name')))
+        throw new Refusal(400, `'${query.get('name')}' is no name that can be looked up.`, 'Give one name.')
+      return {
+        places:
+          query.get('name') === 'nothing'
+            ? []
+            : places.filter((one) => one.finds.includes(query.get('find'))),
+        more: false,
+      }
+    },
+  ],
+  [
+    'GET',
+    '/grep',
+    ({ query }) => {
+      if (query.get('pattern').includes('(?='))
+        throw new Refusal(
+          400,
+          'The pattern uses look-around, which is not supported.',
+          'Match the whole text instead.',
+        )
+      const found = query.get('pattern') === 'nothing' ? [] : hits
+      return {
+        hits: found.filter((hit) => !query.get('languages') || hit.language === query.get('languages')),
+        more: false,
+      }
+    },
   ],
   [
     'GET',

@@ -1,6 +1,37 @@
-"""Users, sessions, sign-in links, API keys and conversations."""
+"""Users, teams, sessions, sign-in links, API keys, limits, the usage ledger and conversations."""
 
-from codeweft.accounts.accounts import Accounts, Identity, Key, User
+from codeweft.accounts.accounts import SCOPES, Accounts, Identity, Key, Scope
 from codeweft.accounts.conversations import Conversation, Conversations, Turn
+from codeweft.accounts.ledger import Entry, Group, Ledger, Outcome, Total
+from codeweft.accounts.limits import EVERYONE, Gate, Limit, Period, Subject, SubjectKind
+from codeweft.accounts.people import ROLES, STATUSES, Change, People, Role, Status, Team, User
 
-__all__ = ["Accounts", "Conversation", "Conversations", "Identity", "Key", "Turn", "User"]
+__all__ = [
+    "EVERYONE",
+    "ROLES",
+    "SCOPES",
+    "STATUSES",
+    "Accounts",
+    "Change",
+    "Conversation",
+    "Conversations",
+    "Entry",
+    "Gate",
+    "Group",
+    "Identity",
+    "Key",
+    "Ledger",
+    "Limit",
+    "Outcome",
+    "People",
+    "Period",
+    "Role",
+    "Scope",
+    "Status",
+    "Subject",
+    "SubjectKind",
+    "Team",
+    "Total",
+    "Turn",
+    "User",
+]

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final, Literal, get_args
 
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError, OperationalError
@@ -21,10 +23,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from codeweft.accounts.conversations import Conversations
 from codeweft.accounts.database import connect
+from codeweft.accounts.ledger import Entry, Ledger, Total
+from codeweft.accounts.limits import EVERYONE, Gate, Subject, period_start
+from codeweft.accounts.people import People, User
 from codeweft.accounts.tables import ApiKeyRow, SessionRow, SigninLinkRow, UserRow
 from codeweft.errors import Conflict, InvalidRequest, NotFound, NotSignedIn
 
+log = logging.getLogger("codeweft.accounts")
+
+Scope = Literal["generate", "search", "knowledge", "account"]
+"""Answers; looking things up; changing indexes; keys, conversations and what administrators do."""
+SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 KEY_PREFIX = "cw_"
+ROTATION_SECONDS = 24 * 3600
+"""How long the old secret of a rotated key goes on working, unless told otherwise."""
 SESSION_SECONDS = 30 * 86400
 LINK_SECONDS = 15 * 60
 POLL_SECONDS = 0.5
@@ -34,15 +46,11 @@ FLUSH_SECONDS = 30
 
 
 @dataclass(frozen=True, slots=True)
-class User:
-    id: str
-    name: str
-    role: str
-
-
-@dataclass(frozen=True, slots=True)
 class Key:
-    """What is known of an API key; the key itself is shown once, when it is made."""
+    """What is known of an API key; the key itself is shown once, when it is made.
+
+    `expires_at` is Unix seconds, None for a key that does not expire; `scopes` are what it may do, empty for all.
+    """
 
     id: str
     user_id: str
@@ -50,6 +58,8 @@ class Key:
     prefix: str
     created_at: float
     last_used_at: float | None
+    expires_at: float | None = None
+    scopes: tuple[Scope, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +69,17 @@ class Identity:
     user: User
     key_id: str | None
     expires_at: float
+    scopes: tuple[Scope, ...] = ()
+
+    def may(self, scope: Scope) -> bool:
+        """Whether this key may do what `scope` covers; a session may do all that its user may."""
+        return not self.scopes or scope in self.scopes
 
 
 class Accounts:
     """The accounts of one database. Open with `await Accounts.open(path)`, close with `await accounts.close()`."""
 
-    def __init__(self, engine: AsyncEngine, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, engine: AsyncEngine, journals: Path, clock: Callable[[], float] = time.time) -> None:
         self._engine = engine
         self._clock = clock
         self._identities: dict[str, Identity] = {}
@@ -75,12 +90,22 @@ class Accounts:
         self._reading = asyncio.Lock()
         self._refreshing = asyncio.Lock()
         self._poll: asyncio.Task[None] | None = None
+        self._teams: dict[str, str] = {}
+        self.people = People(engine, clock, self._reload)
+        self.gate = Gate(clock)
+        self.ledger = Ledger(engine, journals)
         self.conversations = Conversations(engine, clock)
 
     @classmethod
-    async def open(cls, url_or_path: str | Path, clock: Callable[[], float] = time.time) -> Accounts:
-        """Open and migrate the database. Raises `StorageFailed`."""
-        accounts = cls(await connect(url_or_path), clock)
+    async def open(
+        cls, url_or_path: str | Path, clock: Callable[[], float] = time.time, *, journals: Path | None = None
+    ) -> Accounts:
+        """Open and migrate the database. `journals` is where usage waits to be taken over (default: beside SQLite's file).
+
+        Raises `StorageFailed`.
+        """
+        folder = journals or Path(url_or_path).parent / "journals"
+        accounts = cls(await connect(url_or_path), folder, clock)
         if accounts._engine.dialect.name == "sqlite":
             accounts._watcher = await accounts._engine.connect()
             # A pragma outside a transaction: an open read transaction would hold the version still.
@@ -94,6 +119,7 @@ class Accounts:
             with suppress(asyncio.CancelledError):
                 await self._poll
         await self._flush()
+        await self.ledger.close()
         if self._watcher is not None:
             await self._watcher.close()
         await self._engine.dispose()
@@ -104,10 +130,52 @@ class Accounts:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    def watch(self) -> None:
-        """Follow other processes' changes until `close`. A server calls it once; a command needs it not."""
+    async def watch(self) -> None:
+        """Follow other processes' changes and keep the ledger until `close`. A server calls it once."""
         if self._poll is None:
+            taken = await self.ledger.recover()
+            if taken:
+                log.info("%d answers of a server that was killed are in the ledger now", taken)
+            await self._recount()
+            self.ledger.follow()
             self._poll = asyncio.create_task(self._follow(), name="accounts")
+
+    # ── what is used ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def subjects(self, user_id: str, key_id: str | None) -> tuple[Subject, ...]:
+        """Who a request counts for: its user, its key, its team."""
+        team = self._teams.get(user_id, "")
+        subjects: list[Subject] = [("user", user_id)]
+        if key_id:
+            subjects.append(("key", key_id))
+        if team:
+            subjects.append(("team", team))
+        return tuple(subjects)
+
+    def spend(self, entry: Entry) -> None:
+        """Take an answer into the ledger and count it against limits."""
+        subjects = self.subjects(entry.user_id, entry.key_id)
+        team = next((name for kind, name in subjects if kind == "team"), "")
+        self.ledger.record(replace(entry, team_id=team))
+        self.gate.charge(subjects, entry.tokens, entry.cost or 0.0)
+
+    async def _recount(self) -> None:
+        """Count what the ledger holds of the current periods against the limits in force."""
+        now = self._clock()
+        limits = await self.people.limits()
+        sums: list[tuple[Subject, float, Total]] = []
+        for period in {limit.period for limit in limits.values()}:
+            start = period_start(period, now)
+            for kind in ("user", "key", "team"):
+                for total in await self.ledger.totals(kind, start, now + 1):
+                    subject: Subject = (kind, total.group)
+                    limit = limits.get(subject) or (limits.get(EVERYONE) if kind == "user" else None)
+                    if total.group and limit is not None and limit.period == period:
+                        sums.append((subject, max(start, 1.0), total))
+        self.gate.set_limits(limits)
+        self.gate.forget_spent()
+        for subject, at, total in sums:
+            self.gate.charge([subject], total.prompt_tokens + total.completion_tokens, total.cost, at)
 
     # ── who asks ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -144,11 +212,11 @@ class Accounts:
             assert user is not None
         return user
 
-    async def signin_link(self) -> str:
-        """A token that signs its bearer in as the admin, once, within 15 minutes."""
+    async def signin_link(self, user: User | None = None) -> str:
+        """A token that signs its bearer in as `user` (default: the first admin), once, within 15 minutes."""
         token = secrets.token_urlsafe(32)
         now = self._clock()
-        user = await self.admin()
+        user = user or await self.admin()
         async with self._engine.begin() as connection:
             await connection.execute(delete(SigninLinkRow).where(SigninLinkRow.expires_at <= now))
             await connection.execute(
@@ -197,8 +265,24 @@ class Accounts:
 
     # ── keys ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def create_key(self, name: str, user_id: str | None = None) -> str:
-        """A new API key, `cw_` and 256 random bits. It cannot be shown again. Raises `InvalidRequest`."""
+    async def create_key(
+        self,
+        name: str,
+        user_id: str | None = None,
+        *,
+        expires_in: float | None = None,
+        scopes: Sequence[Scope] = (),
+    ) -> str:
+        """A new API key, `cw_` and 256 random bits. It cannot be shown again. `expires_in` is in seconds.
+
+        Raises `InvalidRequest`.
+        """
+        if expires_in is not None and expires_in <= 0:
+            raise InvalidRequest("A key cannot have expired already.", param="expires_in")
+        if unknown := sorted(set(scopes) - set(SCOPES)):
+            raise InvalidRequest(
+                f"There is no scope {unknown[0]!r}.", fix=f"There are {', '.join(SCOPES)}.", param="scopes"
+            )
         name = name.strip()
         if not name or len(name) > 200:
             raise InvalidRequest("A key needs a name of 1 to 200 characters.", param="name")
@@ -213,6 +297,28 @@ class Accounts:
                     prefix=secret[: len(KEY_PREFIX) + 6],
                     digest=_digest(secret),
                     created_at=self._clock(),
+                    expires_at=None if expires_in is None else self._clock() + expires_in,
+                    scopes=" ".join(dict.fromkeys(scopes)),
+                )
+            )
+        await self._reload()
+        return secret
+
+    async def rotate_key(
+        self, which: str, user_id: str | None = None, *, overlap: float = ROTATION_SECONDS
+    ) -> str:
+        """A new secret for a key; the old one works for `overlap` more seconds. Raises `NotFound`, `Conflict`."""
+        key = await self._one_key(which, user_id)
+        secret = KEY_PREFIX + secrets.token_urlsafe(32)
+        async with self._engine.begin() as connection:
+            await connection.execute(
+                update(ApiKeyRow)
+                .where(ApiKeyRow.id == key.id)
+                .values(
+                    previous_digest=ApiKeyRow.digest,
+                    previous_until=self._clock() + overlap,
+                    digest=_digest(secret),
+                    prefix=secret[: len(KEY_PREFIX) + 6],
                 )
             )
         await self._reload()
@@ -220,55 +326,81 @@ class Accounts:
 
     async def delete_key(self, which: str, user_id: str | None = None) -> None:
         """Delete by id, or by name if only one key has it. Raises `NotFound`, `Conflict`."""
-        matches = [key for key in await self.keys(user_id) if which in (key.id, key.name)]
+        key = await self._one_key(which, user_id)
+        async with self._engine.begin() as connection:
+            await connection.execute(delete(ApiKeyRow).where(ApiKeyRow.id == key.id))
+        await self._reload()
+
+    async def _one_key(self, which: str, user_id: str | None) -> Key:
+        matches = [key for key in await self.keys(user_id) if which in (key.id, key.name, key.prefix)]
         if not matches:
             raise NotFound(f"There is no key {which!r}.", fix="`codeweft keys list` lists the keys.")
         if len(matches) > 1:
-            raise Conflict(f"{len(matches)} keys are named {which!r}.", fix="Delete by id.")
-        async with self._engine.begin() as connection:
-            await connection.execute(delete(ApiKeyRow).where(ApiKeyRow.id == matches[0].id))
-        await self._reload()
+            raise Conflict(f"{len(matches)} keys are named {which!r}.", fix="Name it by its id.")
+        return matches[0]
 
     async def keys(self, user_id: str | None = None) -> list[Key]:
         """The keys of a user, or all, oldest first."""
         table = ApiKeyRow
         query = select(
-            table.id, table.user_id, table.name, table.prefix, table.created_at, table.last_used_at
+            *(table.id, table.user_id, table.name, table.prefix, table.created_at, table.last_used_at),
+            *(table.expires_at, table.scopes),
         ).order_by(table.created_at)
         if user_id is not None:
             query = query.where(table.user_id == user_id)
         async with self._engine.connect() as connection:
-            found = [Key(*row) for row in await connection.execute(query)]
-        return [
-            Key(k.id, k.user_id, k.name, k.prefix, k.created_at, self._used.get(k.id, k.last_used_at))
-            for k in found
-        ]
+            rows = (await connection.execute(query)).all()
+        keys = (
+            Key(
+                row.id, row.user_id, row.name, row.prefix, row.created_at, row.last_used_at, row.expires_at,
+                _scopes(row.scopes),
+            )
+            for row in rows
+        )  # fmt: skip
+        return [replace(key, last_used_at=self._used.get(key.id, key.last_used_at)) for key in keys]
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _first_user(self) -> User | None:
-        query = select(UserRow.id, UserRow.name, UserRow.role).order_by(UserRow.created_at).limit(1)
+        query = (
+            select(UserRow.id, UserRow.name, UserRow.role, UserRow.team_id, UserRow.status)
+            .where(UserRow.role == "admin", UserRow.status == "active")
+            .order_by(UserRow.created_at)
+            .limit(1)
+        )
         async with self._engine.connect() as connection:
             row = (await connection.execute(query)).first()
         return None if row is None else User(*row)
 
     async def _reload(self) -> None:
-        users = select(UserRow.id, UserRow.name, UserRow.role)
-        keys = select(ApiKeyRow.digest, ApiKeyRow.user_id, ApiKeyRow.id)
+        users = select(UserRow.id, UserRow.name, UserRow.role, UserRow.team_id, UserRow.status).where(
+            UserRow.status == "active"
+        )
+        row = ApiKeyRow
+        keys = select(
+            *(row.digest, row.user_id, row.id, row.expires_at, row.scopes),
+            *(row.previous_digest, row.previous_until),
+        )
         sessions = select(SessionRow.digest, SessionRow.user_id, SessionRow.expires_at).where(
             SessionRow.expires_at > self._clock()
         )
         async with self._reading, self._engine.connect() as connection:
             people = {row.id: User(*row) for row in await connection.execute(users)}
-            found = {
-                digest: Identity(people[user], key, float("inf"))
-                for digest, user, key in await connection.execute(keys)
-                if user in people
-            }
+            found = {}
+            for digest, user, key, expires, scopes, previous, until in await connection.execute(keys):
+                if user not in people:
+                    continue
+                end = float("inf") if expires is None else expires
+                found[digest] = Identity(people[user], key, end, _scopes(scopes))
+                if previous is not None and until is not None:
+                    found[previous] = Identity(people[user], key, min(end, until), _scopes(scopes))
             for digest, user, expires in await connection.execute(sessions):
                 if user in people:
                     found[digest] = Identity(people[user], None, expires)
             self._identities = found
+            self._teams = {user.id: user.team_id for user in people.values()}
+        if self._poll is not None:
+            await self._recount()
 
     async def _refresh(self) -> None:
         """Read again what another connection changed. Whoever asks meanwhile waits, rather than see the old."""
@@ -304,6 +436,10 @@ class Accounts:
                 for key_id, when in used.items():
                     statement = update(ApiKeyRow).where(ApiKeyRow.id == key_id).values(last_used_at=when)
                     await connection.execute(statement)
+
+
+def _scopes(text: str) -> tuple[Scope, ...]:
+    return tuple(scope for scope in SCOPES if scope in text.split())
 
 
 def _digest(secret: str) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, Integer, String, Text
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-SCHEMA = "0001"
+SCHEMA = "0002"
 """The migration that these tables are at; equal to Alembic's head, so that an up-to-date start needs no Alembic."""
 
 
@@ -22,6 +22,65 @@ class UserRow(Base):
     name: Mapped[str] = mapped_column(String(200), unique=True)
     role: Mapped[str] = mapped_column(String(20))
     created_at: Mapped[float]
+    team_id: Mapped[str] = mapped_column(String(32), server_default="")
+    status: Mapped[str] = mapped_column(String(32), server_default="active")
+
+
+class TeamRow(Base):
+    __tablename__ = "teams"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    name: Mapped[str] = mapped_column(String(200), unique=True)
+    created_at: Mapped[float]
+
+
+class LimitRow(Base):
+    """`kind` is user, key, team or everyone; `subject` its id ("" for everyone)."""
+
+    __tablename__ = "limits"
+
+    kind: Mapped[str] = mapped_column(String(20), primary_key=True)
+    subject: Mapped[str] = mapped_column(String(32), primary_key=True)
+    requests_per_minute: Mapped[int | None]
+    tokens_per_minute: Mapped[int | None]
+    parallel: Mapped[int | None]
+    budget_usd: Mapped[float | None]
+    budget_tokens: Mapped[int | None] = mapped_column(BigInteger)
+    period: Mapped[str] = mapped_column(String(10))
+
+
+class UsageRow(Base):
+    """An entry of the ledger. Nothing refers to users and keys: what was used stays when they are deleted."""
+
+    __tablename__ = "usage"
+    __table_args__ = (Index("usage_at", "at"), Index("usage_of_user", "user_id", "at"))
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    at: Mapped[float]
+    user_id: Mapped[str] = mapped_column(String(32))
+    key_id: Mapped[str] = mapped_column(String(32))
+    team_id: Mapped[str] = mapped_column(String(32))
+    model: Mapped[str] = mapped_column(String(200))
+    app: Mapped[str] = mapped_column(String(200))
+    prompt_tokens: Mapped[int]
+    cached_tokens: Mapped[int]
+    completion_tokens: Mapped[int]
+    cost: Mapped[float | None]
+    first_token_s: Mapped[float | None]
+    total_s: Mapped[float]
+    outcome: Mapped[str] = mapped_column(String(20))
+
+
+class AuditRow(Base):
+    __tablename__ = "audit"
+    __table_args__ = (Index("audit_at", "at"),)
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    at: Mapped[float]
+    actor: Mapped[str] = mapped_column(String(200))
+    action: Mapped[str] = mapped_column(String(100))
+    target: Mapped[str] = mapped_column(String(200))
+    detail: Mapped[dict[str, Any]] = mapped_column(JSON)
 
 
 class SessionRow(Base):
@@ -52,6 +111,10 @@ class ApiKeyRow(Base):
     digest: Mapped[str] = mapped_column(String(64), unique=True)
     created_at: Mapped[float]
     last_used_at: Mapped[float | None]
+    expires_at: Mapped[float | None]
+    scopes: Mapped[str] = mapped_column(String(200), server_default="")
+    previous_digest: Mapped[str | None] = mapped_column(String(64))
+    previous_until: Mapped[float | None]
 
 
 class ConversationRow(Base):

@@ -10,7 +10,22 @@ from typing import Annotated
 import typer
 
 from codeweft import __version__
-from codeweft.cli import ask, config, connect, index, keys, lsp, mcp, models, search, serve
+from codeweft.cli import (
+    ask,
+    config,
+    connect,
+    cost,
+    grep,
+    index,
+    keys,
+    lsp,
+    mcp,
+    models,
+    people,
+    search,
+    serve,
+    symbol,
+)
 from codeweft.cli.render import complain
 from codeweft.errors import CodeweftError, StorageFailed
 
@@ -32,12 +47,19 @@ app.command("signin", epilog="Example: `codeweft signin`")(serve.signin)
 app.command("ask", epilog=ask.ASK_EXAMPLES)(ask.ask)
 app.command("chat", epilog=ask.CHAT_EXAMPLES)(ask.chat)
 app.command("search", epilog=search.EXAMPLES)(search.search)
+app.command("symbol", epilog=symbol.EXAMPLES)(symbol.symbol)
+app.command("grep", epilog=grep.EXAMPLES)(grep.grep)
 app.command("connect", epilog=connect.EXAMPLES)(connect.connect)
 app.command("lsp", epilog=lsp.EXAMPLES)(lsp.lsp)
 app.command("mcp", epilog=mcp.EXAMPLES)(mcp.mcp)
 app.add_typer(index.app, name="index")
 app.add_typer(models.app, name="models")
 app.add_typer(keys.app, name="keys")
+app.add_typer(people.users, name="users")
+app.add_typer(people.teams, name="teams")
+app.add_typer(people.limits, name="limits")
+app.command("usage", epilog=people.USAGE_EXAMPLES)(people.usage)
+app.command("cost", epilog=cost.EXAMPLES)(cost.cost)
 app.add_typer(config.app, name="config")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -12,19 +13,43 @@ from codeweft.cli.options import JsonOption
 from codeweft.cli.render import note, out, print_json, table
 from codeweft.errors import NotFound
 
+
+class ScopeOption(StrEnum):
+    """Writing answers; looking up; changing indexes; keys, people and conversations."""
+
+    generate = "generate"
+    search = "search"
+    knowledge = "knowledge"
+    account = "account"
+
+
 app = typer.Typer(help="Make and remove API keys.", no_args_is_help=True)
 
 
 @app.command(epilog="Example: `export CODEWEFT_API_KEY=$(codeweft keys create --name laptop)`")
 def create(
     name: Annotated[str, typer.Option("--name", "-n", help="What the key is for.")],
+    user: Annotated[
+        str | None, typer.Option("--user", help="Whose key (default: the first admin's).")
+    ] = None,
+    days: Annotated[float | None, typer.Option("--days", min=0.0001, help="Days until it expires.")] = None,
+    scope: Annotated[
+        list[ScopeOption] | None,
+        typer.Option("--scope", help="What it may do; may be repeated (default: all)."),
+    ] = None,
 ) -> None:
     """Make a key and print it, and nothing else. It is shown this once."""
     from codeweft.runtime.state import open_accounts
 
     async def work() -> str:
         async with open_accounts() as accounts:
-            return await accounts.create_key(name)
+            owner = (await accounts.people.user(user)).id if user else None
+            return await accounts.create_key(
+                name,
+                owner,
+                expires_in=None if days is None else days * 86400,
+                scopes=[one.value for one in scope or ()],
+            )
 
     typer.echo(asyncio.run(work()))
 
@@ -51,6 +76,18 @@ def list_(as_json: JsonOption = False) -> None:
         for key in keys:
             shown.add_row(str(key["name"]), f"{key['prefix']}…", str(key["created_at"])[:16])
         out.print(shown)
+
+
+@app.command(epilog="Example: `codeweft keys rotate ci`")
+def rotate(name: Annotated[str, typer.Argument(help="Name of the key (or its first characters).")]) -> None:
+    """Give a key a new secret and print it; the old one goes on working for a day."""
+    from codeweft.runtime.state import open_accounts
+
+    async def work() -> str:
+        async with open_accounts() as accounts:
+            return await accounts.rotate_key(name)
+
+    typer.echo(asyncio.run(work()))
 
 
 @app.command(epilog="Example: `codeweft keys rm laptop`")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
     from codeweft.config import Settings
     from codeweft.retrieval.catalogue import Indexes
+    from codeweft.types import Filters
 
 ConfigOption = Annotated[
     Path | None,
@@ -23,6 +24,21 @@ JsonOption = Annotated[
 IndexOption = Annotated[
     str | None,
     typer.Option("--index", "-i", metavar="NAME", help="Index to search (default: the default one, or all)."),
+]
+PathOption = Annotated[
+    list[str] | None, typer.Option("--path", "-p", help="Only paths matching this glob (repeatable).")
+]
+LanguageOption = Annotated[
+    list[str] | None, typer.Option("--language", "-l", help="Only this language (repeatable).")
+]
+KindOption = Annotated[
+    list[str] | None, typer.Option("--kind", help="Only function, method, class, … (repeatable).")
+]
+RepositoryOption = Annotated[
+    list[str] | None, typer.Option("--repository", "-r", help="Only this repository (repeatable).")
+]
+BranchOption = Annotated[
+    list[str] | None, typer.Option("--branch", "-b", help="Only indexes of this branch (repeatable).")
 ]
 ModelOption = Annotated[
     str | None,
@@ -40,14 +56,27 @@ ServerOption = Annotated[
 ]
 
 
-def settings(config: Path | None) -> Settings:
+def filters(
+    path: list[str] | None,
+    language: list[str] | None,
+    kind: list[str] | None,
+    repository: list[str] | None,
+    branch: list[str] | None,
+) -> Filters:
+    """What the options narrow a search to."""
+    from codeweft.types import Filters
+
+    return Filters(*(tuple(given or ()) for given in (path, language, kind, repository, branch)))
+
+
+def settings(config: Path | None, overrides: dict[str, Any] | None = None) -> Settings:
     from codeweft.config import load
 
-    return load(config)
+    return load(config, overrides)
 
 
-def indexes(config: Path | None) -> Indexes:
-    """The indexes of the state folder, without starting anything else."""
+def indexes(config: Path | None, *, ray: str | None = None) -> Indexes:
+    """The indexes of the state folder, without starting anything else; `ray` wins over the settings."""
     from codeweft.runtime.state import open_indexes
 
-    return open_indexes(settings(config))
+    return open_indexes(settings(config, {"index": {"ray": ray}} if ray else None))

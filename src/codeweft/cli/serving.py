@@ -71,14 +71,12 @@ async def _load(runtime: Runtime) -> None:
 
 
 async def _read(runtime: Runtime, source: str) -> None:
-    from codeweft.server.knowledge import start_update
-
     try:
         index = await asyncio.to_thread(runtime.indexes.add, source)
     except CodeweftError as error:
         err.print(f"[yellow]{source} is not indexed:[/] {error}")
         return
-    job = start_update(runtime, index)
+    job = runtime.updates.start(index)
     deadline = asyncio.get_running_loop().time() + INDEXING_SECONDS
     with progress() as report:
         while not job.finished and asyncio.get_running_loop().time() < deadline:

@@ -9,10 +9,12 @@ from dataclasses import replace
 from codeweft.stream import BYTES_PER_TOKEN
 from codeweft.types import Infill, SearchResult
 
-QUERY_LINES = (12, 4)
-"""Lines before and after the hole that say what is being written (before: the signature and comment above it)."""
-QUERY_IMPORTS = 8
-"""Import lines looked up with them: those that bring in a name used there say which file it is from."""
+QUERY_LINES = (8, 4)
+"""Lines before and after the hole that are looked up, beside the one that begins the function around it."""
+FARTHEST_HEAD = 200
+"""Lines above the hole within which that function must begin."""
+LONGEST_HEAD = 400
+"""Characters of a line that may begin a function; longer ones are data or minified code."""
 NEIGHBOURS = 4
 """Chunks shown to an infilling model; more delays the first token more than it helps."""
 NEIGHBOUR_SHARE = 0.4
@@ -20,18 +22,24 @@ NEIGHBOUR_SHARE = 0.4
 KNOWN_SHARE = 0.7
 """A chunk with that part of its lines around the hole already is the code being edited."""
 
-_IMPORT = re.compile(r"\s*(?:import|from|use|using|require|include|#\s*include|const\s.*require\()")
-_NAME = re.compile(r"[A-Za-z_]\w{2,}")
+_CLOSING = frozenset(")]}")
+_FUNCTION = re.compile(
+    r"\s*(?:[\w@*&<>\[\]]+\s+)*(?:def|fn|func|function|fun|sub|proc|defp|defmacro)\b"
+    r"|(?!\s*(?:if|for|while|switch|catch|else|elif|match|with|try|return|do|case|unless)\b)[^;=]*\w\s*\([^;]*[{]\s*$"
+    r"|.*(?:=>|\bfunction\s*\(.*\))\s*\{\s*$"
+)
 
 
 def query(hole: Infill) -> str:
-    """The lines around the hole, after those imports that bring in a name used there."""
+    """The question that finds what belongs in a hole: the head of its function and the lines nearest to it.
+
+    Lines above the function are left out, for they say what the function before does.
+    """
     before, after = QUERY_LINES
-    lines = hole.prefix.splitlines()
-    around = lines[-before:] + hole.suffix.splitlines()[:after]
-    used = set(_NAME.findall("\n".join(around)))
-    imports = [line for line in lines[:-before] if _IMPORT.match(line) and used & set(_NAME.findall(line))]
-    return "\n".join(imports[-QUERY_IMPORTS:] + around)
+    lines = [line for line in hole.prefix.splitlines() if line.strip()]
+    head = _beginning(lines)
+    near = lines[max(head + 1, len(lines) - before) :]
+    return "\n".join([*lines[head : head + 1], *near, *hole.suffix.splitlines()[:after]])
 
 
 def neighbours(results: Sequence[SearchResult], hole: Infill, context: int) -> tuple[SearchResult, ...]:
@@ -58,3 +66,21 @@ def _head(text: str, room: int) -> str:
     """As many first lines as `room` bytes hold."""
     data = text.encode("utf-8", "replace")
     return text if len(data) <= room else data[:room].decode("utf-8", "ignore").rsplit("\n", 1)[0]
+
+
+def _beginning(lines: list[str]) -> int:
+    """Where the function around the end of `lines` begins; -1 when the end is in none."""
+    inside = _indent(lines[-1]) if lines else 0
+    for number in range(len(lines) - 1, max(-1, len(lines) - FARTHEST_HEAD), -1):
+        line = lines[number]
+        if _indent(line) >= inside and number < len(lines) - 1:
+            continue
+        if len(line) <= LONGEST_HEAD and _FUNCTION.match(line):
+            return number
+        # A signature over several lines ends as far left as it begins.
+        inside = _indent(line) + (line.lstrip()[:1] in _CLOSING)
+    return -1
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())

@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from codeweft.errors import InvalidRequest
-from codeweft.flows.nodes import NodeSpec
+from codeweft.flows.nodes import NodeSpec, Retrieve
 
 FLOW_NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 
@@ -33,6 +33,15 @@ class FlowSpec(BaseModel):
                 raise ValueError(f"two nodes are called {node.id!r}")
             seen.add(node.id)
         return self
+
+
+def rewriting(spec: FlowSpec) -> FlowSpec:
+    """The same app, letting the model rewrite follow-up questions before they are looked up."""
+    nodes = (
+        node.model_copy(update={"rewrite": "model"}) if isinstance(node, Retrieve) else node
+        for node in spec.nodes
+    )
+    return spec.model_copy(update={"nodes": tuple(nodes)})
 
 
 def parse(text: str, where: str = "the flow") -> FlowSpec:

@@ -104,7 +104,14 @@ class AnthropicModel:
         self._default_max_tokens = default_max_tokens
         host = urlsplit(base_url).hostname or ""
         self._info = ModelInfo(
-            name, "upstream", skills or SKILLS, f"{model} at {host}", context=context, family="claude"
+            name,
+            "upstream",
+            skills or SKILLS,
+            f"{model} at {host}",
+            context=context,
+            family="claude",
+            served=model,
+            host=host,
         )
 
     @property

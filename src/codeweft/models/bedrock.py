@@ -16,6 +16,7 @@ import msgspec
 from codeweft.errors import InvalidRequest, UpstreamFailed
 from codeweft.models import blocks, last_resort, skills
 from codeweft.models.failing import told
+from codeweft.models.prices import host_of
 from codeweft.models.upstream import ATTEMPTS, Upstream
 from codeweft.types import (
     Done,
@@ -107,7 +108,13 @@ class BedrockModel:
         self._upstream = Upstream(name, url, api_key, timeout=timeout, attempts=attempts, sign=sign)
         self._path = f"/model/{quote(model, safe='')}/converse-stream"
         self._info = ModelInfo(
-            name, "upstream", skills or SKILLS, f"{model} on Bedrock in {region}", context=context
+            name,
+            "upstream",
+            skills or SKILLS,
+            f"{model} on Bedrock in {region}",
+            context=context,
+            served=model,
+            host=host_of(url),
         )
 
     @property

@@ -91,6 +91,8 @@ class OpenAICompatible:
             note,
             context,
             self._family.name,
+            served=model,
+            host=self._host,
         )
 
     @property

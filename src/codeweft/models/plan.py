@@ -133,6 +133,11 @@ def embedding_parameters(header: GgufHeader, options: EngineOptions, sized: Engi
     return parameters
 
 
+def reranking_parameters(header: GgufHeader, options: EngineOptions, sized: EnginePlan) -> dict[str, Any]:
+    """llama.cpp's parameters for re-ranking: embeddings whose pooling is the model's own head."""
+    return embedding_parameters(header, options, sized) | {"pooling_type": "RANK"}
+
+
 def _common(header: GgufHeader, options: EngineOptions, sized: EnginePlan) -> dict[str, Any]:
     return {
         "model.path": str(header.path),

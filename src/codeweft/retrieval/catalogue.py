@@ -8,21 +8,22 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from codeweft.errors import Conflict, InvalidRequest, NotFound, StorageFailed
-from codeweft.retrieval.index import Index, IndexStatus, check
-from codeweft.retrieval.question import read_question
-from codeweft.retrieval.rank import rank
+from codeweft.retrieval.index import Index, IndexStatus
 from codeweft.retrieval.redact import Redactor
+from codeweft.retrieval.search import Found, check, check_covered, search
 from codeweft.retrieval.sources import Source, parse_source, split_token
-from codeweft.retrieval.store.base import Candidate, Stores
+from codeweft.retrieval.stages import Stages
+from codeweft.retrieval.store.base import Stores
 from codeweft.retrieval.store.embedded import EmbeddedStores
 from codeweft.retrieval.store.failures import storage_errors
 from codeweft.retrieval.update import IndexLimits
-from codeweft.types import Encoder, Query, SearchResult
+from codeweft.types import Encoder, Explanation, Filters, Query, SearchResult
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -45,13 +46,18 @@ class Indexes:
         max_pages: int = 2_000,
         private_hosts: Sequence[str] = (),
         stores: Stores = EmbeddedStores(),
+        ray: str | None = None,
+        stages: Stages | None = None,
+        on_found: Callable[[Sequence[SearchResult]], None] | None = None,
     ) -> None:
         """`default` is searched when a query names no index. `workers=0` parses in this process.
 
         Secrets are taken out of what is read if `redact`, except those in which one of the regular expressions
         `allow_secrets` is found (raises `InvalidRequest` for a bad one).
         Web pages are read from the public internet and from `private_hosts`, at most `max_pages` of a site.
-        `stores` says where chunks live: by default in the indexes' folders.
+        `stores` says where chunks live: by default in the indexes' folders. `stages` are what goes around a search;
+        `on_found` is told what each search answers.
+        `ray` is the cluster that reads many files.
         """
         self.root = root
         self.default = default
@@ -64,8 +70,11 @@ class Indexes:
             max_pages,
             tuple(private_hosts),
             Redactor(allow_secrets) if redact else None,
+            ray=ray,
         )
         self._stores = stores
+        self._stages = stages
+        self.on_found = on_found
         self._open: dict[str, tuple[Hashable, Index]] = {}
         self._lock = threading.Lock()
 
@@ -153,15 +162,55 @@ class Indexes:
         return [index.status() for folder in self._folders() if (index := self._opened(folder)) is not None]
 
     def search(self, query: Query) -> list[SearchResult]:
-        """The best chunks of the query's index: the one it names, else the default, else the only one, else all.
+        """The best chunks of the indexes that the query is for; see `chosen` and `search.search`.
 
-        Raises `NotFound` for an unknown or empty index or when there is none at all, `NotReady` for one that is empty
-        yet, `InvalidRequest` for an empty query.
+        Raises `NotFound` for an unknown or empty index, for repositories and branches of which nothing is indexed and
+        when there is no index at all, `NotReady` for one that is empty yet, `InvalidRequest` for an empty query.
         """
-        if query.index is not None:
-            return self._search(self.get(query.index), query)
+        return self.explained(query).results
+
+    def explained(self, query: Query) -> Found:
+        """The results of `search`, and how they came about."""
+        check(query)
+        found = self._plain(query) if self._stages is None else self._staged(query, self._stages)
+        if self.on_found is not None:
+            self.on_found(found.results)
+        return found
+
+    def _staged(self, query: Query, stages: Stages) -> Found:
+        """The search with the stages around it; what they take is a stage of its own in the explanation."""
+        told: list[Explanation] = []
+
+        def plain(asked: Query) -> list[SearchResult]:
+            found = self._plain(asked)
+            told.append(found.explanation)
+            return found.results
+
+        begun = time.perf_counter()
+        results = stages.search(query, plain)
+        took = time.perf_counter() - begun
+        seconds = {name: sum(one.seconds.get(name, 0.0) for one in told) for name in told[0].seconds}
+        return Found(
+            results, replace(told[0], seconds={**seconds, "stages": max(0.0, took - sum(seconds.values()))})
+        )
+
+    def _plain(self, query: Query) -> Found:
+        """The search without the stages around it."""
+        indexes = self.chosen(query.index)
+        with self._alive(indexes):
+            check_covered(indexes, query.filters)
+            found = search(indexes, query)
+            if not found.results and len(indexes) == 1:
+                # An empty index must not look like a question without an answer.
+                indexes[0].check_filled()
+            return found
+
+    def chosen(self, name: str | None) -> list[Index]:
+        """The index of that name; without one the default, else all. Raises `NotFound`."""
+        if name is not None:
+            return [self.get(name)]
         if self.default is not None and (index := self._opened(self.root / self.default)) is not None:
-            return self._search(index, query)
+            return [index]
         indexes = [index for folder in self._folders() if (index := self._opened(folder)) is not None]
         if not indexes:
             raise NotFound(
@@ -169,21 +218,27 @@ class Indexes:
                 fix="Add code with `codeweft index add FOLDER_OR_URL`.",
                 param="index",
             )
-        if len(indexes) == 1:
-            return self._search(indexes[0], query)
-        return _search_all(indexes, query)
+        return indexes
 
-    def _search(self, index: Index, query: Query) -> list[SearchResult]:
+    def searched(self, name: str | None, filters: Filters) -> list[Index]:
+        """`chosen`, checked: raises `NotFound` for an empty index and for repositories of which nothing is indexed."""
+        indexes = self.chosen(name)
+        check_covered(indexes, filters)
+        if len(indexes) == 1:
+            indexes[0].check_filled()
+        return indexes
+
+    @contextlib.contextmanager
+    def _alive(self, indexes: Sequence[Index]) -> Iterator[None]:
+        """What goes wrong because an index was removed meanwhile says so."""
         try:
-            found = index.search(query)
-            if not found:
-                # An empty index must not look like a question without an answer.
-                index.check_filled()
-            return found
+            with storage_errors(indexes[0].folder if len(indexes) == 1 else self.root):
+                yield
         except StorageFailed:
-            if self._stores.identity(index.folder) is not None:
-                raise
-            raise NotFound(f"The index {index.name} was just removed.", param="index") from None
+            for index in indexes:
+                if self._stores.identity(index.folder) is None:
+                    raise NotFound(f"The index {index.name} was just removed.", param="index") from None
+            raise
 
     def _folders(self) -> Iterator[Path]:
         return (self.root / name for name in self._stores.names(self.root) if NAME.fullmatch(name))
@@ -201,23 +256,6 @@ class Indexes:
                 known = (identity, Index(folder, self._encoder, limits=self._limits, stores=self._stores))
                 self._open[folder.name] = known
             return known[1]
-
-
-def _search_all(indexes: Sequence[Index], query: Query) -> list[SearchResult]:
-    """Candidates of all indexes ranked against each other."""
-    check(query)
-    question = read_question(query.text)
-    pool: list[Candidate] = []
-    for index in indexes:
-        for candidate in index.candidates(question, query.k, query.filters):
-            candidate.home = index.name
-            pool.append(candidate)
-    ranked = rank(question, pool, query.k)
-    found: dict[str, Iterator[SearchResult]] = {}
-    for index in indexes:
-        found[index.name] = iter(index.results([one for one in ranked if one.home == index.name]))
-    results = (next(found[one.home], None) for one in ranked)
-    return [result for result in results if result is not None]
 
 
 class IndexRetriever:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Final, Literal
 
 from codeweft.errors import CodeweftError, InvalidRequest, NotFound, NotReady
-from codeweft.retrieval.question import Question, read_question
-from codeweft.retrieval.rank import rank
+from codeweft.retrieval.question import Question
 from codeweft.retrieval.read import file_digest, read_file
+from codeweft.retrieval.search import search
 from codeweft.retrieval.sources import Source, stored_source, upload_path
 from codeweft.retrieval.sources.access import load_token, save_token
 from codeweft.retrieval.sources.git import check_token
@@ -31,7 +31,15 @@ from codeweft.retrieval.store.base import (
 )
 from codeweft.retrieval.store.embedded import EmbeddedStores
 from codeweft.retrieval.store.failures import storage_errors
-from codeweft.retrieval.update import IndexLimits, Progress, Update, differing, stored_again, walked
+from codeweft.retrieval.update import (
+    IndexLimits,
+    Progress,
+    Update,
+    differing,
+    signature,
+    stored_again,
+    walked,
+)
 from codeweft.types import Chunk, Encoder, Filters, Query, SearchResult, Vectors
 
 TOKEN: Final = "token"
@@ -44,7 +52,7 @@ class IndexStatus:
     """What an index holds, derived from the data. `updated_at` is Unix seconds, `bytes` of indexed source text.
 
     `summarised` counts chunks with a summary, `secrets` what was taken out of files before they were stored.
-    `incomplete` means an update was interrupted (the next one goes on), `failed` that the last one ended with `error`.
+    `incomplete` means an update was interrupted or the encoder was changed (the next one goes on), `failed` that the last one ended with `error`.
     """
 
     name: str
@@ -205,11 +213,9 @@ class Index:
     # ── asking ───────────────────────────────────────────────────────────────────────────────────────────────
 
     def search(self, query: Query) -> list[SearchResult]:
-        """The best `query.k` chunks, best first; empty when nothing matches. Raises `InvalidRequest` for no text."""
-        check(query)
+        """See `search.search`."""
         with storage_errors(self.folder):
-            question = read_question(query.text, self.source.repository)
-            return self.results(rank(question, self.candidates(question, query.k, query.filters), query.k))
+            return search([self], query).results
 
     def check_filled(self) -> None:
         """Raises `NotFound` when the index holds nothing, `NotReady` when it holds nothing yet."""
@@ -233,31 +239,56 @@ class Index:
             param="index",
         )
 
-    def candidates(self, question: Question, k: int, filters: Filters = Filters()) -> list[Candidate]:
-        """Chunks that may answer, with their scores, before ranking."""
+    def check_comparable(self) -> None:
+        """Raises `NotReady` when the vectors were made by another encoder than the one that reads questions."""
         settings = self.store.settings()
-        names = {self.name, settings.get("repository", self.name)}
-        if filters.repositories and not names & set(filters.repositories):
-            return []
-        branches = {settings.get("branch", ""), self.source.ref} - {""}
-        if filters.branches and not branches & set(filters.branches):
-            return []
-        return self.store.candidates(Probe(question, self._encode(question.gist), k, filters))
+        if self._of_another_encoder(settings):
+            raise NotReady(
+                f"The index {self.name} was made with the encoder {settings['encoder']} and has to be read again.",
+                fix=f"Run `codeweft index update {self.name}`, or set `index.encoder` back.",
+                param="index",
+            )
 
-    def _encode(self, question: str) -> Vectors:
+    def _of_another_encoder(self, settings: Mapping[str, str]) -> bool:
+        return settings.get("encoder") not in (None, signature(self._encoder))
+
+    def covers(self, filters: Filters) -> bool:
+        """Whether the index is of the repositories and branches that are asked for, if any are."""
+        names = {self.name, self.store.settings().get("repository", self.name)}
+        return (not filters.repositories or bool(names & set(filters.repositories))) and (
+            not filters.branches or bool(self.branches() & set(filters.branches))
+        )
+
+    def branches(self) -> set[str]:
+        """The branch, tag or commit that was asked for and the branch that is checked out, where known."""
+        return {self.store.settings().get("branch", ""), self.source.ref} - {""}
+
+    @property
+    def dimensions(self) -> int:
+        """Of the vectors of this index."""
+        return self._encoder.dimensions
+
+    def encode(self, question: str) -> Vectors:
+        """A question as (d,) float32 of unit length, zeros when no word of it is known."""
         encode = getattr(self._encoder, "encode_query", self._encoder.encode)
         vector: Vectors = encode([question])[0]
         return vector
 
-    def results(self, ranked: Sequence[Candidate]) -> list[SearchResult]:
-        """Ranked candidates of this index with their text; what was removed meanwhile is missing."""
+    def candidates(
+        self, question: Question, vector: Vectors, k: int, filters: Filters = Filters()
+    ) -> list[Candidate]:
+        """Chunks that may answer, with their scores, before ranking."""
+        return self.store.candidates(Probe(question, vector, k, filters))
+
+    def results(self, ranked: Sequence[Candidate]) -> list[tuple[int, SearchResult]]:
+        """Ranked candidates of this index with their text, by chunk id; what was removed meanwhile is missing."""
         settings = self.store.settings()
         full = {row.id: row for row in self.store.rows((c.row.id for c in ranked), text=True)}
         return [
-            SearchResult(_trimmed(self._chunk(full[c.row.id], settings)), round(c.score, 6), c.why)
+            (c.row.id, SearchResult(_trimmed(self._chunk(full[c.row.id], settings)), round(c.score, 6), c.why, self.name))
             for c in ranked
             if c.row.id in full
-        ]
+        ]  # fmt: skip
 
     def _chunk(self, row: Row, settings: dict[str, str]) -> Chunk:
         return Chunk(
@@ -290,7 +321,7 @@ class Index:
             state = "indexing"
         elif error:
             state = "failed"
-        elif settings.get("update_started") and not finished:
+        elif (settings.get("update_started") and not finished) or self._of_another_encoder(settings):
             state = "incomplete"
         source = stored_source(settings.get("source", "uploads:"))
         return IndexStatus(
@@ -421,14 +452,6 @@ class Index:
         near = [file.path for file in self.store.files() if PurePosixPath(file.path).name == name][:3]
         fix = f"Did you mean {', '.join(near)}?" if near else "List its files to see what there is."
         return NotFound(f"The index {self.name} has no file {path!r}.", fix=fix, param="path")
-
-
-def check(query: Query) -> None:
-    """Raises `InvalidRequest` for a query that asks nothing."""
-    if not query.text.strip():
-        raise InvalidRequest("The query is empty.", fix="Say what to look for.", param="query")
-    if query.k < 1:
-        raise InvalidRequest(f"k is {query.k}, it must be at least 1.", fix="Ask for 1 or more.", param="k")
 
 
 def _trimmed(chunk: Chunk) -> Chunk:

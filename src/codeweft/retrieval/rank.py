@@ -184,7 +184,9 @@ class _Reading:
         self._places = _placed(question.places, paths, priorities) if question.places else {}
         self._rarity = {} if question.is_symbol else _rarity(question.symbols, pool)
         # What a report says in passing (an example, a test that fails) is not what it asks for.
-        self._excused = {role for role, asked in _ASKED.items() if asked.search(question.gist)}
+        # A question in another language says it in its words' English terms.
+        said = question.gist if question.gist.isascii() else " ".join((question.gist, *question.keywords))
+        self._excused = {role for role, asked in _ASKED.items() if asked.search(said)}
 
     def additions(self, row: Row) -> Iterator[tuple[str, float]]:
         """Reasons to prefer a chunk, with what each is worth."""

@@ -1,16 +1,16 @@
-"""A search result as programs read it, on the command line and over HTTP. The field names are stable."""
+"""Search results as programs read them, on the command line and over HTTP. The field names are stable."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from codeweft.types import Explained, SearchResult
+from codeweft.types import Explained, Explanation, SearchResult
 
 
-def record(result: SearchResult) -> dict[str, Any]:
-    """Where the chunk is, what it is, and how well it matched; JSON types only."""
+def record(result: SearchResult, *, why: bool = False) -> dict[str, Any]:
+    """Where the chunk is, what it is, and how well it matched, with `why` also for what reasons; JSON types only."""
     chunk = result.chunk
-    return {
+    found: dict[str, Any] = {
         "path": chunk.path,
         "start_line": chunk.start_line,
         "end_line": chunk.end_line,
@@ -19,6 +19,21 @@ def record(result: SearchResult) -> dict[str, Any]:
         "language": chunk.language,
         "score": round(result.score, 6),
         "repository": chunk.repository,
+    }
+    if why:
+        found["why"] = {reason: round(part, 6) for reason, part in result.why.items()}
+    return found
+
+
+def explanation_record(explanation: Explanation) -> dict[str, Any]:
+    """How results came about; JSON types only."""
+    return {
+        "type": explanation.type,
+        "indexes": list(explanation.indexes),
+        "terms": {term: list(forms) for term, forms in explanation.terms.items()},
+        "symbols": list(explanation.symbols),
+        "candidates": explanation.candidates,
+        "seconds": {stage: round(seconds, 6) for stage, seconds in explanation.seconds.items()},
     }
 
 

@@ -26,7 +26,7 @@ _BODY_TYPE_LIST: Final = """
     template_body do_block enum_body interface_body enum_class_body protocol_body Block body_statement match
 """
 _BODY_TYPES: Final = frozenset(_BODY_TYPE_LIST.split())
-_NAME_FIELDS: Final = ("name", "declarator", "function", "variable_type_function", "pattern", "left", "type")
+NAME_FIELDS: Final = ("name", "declarator", "function", "variable_type_function", "pattern", "left", "type")
 _NAME_TYPES: Final = frozenset(
     {"name", "constant", "word", "variable", "alias", "IDENTIFIER", "operator_name"}
 )
@@ -83,10 +83,19 @@ def _parser(grammar: str) -> Parser:
     return cache[grammar]
 
 
+def parse(source: bytes, grammar: Grammar) -> Node:
+    """The root of a source text's syntax tree. Never raises on any text."""
+    return _parser(grammar.name).parse(source).root_node
+
+
 def definitions(text: str, grammar: Grammar) -> list[Definition]:
     """The definitions of a source text in order, members inside. Never raises on any text."""
     source = text.encode("utf-8", "replace")
-    root = _parser(grammar.name).parse(source).root_node
+    return definitions_in(parse(source, grammar), source, grammar)
+
+
+def definitions_in(root: Node, source: bytes, grammar: Grammar) -> list[Definition]:
+    """The definitions below the root of a tree that `source` was parsed into."""
     return _Reader(source, grammar).collect(root, "", 0)
 
 
@@ -276,14 +285,14 @@ class _Reader:
         for _ in range(6):
             if at is None:
                 return ""
-            following = next((n for f in _NAME_FIELDS if (n := at.child_by_field_name(f)) is not None), None)
+            following = next((n for f in NAME_FIELDS if (n := at.child_by_field_name(f)) is not None), None)
             if following is None:
-                following = next((child for child in at.named_children if _is_name(child)), None)
+                following = next((child for child in at.named_children if is_name(child)), None)
             if following is None:
                 following = at.named_children[0] if at.named_child_count else None
                 if following is not None and _is_leading(following):
                     return ""
-            if following is None or _is_name(following) or "qualified" in following.type:
+            if following is None or is_name(following) or "qualified" in following.type:
                 at = following
                 break
             if following.type in ("primitive_type", "sized_type_specifier"):
@@ -343,7 +352,8 @@ class _Reader:
         )
 
 
-def _is_name(node: Node) -> bool:
+def is_name(node: Node) -> bool:
+    """Whether a node is a name or ends in one."""
     return node.type.endswith(("identifier", "_name", "index_expression")) or node.type in _NAME_TYPES
 
 

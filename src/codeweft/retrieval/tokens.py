@@ -149,15 +149,3 @@ def _english(piece: str, script: str | None, japanese: bool) -> tuple[Terms, ...
     if script == "hangul":
         return korean_terms(piece)
     return han_and_kana_terms(piece, japanese) if script == "cjk" else ()
-
-
-def english_terms(text: str) -> list[str]:
-    """Only the English terms of a text's Korean, Japanese and Chinese words, in order, repeats kept."""
-    japanese = is_japanese(text)
-    return [
-        term
-        for run in runs(text)
-        for match in _SCRIPT.finditer(run[:LONGEST_RUN])
-        for english in _english(match.group(), match.lastgroup, japanese)
-        for term in english
-    ]

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import time
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
+from codeweft.retrieval.branch import checked_out_branch
+from codeweft.retrieval.documents.formats import format_of
+from codeweft.retrieval.over_ray import read_over_ray
 from codeweft.retrieval.read import ReadFile, encoded_text, file_digest, read_file
 from codeweft.retrieval.redact import Redactor
 from codeweft.retrieval.sources import Access, Prepared, Source
@@ -20,7 +24,7 @@ from codeweft.retrieval.store.base import FORMAT, NewChunk, NewFile, Store, Stor
 from codeweft.retrieval.store.vectors import quantise
 from codeweft.retrieval.walk import FoundFile, Walk, walk
 from codeweft.retrieval.workers import Reader, in_parallel
-from codeweft.types import Encoder
+from codeweft.types import Encoder, Vectors
 
 MANY_FILES: Final = 400
 """Changed files from which starting worker processes pays."""
@@ -34,6 +38,9 @@ BATCH_SECONDS: Final = 2.0
 """A batch is committed after this long, however few files it holds; the first one sooner."""
 RACY_NS: Final = 20_000_000
 """A file changed less than this before it was read may change again within one tick of its clock."""
+_PROBE: Final = "def parse_config(path): read settings from a file"
+_SAME_ENCODER: Final = 0.98
+"""Cosine of two vectors of one text from one encoder; 8-bit weights beside 16-bit ones give 0.99 and more."""
 SUMMARY_LANGUAGE: Final = "summary_language"
 """The setting of an index that says which language's summaries are indexed; without it none are."""
 
@@ -69,7 +76,8 @@ class IndexLimits:
 
     `workers=None` uses as many as there are cores, 0 none. Documents (PDF, Office, notebooks) have a size limit of
     their own. Web pages are read from the public internet and from `private_hosts`, at most `max_pages` of a site.
-    Without a `redactor`, secrets are indexed like anything.
+    Without a `redactor`, secrets are indexed like anything. `ray` is the cluster that reads many files instead of
+    worker processes: `auto` or an address.
     """
 
     max_file_bytes: int = 1_000_000
@@ -79,6 +87,7 @@ class IndexLimits:
     max_pages: int = 2_000
     private_hosts: tuple[str, ...] = ()
     redactor: Redactor | None = field(default_factory=Redactor)
+    ray: str | None = None
 
     def access(self, token: str = "") -> Access:
         """What a source may do under these limits."""
@@ -109,6 +118,8 @@ class Update:
         self._store = store
         self._encoder = encoder
         self._limits = limits
+        # What a slow model has encoded is committed soon: it costs more than a commit.
+        self._most = FIRST_BATCH if getattr(encoder, "slow", False) else BATCH
 
     def run(self, report: Callable[[Progress], None], only: Sequence[str] | None = None) -> None:
         """Read what changed in the source, or of it `only` these files and folders; see `Index.update`."""
@@ -137,10 +148,13 @@ class Update:
         total, done, began = len(changed), 0, time.monotonic()
         report(Progress(name, "reading", 0, total))
         for batch in self._read(ready, changed, known):
+            if self._source.kind == "uploads":
+                batch = [_rewritten(ready.root, *one) for one in batch]
             self._store_batch(batch, known)
             done += len(batch)
             report(Progress(name, "reading", done, total, batch[-1][1].path, time.monotonic() - began))
-        self._store.set(commit=ready.commit, repository=self._source.repository)
+        branch = checked_out_branch(ready.root) if self._source.kind in ("folder", "git") else ""
+        self._store.set(commit=ready.commit, branch=branch, repository=self._source.repository)
 
     def _read(
         self, ready: Prepared, changed: Sequence[FoundFile], known: dict[str, StoredFile]
@@ -156,7 +170,7 @@ class Update:
             if rest:
                 yield rest
         read = partial(read_file, ready.root, redactor)
-        yield from _batches(held, map(read, (file.path for file in held), _digests(held, known)))
+        yield from _batches(held, map(read, (file.path for file in held), _digests(held, known)), self._most)
 
     def _read_at_once(
         self, ready: Prepared, changed: Sequence[FoundFile], known: dict[str, StoredFile]
@@ -165,9 +179,11 @@ class Update:
         workers = self._limits.workers
         portable = self._encoder if getattr(self._encoder, "portable", False) else None
         reader = Reader(ready.root, self._limits.redactor, portable)
+        if len(changed) >= MANY_FILES and self._limits.ray:
+            return _batches(changed, read_over_ray(self._limits.ray, reader, jobs), self._most)
         if len(changed) < MANY_FILES or workers == 0:
-            return _batches(changed, (file for job in jobs for file in reader.read([job])))
-        return _batches(changed, in_parallel(reader, jobs, FIRST_BATCH, workers))
+            return _batches(changed, (file for job in jobs for file in reader.read([job])), self._most)
+        return _batches(changed, in_parallel(reader, jobs, FIRST_BATCH, workers), self._most)
 
     def _store_batch(
         self, batch: Sequence[tuple[FoundFile, ReadFile, int]], known: dict[str, StoredFile]
@@ -197,12 +213,15 @@ class Update:
         redactor = self._limits.redactor
         here = {
             "format": str(FORMAT),
-            "encoder": _fingerprint(self._encoder),
+            "encoder": signature(self._encoder),
             "redacted": "no" if redactor is None else "\n".join(("yes", *redactor.allow)),
         }
-        if any(settings.get(key) != value for key, value in here.items()):
+        # Before anything is cleared: a model that does not answer must not cost the index.
+        probe = self._encoder.encode([_PROBE])[0]
+        known = all(settings.get(key) == value for key, value in here.items())
+        if not (known and _near(probe, settings.get("encoder_probe", ""))):
             self._store.clear()
-            self._store.set(**here)
+            self._store.set(**here, encoder_probe=b64encode(probe.astype("<f4").tobytes()).decode())
             return True
         return False
 
@@ -285,13 +304,18 @@ def _no_vectors(dimensions: int) -> np.ndarray[tuple[int, int], np.dtype[np.int8
     return np.zeros((0, dimensions), np.int8)
 
 
-def _fingerprint(encoder: Encoder) -> str:
-    """Which encoder this is, by what it does: vectors of two trainings of one name must never be compared.
+def signature(encoder: Encoder) -> str:
+    """Which encoder an index needs, by name."""
+    return f"{encoder.name}/{encoder.dimensions}"
 
-    Coarse steps, so that another machine's arithmetic gives the same.
+
+def _near(probe: Vectors, stored: str) -> bool:
+    """Whether an encoder still gives the vector it gave: two trainings of one name must never be compared.
+
+    Not exactly the same, because another machine, or another batch on a GPU, computes slightly differently.
     """
-    probe = np.rint(encoder.encode(["def parse_config(path): read settings from a file"]) * 8).astype(np.int8)
-    return f"{encoder.name}/{encoder.dimensions}/{blake2b(probe.tobytes(), digest_size=4).hexdigest()}"
+    known = np.frombuffer(b64decode(stored), "<f4")
+    return known.shape == probe.shape and float(known @ probe) > _SAME_ENCODER
 
 
 def _skipped(path: str, reason: str, dimensions: int) -> NewFile:
@@ -302,6 +326,22 @@ def _skipped(path: str, reason: str, dimensions: int) -> NewFile:
 def _within(path: str, only: Sequence[str]) -> bool:
     """Whether a path is one of those files, or lies in one of those folders."""
     return any(path.rstrip("/") == one or path.startswith(f"{one}/") for one in only)
+
+
+def _rewritten(root: Path, found: FoundFile, read: ReadFile, at: int) -> tuple[FoundFile, ReadFile, int]:
+    """An uploaded text that held secrets is kept without them: it lies in our own folder, where none may be stored."""
+    if not read.secrets or read.status != "indexed" or format_of(read.path):
+        return found, read, at
+    path = root / read.path
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        beside.write_text("\n".join(one.text for one in read.chunks) + "\n", encoding="utf-8", newline="")
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+    info = path.stat()
+    kept = replace(found, size=info.st_size, mtime_ns=info.st_mtime_ns)
+    return kept, replace(read, digest=file_digest(path)), time.time_ns()
 
 
 def _digests(files: Sequence[FoundFile], known: dict[str, StoredFile]) -> list[bytes]:
@@ -324,13 +364,13 @@ def _same_skip(new: NewFile, known: StoredFile | None) -> bool:
 
 
 def _batches(
-    changed: Sequence[FoundFile], reads: Iterable[ReadFile]
+    changed: Sequence[FoundFile], reads: Iterable[ReadFile], most: int
 ) -> Iterator[list[tuple[FoundFile, ReadFile, int]]]:
     pairs = iter(zip(changed, reads, strict=True))
     size, seconds = FIRST_BATCH, FIRST_SECONDS
     while batch := _batch(pairs, size, seconds):
         yield batch
-        size, seconds = min(4 * size, BATCH), BATCH_SECONDS
+        size, seconds = min(4 * size, most), BATCH_SECONDS
 
 
 def _batch(

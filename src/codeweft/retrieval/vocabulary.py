@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from functools import cache
 from itertools import chain
 from typing import Final
 
@@ -22,12 +23,13 @@ _LONGEST_TEXT: Final = 100_000
 _MEMO_LIMIT: Final = 100_000
 """Different runs remembered before the memo starts afresh (about 20 MB)."""
 
-_MOST_HASHED: Final = 1 << 20
+_MOST_HASHED: Final = 1 << 19
 """Bytes of a batch that are hashed at once; beyond, runs are looked up one by one."""
 _SLOT_BITS: Final = 19
 """Slots of the table of hashes, in bits: five times `_MEMO_LIMIT`, so that few runs have to share one."""
 _BASE: Final = 0x9E37_79B9_7F4A_7C15
 """Base of the running sums, any large odd number: it has an inverse modulo 2**64."""
+_INVERSE: Final = pow(_BASE, -1, 1 << 64)
 
 Rows = tuple[int, ...]
 Numbers = NDArray[np.int64]
@@ -142,11 +144,13 @@ class _Memo(dict[str, int]):
         inside = letters != ord(" ")
         edges = np.flatnonzero(inside[1:] != inside[:-1])
         starts, ends = edges[::2], edges[1::2]
-        sums = np.cumsum(letters * _POWERS[: len(letters)])
-        hashes = (sums[ends] - sums[starts]) * _INVERSES[starts]
+        sums = np.cumsum(letters * _powers(_BASE)[: len(letters)])
+        hashes = (sums[ends] - sums[starts]) * _powers(_INVERSE)[starts]
         slots = (hashes * np.uint64(_BASE)) >> np.uint64(64 - _SLOT_BITS)
+        # Hashes before numbers: another thread writes them the other way round.
+        unknown = np.flatnonzero(self._hashes[slots] != hashes).tolist()
         numbers = self._numbers[slots].astype(np.int64)
-        for at in np.flatnonzero(self._hashes[slots] != hashes).tolist():
+        for at in unknown:
             number = numbers[at] = self[data[starts[at] + 1 : ends[at] + 1].decode("ascii")]
             self._keep(int(slots[at]), hashes[at], number)
         borders = np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)) + 1)
@@ -177,12 +181,9 @@ class _Memo(dict[str, int]):
         return number
 
 
+@cache
 def _powers(base: int) -> NDArray[np.uint64]:
     """The powers of a base modulo 2**64, from 0 up to `_MOST_HASHED`."""
     factors = np.full(_MOST_HASHED, base, dtype=np.uint64)
     factors[0] = 1
     return np.cumprod(factors)
-
-
-_POWERS: Final = _powers(_BASE)
-_INVERSES: Final = _powers(pow(_BASE, -1, 1 << 64))

@@ -2,59 +2,39 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from typing import TypedDict
-from urllib.parse import urlsplit
 
 from codeweft.accounts import Accounts
 from codeweft.config import ModelSettings, Settings
 from codeweft.errors import NotFound
-from codeweft.flows import Flow, FlowSpec, Services, library
+from codeweft.flows import Flow, FlowSpec, Services, library, rewriting
 from codeweft.jobs import Jobs
-from codeweft.models.anthropic import AnthropicModel
-from codeweft.models.bedrock import BedrockModel
 from codeweft.models.embedded import EmbeddedModel
-from codeweft.models.embedder import EmbeddedEmbedder
 from codeweft.models.hub import installed
 from codeweft.models.loaded import EngineState
-from codeweft.models.openai_compatible import OpenAICompatible, OpenAIEmbedder
-from codeweft.models.plan import EngineOptions
+from codeweft.models.openai_compatible import OpenAICompatible
 from codeweft.models.pool import EndpointState, Member, Pool, PoolPolicy
+from codeweft.models.prices import Prices
 from codeweft.models.starter import NOTE, STARTER, bundled
-from codeweft.models.upstream import ATTEMPTS
-from codeweft.retrieval.catalogue import Indexes, IndexRetriever
+from codeweft.retrieval.bridge import Bridge
+from codeweft.retrieval.catalogue import IndexRetriever
 from codeweft.retrieval.encode import StaticEncoder
 from codeweft.retrieval.redact import Redactor
+from codeweft.runtime.models import Single, embedder_of, engine_options, model_of, prices_of, reranker_of
 from codeweft.runtime.redacting import Redacting
 from codeweft.runtime.running import Server, announce, retract
+from codeweft.runtime.searching import encoder_of, stages_of
 from codeweft.runtime.state import models_folder, open_accounts, open_indexes
-from codeweft.types import Embedder, Embeddings, Model, ModelInfo, Skills, Usage
+from codeweft.runtime.summaries import Summaries
+from codeweft.runtime.updates import Updates
+from codeweft.types import Embedder, Embeddings, Model, ModelInfo, Reranker, Usage
 
 DEFAULT_APP = "codegen"
 ENCODER = "codeweft-encoder"
-
-
-Single = EmbeddedModel | OpenAICompatible | AnthropicModel | BedrockModel
-"""A model that is no pool."""
-
-
-class Endpoint(TypedDict):
-    """What all models behind an endpoint are made with."""
-
-    api_key: str | None
-    model: str
-    skills: Skills | None
-    context: int | None
-    timeout: float
-    attempts: int
-
-
-def spoken_at(base_url: str) -> str:
-    """The protocol of an endpoint by its address."""
-    return "anthropic" if urlsplit(base_url).hostname == "api.anthropic.com" else "openai"
 
 
 class LocalEmbedder:
@@ -81,18 +61,22 @@ class Runtime:
     """Everything that answers, by name. Open with `open_runtime`."""
 
     def __init__(
-        self, settings: Settings, accounts: Accounts, jobs: Jobs, indexes: Indexes, encoder: StaticEncoder
+        self, settings: Settings, accounts: Accounts, jobs: Jobs, encoder: StaticEncoder, bridge: Bridge
     ) -> None:
+        """Models and indexes are opened by `open_models`, then `open_indexes`."""
         self.settings = settings
         self.accounts = accounts
         self.jobs = jobs
-        self.indexes = indexes
+        self._encoder = encoder
+        self._bridge = bridge
+        self.prices = Prices(prices_of(settings))
         self._models: dict[str, Single | Pool] = {}
         self._embedders: dict[str, Embedder] = {ENCODER: LocalEmbedder(encoder)}
+        self._rerankers: dict[str, Reranker] = {}
         self._apps: dict[str, FlowSpec] = library()
+        if settings.index.rewrite_questions:
+            self._apps = {name: rewriting(spec) for name, spec in self._apps.items()}
         self._redactor = Redactor(settings.index.allow_secrets)
-        retriever = IndexRetriever(indexes)
-        self._services = Services(self._writer, retriever, retriever)
 
     @property
     def default_model(self) -> str:
@@ -124,6 +108,11 @@ class Runtime:
             param="model",
         )
 
+    def writer_info(self, name: str) -> ModelInfo | None:
+        """What the model that wrote an answer is; None when it is not one of ours."""
+        model = self._models.get(name)
+        return None if model is None else model.info
+
     def embedder(self, name: str | None) -> Embedder:
         """The embedder of that name (None: the bundled encoder). Raises `NotFound`."""
         found = self._embedders.get(name or ENCODER)
@@ -134,6 +123,20 @@ class Runtime:
                 param="model",
             )
         return found
+
+    def reranker(self, name: str) -> Reranker:
+        """The re-ranking model of that name. Raises `NotFound`."""
+        found = self._rerankers.get(name)
+        if found is None:
+            raise NotFound(
+                f"There is no re-ranking model called {name!r}.",
+                fix=f"There is: {', '.join(self._rerankers) or 'none'}. Give one of `models` the line `reranks: true`.",
+            )
+        return found
+
+    def writer(self, name: str | None) -> Model:
+        """The model of that name, without an app around it (None: the one that apps write with). Raises `NotFound`."""
+        return self._writer(name)
 
     def engines(self) -> list[EngineState]:
         """The embedded engines and how they are."""
@@ -161,6 +164,23 @@ class Runtime:
     def local(self) -> Local:
         return Local(self)
 
+    def open_indexes(self) -> None:
+        """Open the indexes with the encoder and the stages that settings choose. Raises `NotFound` for their models."""
+        encoder = encoder_of(self.settings, self, self._bridge, self._encoder)
+        stages = stages_of(self.settings, self, self._bridge)
+        self.summaries = Summaries(self.settings, self.jobs, self.writer, self._bridge)
+        self.indexes = open_indexes(self.settings, encoder, stages, self.summaries.found)
+        self.summaries.indexes = self.indexes
+        self.updates = Updates(
+            self.jobs,
+            self.indexes,
+            self.summaries.updated,
+            watch=self.settings.index.watch,
+            refresh_minutes=self.settings.index.refresh_minutes,
+        )
+        retriever = IndexRetriever(self.indexes)
+        self._services = Services(self._writer, retriever, retriever)
+
     def _writer(self, name: str | None) -> Model:
         name = name or self.default_writer
         if name not in self._models:
@@ -186,14 +206,22 @@ class Runtime:
             if entry.pool is not None:
                 continue
             if entry.embeddings:
-                self._embedders[name] = self._embedder_of(name, entry, stack)
+                self._embedders[name] = embedder = embedder_of(self.settings, name, entry)
+                stack.push_async_callback(embedder.close)
+            elif entry.reranks:
+                self._rerankers[name] = reranker = reranker_of(self.settings, name, entry)
+                stack.push_async_callback(reranker.close)
             else:
-                self._models[name] = self._model_of(name, entry, pooled=name in pooled)
+                self._models[name] = model_of(self.settings, name, entry, pooled=name in pooled)
         for found in sorted(installed(models_folder()), key=lambda model: -model.pulled):
             if found.name not in self._models:
-                self._models[found.name] = EmbeddedModel(found.name, found.path, options=self._options())
+                self._models[found.name] = EmbeddedModel(
+                    found.name, found.path, options=engine_options(self.settings)
+                )
         if STARTER not in self._models:
-            self._models[STARTER] = EmbeddedModel(STARTER, bundled(), options=self._options(), note=NOTE)
+            self._models[STARTER] = EmbeddedModel(
+                STARTER, bundled(), options=engine_options(self.settings), note=NOTE
+            )
         for model in self._models.values():
             if not isinstance(model, Pool):
                 stack.push_async_callback(model.close)
@@ -217,53 +245,6 @@ class Runtime:
             policy=PoolPolicy(
                 entry.attempts, entry.cooldown_s, entry.first_token_s, self.settings.engine.queue
             ),
-        )
-
-    def _model_of(self, name: str, entry: ModelSettings, *, pooled: bool = False) -> Single:
-        skills = frozenset(entry.skills) if entry.skills else None
-        if entry.path is not None:
-            return EmbeddedModel(
-                name, entry.path, options=self._options(entry), family=entry.family, skills=skills
-            )
-        endpoint = Endpoint(
-            api_key=entry.api_key,
-            model=entry.model or name,
-            skills=skills,
-            context=entry.context,
-            timeout=entry.timeout,
-            # In a pool the next endpoint is asked rather than the same one again.
-            attempts=1 if pooled else ATTEMPTS,
-        )
-        if entry.region is not None:
-            return BedrockModel(name, region=entry.region, base_url=entry.base_url, **endpoint)
-        assert entry.base_url is not None
-        if (entry.protocol or spoken_at(entry.base_url)) == "anthropic":
-            limit = self.settings.limits.default_max_tokens
-            return AnthropicModel(name, entry.base_url, default_max_tokens=limit, **endpoint)
-        return OpenAICompatible(name, entry.base_url, family=entry.family, **endpoint)
-
-    def _embedder_of(self, name: str, entry: ModelSettings, stack: AsyncExitStack) -> Embedder:
-        if entry.path is not None:
-            local = EmbeddedEmbedder(name, entry.path, options=self._options(entry))
-            stack.push_async_callback(local.close)
-            return local
-        assert entry.base_url is not None
-        remote = OpenAIEmbedder(name, entry.base_url, api_key=entry.api_key, model=entry.model or name)
-        stack.push_async_callback(remote.close)
-        return remote
-
-    def _options(self, entry: ModelSettings | None = None) -> EngineOptions:
-        engine = self.settings.engine
-        return EngineOptions(
-            python=engine.python,
-            threads=(entry and entry.threads) or engine.threads,
-            parallel=(entry and entry.parallel) or engine.parallel,
-            queue=engine.queue,
-            context=(entry and entry.context) or engine.context,
-            cache_mb=engine.cache_mb,
-            idle_seconds=engine.idle_seconds,
-            gpu_layers=entry.gpu_layers if entry else None,
-            default_max_tokens=self.settings.limits.default_max_tokens,
         )
 
 
@@ -314,6 +295,7 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
         jobs = Jobs()
         stack.callback(jobs.close)
         stack.callback(retract)
-        runtime = Runtime(settings, accounts, jobs, open_indexes(settings, encoder), encoder)
+        runtime = Runtime(settings, accounts, jobs, encoder, Bridge(asyncio.get_running_loop()))
         await runtime.open_models(stack)
+        runtime.open_indexes()
         yield runtime

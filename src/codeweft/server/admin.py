@@ -27,6 +27,7 @@ from codeweft.server.views import (
 )
 
 _MB = 1_000_000
+DAY = 86400.0
 
 
 def ready(runtime: Runtime) -> str | None:
@@ -95,10 +96,18 @@ def admin_routes(runtime: Runtime) -> APIRouter:
     @routes.post("/keys", status_code=201, tags=["keys"])
     async def create_key(body: NewKeyBody, user: UserId) -> NewKeyView:
         """Make an API key. It is shown this once."""
-        secret = await accounts.create_key(body.name, user)
+        expires = None if body.expires_in_days is None else body.expires_in_days * DAY
+        secret = await accounts.create_key(body.name, user, expires_in=expires, scopes=body.scopes)
         made = accounts.known(secret)
         assert made is not None and made.key_id is not None
         return NewKeyView(id=made.key_id, name=body.name.strip(), key=secret)
+
+    @routes.post("/keys/{key_id}/rotate", status_code=201, tags=["keys"])
+    async def rotate_key(key_id: str, user: UserId) -> NewKeyView:
+        """Give a key a new secret; the old one goes on working for a day."""
+        secret = await accounts.rotate_key(key_id, user)
+        found = next(key for key in await accounts.keys(user) if secret.startswith(key.prefix))
+        return NewKeyView(id=found.id, name=found.name, key=secret)
 
     @routes.delete("/keys/{key_id}", status_code=204, tags=["keys"])
     async def delete_key(key_id: str, user: UserId) -> None:

@@ -17,8 +17,11 @@ from codeweft.server import failures
 from codeweft.server.admin import admin_routes
 from codeweft.server.chat import Answers
 from codeweft.server.conversations import conversation_routes
+from codeweft.server.find import find_routes
 from codeweft.server.knowledge import knowledge_routes
+from codeweft.server.people import people_routes
 from codeweft.server.service import Service
+from codeweft.server.summaries import summary_routes
 from codeweft.server.views import ErrorView
 
 
@@ -37,7 +40,15 @@ def create_api(runtime: Runtime, service: Service, answers: Answers) -> FastAPI:
         },
         generate_unique_id_function=lambda route: route.name,
     )
-    for router in (admin_routes(runtime), knowledge_routes(runtime), conversation_routes(service, answers)):
+    routers = (
+        admin_routes(runtime),
+        knowledge_routes(runtime),
+        people_routes(runtime),
+        find_routes(runtime),
+        summary_routes(runtime),
+        conversation_routes(service, answers),
+    )
+    for router in routers:
         api.include_router(router, prefix="/api")
     for kind in (CodeweftError, HTTPException, Exception):
         api.add_exception_handler(kind, _answer)

@@ -65,7 +65,7 @@ class Application:
 
     @asynccontextmanager
     async def _lifespan(self, _: object) -> AsyncIterator[None]:
-        self._accounts.watch()
+        await self._accounts.watch()
         await self._answers.recover()
         self.on_started()
         yield

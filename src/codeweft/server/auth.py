@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 
-from codeweft.accounts import Accounts, Identity
+from codeweft.accounts import Accounts, Identity, Scope
 from codeweft.errors import NotAllowed, NotSignedIn
 
 COOKIE = "codeweft_session"
@@ -55,6 +55,37 @@ def needs_identity(path: str) -> bool:
     return path not in PUBLIC and path.startswith(PRIVATE)
 
 
+_SCOPES: tuple[tuple[str, Scope], ...] = (
+    ("/v1/search", "search"),
+    ("/v1/retrieval", "search"),
+    ("/v1/embeddings", "search"),
+    ("/v1/dataprep", "knowledge"),
+    ("/api/indexes", "knowledge"),
+    ("/api/jobs", "knowledge"),
+    ("/api/tags", "generate"),
+    ("/api/ps", "generate"),
+    ("/api/show", "generate"),
+    ("/api/chat", "generate"),
+    ("/api/generate", "generate"),
+    ("/api/embed", "search"),
+    ("/api/version", "generate"),
+    ("/api/models", "generate"),
+    ("/api", "account"),
+    ("/metrics", "account"),
+)
+"""Which scope an address needs, by its beginning; all others write answers."""
+
+
+def check_scope(identity: Identity, path: str) -> None:
+    """Raises `NotAllowed` for a key that is not for this address."""
+    needed: Scope = next((scope for start, scope in _SCOPES if path.startswith(start)), "generate")
+    if not identity.may(needed):
+        raise NotAllowed(
+            f"This key is for {', '.join(identity.scopes)}; {path} needs {needed}.",
+            fix=f"Make a key with the scope {needed} (`codeweft keys create --scope {needed}`).",
+        )
+
+
 async def identify(accounts: Accounts, given: Credentials, path: str, method: str) -> Identity | None:
     """Who asks; None for a stranger at a public address.
 
@@ -78,6 +109,8 @@ async def identify(accounts: Accounts, given: Credentials, path: str, method: st
             if given.by_cookie
             else "`codeweft keys create --name NAME` makes a new one.",
         )
+    if identity is not None and needs_identity(path):
+        check_scope(identity, path)
     if identity is not None and given.by_cookie and method not in SAFE and not given.marked:
         raise NotAllowed(
             "A change made with a session needs the header `X-Codeweft: 1`.", fix="Send it, or use a key."

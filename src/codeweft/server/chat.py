@@ -10,7 +10,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Literal
@@ -23,7 +23,6 @@ from codeweft.retrieval.record import explanation
 from codeweft.runtime.compose import Runtime
 from codeweft.server.emit import dumps
 from codeweft.server.failures import translate
-from codeweft.server.knowledge import index_names
 from codeweft.server.service import Service
 from codeweft.server.streams import close
 from codeweft.server.views import AskBody, Problem, ReferenceView, TurnView, UsageView
@@ -102,9 +101,9 @@ class Answer:
                 except TimeoutError:
                     yield b": still here\n\n"
 
-    async def refer(self, found: Retrieved, indexes: Sequence[str]) -> None:
-        """Take in what was looked up; `indexes` names the index of each result."""
-        shown = [view.model_dump() for view in ReferenceView.all(found.results, indexes)]
+    async def refer(self, found: Retrieved) -> None:
+        """Take in what was looked up."""
+        shown = [view.model_dump() for view in ReferenceView.all(found.results)]
         self.turn = replace(self.turn, references=shown)
         await self.publish("retrieved", {"query": found.query, "index": found.index, "results": shown})
 
@@ -282,7 +281,7 @@ class Answers:
                 elif isinstance(event, Failed):
                     error = event.error
                 elif isinstance(event, Retrieved):
-                    await answer.refer(event, await asyncio.to_thread(self._names, event))
+                    await answer.refer(event)
                 else:
                     await answer.take(event)
                 if time.monotonic() - saved > SAVE_SECONDS:
@@ -309,9 +308,6 @@ class Answers:
         await answer.farewell()
         self._busy.discard(answer.turn.conversation_id)
         asyncio.get_running_loop().call_later(KEPT_SECONDS, self._answers.pop, answer.turn.id, None)
-
-    def _names(self, found: Retrieved) -> list[str]:
-        return index_names(self._runtime, found.index, found.results)
 
     async def events(self, user: str, answer_id: str, after: int) -> AsyncIterator[bytes]:
         """The events of an answer after number `after`. Raises `NotFound`."""

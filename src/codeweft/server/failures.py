@@ -117,5 +117,5 @@ def response(error: CodeweftError, path: str) -> Response:
         # The rest of the body is not going to be read.
         headers["Connection"] = "close"
     if error.status == 429:
-        headers["Retry-After"] = "1"
+        headers["Retry-After"] = str(error.details.get("retry_after", 1))
     return Response(dumps(shape(error)), error.status, headers, "application/json")

@@ -56,7 +56,22 @@ SAMPLING: Fields = {
     "user": Field("ignored", "the API key tells who asks"),
 }
 
-RETRIEVAL: Fields = _used("agents_flag", "explain", "index", "index_name", "k")
+LOOKUP: Fields = _used(
+    "branches",
+    "distance_threshold",
+    "fetch_k",
+    "index",
+    "index_name",
+    "k",
+    "kinds",
+    "lambda_mult",
+    "languages",
+    "paths",
+    "repositories",
+    "score_threshold",
+    "search_type",
+)
+RETRIEVAL: Fields = {**LOOKUP, **_used("agents_flag", "explain")}
 
 CHAT: Fields = {
     **SAMPLING,
@@ -96,21 +111,14 @@ COMPLETION: Fields = {
     **_used("best_of", "echo", "logprobs", "model", "neighbours", "prompt", "suffix"),
 }
 
-_SEARCH_TYPE = "search is hybrid (words and vectors, re-ranked); there is one search type"
-
 CODEGEN: Fields = {
     **CHAT,
     "best_of": USED,
     "chat_template": Field("rejected", "the model's own chat template is used"),
     "chat_template_kwargs": Field("rejected", "the model's own chat template is used", ({},)),
-    "distance_threshold": Field("rejected", _SEARCH_TYPE),
     "documents": Field("rejected", "put documents into an index and name it in `index_name`", ([], "")),
     "echo": Field("rejected", "a chat answer does not repeat its question", (False,)),
-    "fetch_k": Field("ignored", "it belongs to the search type mmr"),
-    "lambda_mult": Field("ignored", "it belongs to the search type mmr"),
     "language": Field("ignored", "the question's language is the answer's", ("auto",)),
-    "score_threshold": Field("ignored", "it belongs to the search type similarity_score_threshold"),
-    "search_type": Field("rejected", _SEARCH_TYPE, ("similarity",)),
     "suffix": Field("rejected", "infilling is done by /v1/completions", ("",)),
     "timeout": Field("ignored", "close the connection to give up"),
     "top_n": Field("ignored", "`k` says how many references the model sees"),
@@ -236,4 +244,27 @@ EMBEDDING: Fields = {
     "user": SAMPLING["user"],
 }
 
-SEARCH: Fields = _used("index", "index_name", "k", "kinds", "languages", "paths", "query", "repositories")
+SEARCH: Fields = {**LOOKUP, **_used("explain", "query")}
+
+_LATER = Field("ignored", "it is for the step that answers; a chat request comes back with it")
+_GRAPH = Field("rejected", "there is no graph of documents")
+_IMAGE = Field("rejected", "code is looked up by text; there are no vectors of images")
+
+OPEA_RETRIEVAL: Fields = {
+    **dict.fromkeys((*CODEGEN, "add_generation_prompt", "add_special_tokens", "streaming"), _LATER),
+    **LOOKUP,
+    **_used("embedding", "input", "messages", "text"),
+    **dict.fromkeys(("documents", "reranked_docs", "retrieved_docs", "top_n"), _LATER),
+    "base64_image": _IMAGE,
+    "constraints": Field("rejected", "narrow by `paths`, `languages`, `kinds`, `repositories`", ({}, [])),
+    "dimensions": Field("ignored", "the vector says how many numbers it has"),
+    "distance_strategy": Field("rejected", "vectors are compared by cosine", ("COSINE",)),
+    "enable_summarizer": Field("rejected", "chunks are returned as they are", (False,)),
+    "enable_traversal": Field("rejected", "there is no graph of documents", (False,)),
+    "encoding_format": Field("ignored", "vectors are lists of numbers here"),
+    "graph_name": _GRAPH,
+    "id": NOTE,
+    "request_type": Field("ignored", "the fields tell what is asked"),
+    "search_start": Field("rejected", "there is no graph of documents", ("chunk",)),
+    "url": _IMAGE,
+}

@@ -1,9 +1,9 @@
-"""Indexes over HTTP: adding, following, reading, searching, deleting."""
+"""Indexes over HTTP: adding, following, reading, deleting."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import wait
 from contextlib import suppress
 from pathlib import PurePosixPath
@@ -12,7 +12,6 @@ from typing import Annotated
 from fastapi import APIRouter, File, Query, UploadFile
 
 from codeweft.errors import InvalidRequest, NotAllowed, NotFound
-from codeweft.jobs import Job, Progress, Report
 from codeweft.retrieval.index import Index
 from codeweft.runtime.compose import Runtime
 from codeweft.server.deps import AnIdentity
@@ -23,34 +22,12 @@ from codeweft.server.views import (
     IndexView,
     Name,
     NewIndexBody,
-    ReferenceView,
-    SearchBody,
-    SearchView,
     SecretView,
     SourceView,
 )
-from codeweft.types import Filters, SearchResult
-from codeweft.types import Query as SearchQuery
 
-INDEXING = "index"
 DELETE_SECONDS = 10
 """How long deleting waits for a cancelled update to notice; one batch of files takes well under a second."""
-
-
-def start_update(runtime: Runtime, index: Index) -> Job:
-    """Bring an index up to date in the background."""
-
-    def work(report: Report) -> None:
-        index.update(lambda step: report(Progress(step.stage, step.done, step.total, step.detail)))
-
-    return runtime.jobs.submit(INDEXING, index.name, work)
-
-
-def resume_updates(runtime: Runtime) -> None:
-    """Go on with the indexes that an earlier process left unfinished."""
-    for index in every(runtime):
-        if index.status().state in ("indexing", "incomplete"):
-            start_update(runtime, index)
 
 
 def every(runtime: Runtime) -> Iterator[Index]:
@@ -62,20 +39,9 @@ def every(runtime: Runtime) -> Iterator[Index]:
 
 def delete_index(runtime: Runtime, name: str) -> None:
     """End what works on an index, then delete it. Raises `NotFound`."""
-    runtime.indexes.get(name)
-    jobs = runtime.jobs.cancel_all(name)
+    jobs = (*runtime.summaries.stop(runtime.indexes.get(name)), *runtime.jobs.cancel_all(name))
     wait([runtime.jobs.future(job.id) for job in jobs], DELETE_SECONDS)
     runtime.indexes.delete(name)
-
-
-def index_names(runtime: Runtime, asked: str | None, results: Sequence[SearchResult]) -> list[str]:
-    """The index that each result of a search is from; `asked` is the one that was searched, None for any."""
-    names = runtime.indexes.names()
-    only = asked or runtime.settings.index.default or (names[0] if len(names) == 1 else None)
-    if only is not None or not results:
-        return [only or ""] * len(results)
-    owners = {index.status().repository: index.name for index in every(runtime)}
-    return [owners.get(result.chunk.repository, "") for result in results]
 
 
 def view(runtime: Runtime, index: Index) -> IndexView:
@@ -116,7 +82,7 @@ def knowledge_routes(runtime: Runtime) -> APIRouter:
         index = indexes.add(body.source, body.name, token=token, web=body.web)
         if body.refresh_minutes is not None:
             index.set_refresh(body.refresh_minutes)
-        start_update(runtime, index)
+        runtime.updates.start(index)
         return view(runtime, index)
 
     @routes.get("/indexes/{name}")
@@ -132,7 +98,7 @@ def knowledge_routes(runtime: Runtime) -> APIRouter:
     def update_index(name: Name) -> IndexView:
         """Look for changes in the source, in the background."""
         index = indexes.get(name)
-        start_update(runtime, index)
+        runtime.updates.start(index)
         return view(runtime, index)
 
     @routes.post("/indexes/{name}/files", status_code=202)
@@ -144,7 +110,7 @@ def knowledge_routes(runtime: Runtime) -> APIRouter:
             index = indexes.uploads(name)
             for path, data in uploads.items():
                 index.put(path, data)
-            start_update(runtime, index)
+            runtime.updates.start(index)
             return view(runtime, index)
 
         return await asyncio.to_thread(put)
@@ -166,7 +132,7 @@ def knowledge_routes(runtime: Runtime) -> APIRouter:
         """Delete an uploaded file, or all that an uploaded archive or folder of that name holds."""
         index = indexes.get(name)
         index.remove_file(upload_path(path))
-        start_update(runtime, index)
+        runtime.updates.start(index)
 
     @routes.get("/indexes/{name}/secrets")
     def list_secrets(name: Name, identity: AnIdentity) -> list[SecretView]:
@@ -200,13 +166,5 @@ def knowledge_routes(runtime: Runtime) -> APIRouter:
             repository=clean(status.repository),
             commit=status.commit,
         )
-
-    @routes.post("/search")
-    def search(body: SearchBody) -> SearchView:
-        """Search code by words, names and meaning; needs no language model."""
-        filters = Filters(paths=tuple(body.paths), languages=tuple(body.languages))
-        results = indexes.search(SearchQuery(body.query, body.index or None, body.k, filters))
-        names = index_names(runtime, body.index or None, results)
-        return SearchView(results=ReferenceView.all(results, names))
 
     return routes

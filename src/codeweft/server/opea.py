@@ -1,9 +1,10 @@
-"""OPEA's protocol: code generation, data preparation, and Codeweft's search beside them."""
+"""OPEA's protocol: code generation, retrieval, data preparation, and Codeweft's search beside them."""
 
 from __future__ import annotations
 
 import asyncio
 import json as stdjson
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -17,12 +18,12 @@ from starlette.routing import Route
 from codeweft import __version__
 from codeweft.errors import InvalidRequest, NotFound
 from codeweft.retrieval.index import Index
-from codeweft.retrieval.record import record
+from codeweft.retrieval.record import explanation_record, record
 from codeweft.retrieval.sources.fetch import fetch
 from codeweft.retrieval.sources.guard import Guard
-from codeweft.server import fields, wire
-from codeweft.server.emit import dumps
-from codeweft.server.knowledge import delete_index, every, read_uploads, start_update, upload_path
+from codeweft.server import fields, lookup, wire
+from codeweft.server.emit import clean, dumps
+from codeweft.server.knowledge import delete_index, every, read_uploads, upload_path
 from codeweft.server.openai import answer_chat, json
 from codeweft.server.service import Service, check_best_of
 from codeweft.types import Query
@@ -55,6 +56,7 @@ class Opea:
         return [
             Route("/v1/codegen", self.codegen, methods=["POST"]),
             Route("/v1/search", self.search, methods=["POST"]),
+            Route("/v1/retrieval", self.retrieval, methods=["POST"]),
             Route("/v1/dataprep/ingest", self.ingest, methods=["POST"]),
             Route("/v1/dataprep/get", self.get, methods=["POST"]),
             Route("/v1/dataprep/delete", self.delete, methods=["POST"]),
@@ -72,19 +74,52 @@ class Opea:
             turns = [wire.MessageBody(role="user", content=turns)]
         if body.stream is None:
             body.stream = True
-        if body.index is None and body.index_name is None and not wire.flag(body.agents_flag):
+        if body.index is None and body.index_name is None and not lookup.flag(body.agents_flag):
             # As at OPEA: without an index the model answers by itself.
             body.index = ""
         return await answer_chat(self._service, http, body, turns, self._service.model(body.model or CODEGEN))
 
     async def search(self, http: HTTPRequest) -> Response:
-        body = wire.decode(await http.body(), wire.SearchBody, fields.SEARCH)
+        """Codeweft's own search; `explain` adds why each result is there and how the search went."""
+        body = wire.decode(await http.body(), lookup.SearchBody, fields.SEARCH)
         wire.check_ranges(body)
-        if not body.query.strip():
-            raise InvalidRequest("`query` is empty.", param="query")
-        query = Query(body.query, body.index or body.index_name or None, body.k or 10, wire.filters(body))
-        results = await asyncio.to_thread(self._indexes.search, query)
-        return json(dumps({"results": [record(result) for result in results]}))
+        query = Query(
+            body.query,
+            lookup.index_of(body) or None,
+            body.k or 10,
+            lookup.filters(body),
+            lookup.selection(body),
+        )
+        found = await asyncio.to_thread(self._indexes.explained, query)
+        explain = bool(body.explain)
+        answer: dict[str, Any] = {"results": [record(result, why=explain) for result in found.results]}
+        if explain:
+            answer["explanation"] = explanation_record(found.explanation)
+        return json(dumps(answer))
+
+    async def retrieval(self, http: HTTPRequest) -> Response:
+        """OPEA's retriever: chunks for a question, in the shape of the request that asked."""
+        raw = await http.body()
+        body = wire.decode(raw, lookup.RetrievalBody, fields.OPEA_RETRIEVAL)
+        wire.check_ranges(body)
+        results = await asyncio.to_thread(self._indexes.search, query := lookup.query(body))
+        texts = [clean(result.chunk.text) for result in results]
+        metadata = [record(result) for result in results]
+        documents = [{"text": text, "metadata": one} for text, one in zip(texts, metadata, strict=True)]
+        if body.text is not None:
+            docs = [{"id": secrets.token_hex(16), "text": text} for text in texts]
+            answer = {
+                "id": secrets.token_hex(16),
+                "retrieved_docs": docs,
+                "initial_query": query.text,
+                "top_n": 1,
+                "metadata": metadata,
+            }
+        elif body.messages is not None:
+            answer = {**wire.as_sent(raw), "retrieved_docs": documents, "documents": texts}
+        else:
+            answer = {"retrieved_docs": documents}
+        return json(dumps(answer))
 
     # ── data preparation ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -148,7 +183,7 @@ class Opea:
             )
 
     async def _updated(self, index: Index) -> Any:
-        job = start_update(self._runtime, index)
+        job = self._runtime.updates.start(index)
         return await asyncio.wrap_future(self._runtime.jobs.future(job.id))
 
     async def get(self, http: HTTPRequest) -> Response:

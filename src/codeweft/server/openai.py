@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from codeweft.errors import InvalidRequest, NotFound
 from codeweft.models.skills import split_fill
-from codeweft.server import emit, fields, wire
+from codeweft.server import emit, fields, lookup, wire
 from codeweft.server.emit import dumps
 from codeweft.server.service import Service, caller, check_best_of, several
 from codeweft.types import Caller, Infill, Model, ModelInfo, Neighbour, Request, Vectors
@@ -179,7 +179,7 @@ async def answer_chat(
 
 def refuse_retrieval(model: Model, body: wire.SamplingBody) -> None:
     """A bare model looks nothing up; asking it to must not pass silently."""
-    asked = wire.asks_retrieval(body)
+    asked = lookup.asked(body)
     if asked is not None and model.info.kind in ("embedded", "upstream"):
         raise InvalidRequest(
             f"`{asked}` asks for retrieval, but {model.info.name!r} is a bare model.",

@@ -18,7 +18,6 @@ from codeweft.config import ServerSettings, Settings
 from codeweft.errors import CodeweftError, Conflict, InvalidRequest, NotAllowed
 from codeweft.runtime.compose import Runtime
 from codeweft.server.app import Application, create_app
-from codeweft.server.knowledge import resume_updates
 
 log = logging.getLogger("codeweft.server")
 
@@ -77,6 +76,7 @@ async def serve(
             server = _Server(config, application)
             application.on_started = lambda: _started(listening, settings, runtime, on_ready)
             serving = asyncio.create_task(server.serve(sockets=[listening]))
+            following = asyncio.create_task(runtime.updates.follow())
             try:
                 await asyncio.shield(serving)
             except asyncio.CancelledError:
@@ -84,6 +84,8 @@ async def serve(
                 server.should_exit = True
                 await serving
                 raise
+            finally:
+                following.cancel()
     finally:
         listening.close()
 
@@ -104,7 +106,7 @@ def _started(
 
 def _resume(runtime: Runtime) -> None:
     try:
-        resume_updates(runtime)
+        runtime.updates.resume()
     except CodeweftError as error:
         log.warning("Unfinished indexes were not resumed: %s", error)
 

@@ -11,10 +11,12 @@ from starlette.requests import Request as HTTPRequest
 
 from codeweft.errors import InvalidRequest, MissingSkill
 from codeweft.runtime.compose import Runtime
+from codeweft.server.bill import Bill
 from codeweft.server.emit import dumps
 from codeweft.server.failures import openai_shape, translate
 from codeweft.server.metrics import Metrics
 from codeweft.server.streams import EventStream, Streams, accepted, close, merge
+from codeweft.stream import reading
 from codeweft.types import (
     Caller,
     Cited,
@@ -47,7 +49,20 @@ class Service:
         return self.runtime.model(name or self.runtime.default_model)
 
     async def measured(self, model: Model, request: Request) -> AsyncIterator[Event]:
-        """The events of `model`, counted."""
+        """The events of `model`, counted and paid for. Raises `RateLimited` or `BudgetSpent` instead of the first."""
+        accounts, caller = self.runtime.accounts, request.caller
+        with accounts.gate.admitted(accounts.subjects(caller.user, caller.key)):
+            bill = Bill(model.info, caller)
+            try:
+                async with reading(self._observed(model, request)) as events:
+                    async for event in events:
+                        bill.add(event)
+                        yield event
+            finally:
+                accounts.spend(bill.entry(self.runtime.writer_info, self.runtime.prices))
+
+    async def _observed(self, model: Model, request: Request) -> AsyncIterator[Event]:
+        """The events of `model`, in the metrics."""
         metrics = self.metrics.of_model(model.info.name)
         started = time.monotonic()
         waiting = True

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from codeweft.accounts import Conversation, Key, Turn
+from codeweft.accounts import Conversation, Key, Scope, Turn
 from codeweft.errors import CodeweftError
 from codeweft.jobs import Job
 from codeweft.models.loaded import EngineState
@@ -140,6 +140,8 @@ class KeyView(View):
     prefix: str
     created_at: str
     last_used_at: str | None
+    expires_at: str | None
+    scopes: list[Scope]
 
     @classmethod
     def of(cls, key: Key) -> KeyView:
@@ -149,11 +151,17 @@ class KeyView(View):
             prefix=key.prefix,
             created_at=iso(key.created_at),
             last_used_at=None if key.last_used_at is None else iso(key.last_used_at),
+            expires_at=None if key.expires_at is None else iso(key.expires_at),
+            scopes=list(key.scopes),
         )
 
 
 class NewKeyBody(Body):
     name: str = Field(min_length=1, max_length=200)
+    expires_in_days: float | None = Field(None, gt=0, description="Left out, the key does not expire.")
+    scopes: list[Scope] = Field(
+        default_factory=list, description="What the key may do; empty for everything."
+    )
 
 
 class NewKeyView(View):
@@ -223,6 +231,7 @@ class IndexView(View):
     indexed: int
     chunks: int
     bytes: int
+    summarised: int
     languages: dict[str, int]
     failed: list[FileReason]
     skipped: list[FileReason]
@@ -249,6 +258,7 @@ class IndexView(View):
             indexed=status.indexed,
             chunks=status.chunks,
             bytes=status.bytes,
+            summarised=status.summarised,
             languages=dict(status.languages),
             failed=FileReason.some(status.failed),
             skipped=FileReason.some(status.skipped),
@@ -316,14 +326,6 @@ class SourceView(View):
     commit: str
 
 
-class SearchBody(Body):
-    query: str = Field(min_length=1, max_length=100_000)
-    index: str | None = None
-    k: int = Field(10, ge=1, le=100)
-    languages: list[str] = Field(default_factory=list)
-    paths: list[str] = Field(default_factory=list)
-
-
 class ReferenceView(View):
     number: int
     index: str
@@ -338,18 +340,19 @@ class ReferenceView(View):
     commit: str
     score: float
     text: str
+    summary: str = ""
     why: dict[str, float] = Field(default_factory=dict)
     verified: bool | None = Field(
         None, description="False when its source does not say it any more; null when nobody looked."
     )
 
     @classmethod
-    def all(cls, results: Sequence[SearchResult], indexes: Sequence[str]) -> list[ReferenceView]:
-        """Numbered references; `indexes` names the index of each."""
+    def all(cls, results: Sequence[SearchResult]) -> list[ReferenceView]:
+        """Numbered references."""
         return [
             cls(
                 number=number,
-                index=index,
+                index=result.index,
                 repository=clean(result.chunk.repository),
                 path=clean(result.chunk.path),
                 start_line=result.chunk.start_line,
@@ -361,14 +364,11 @@ class ReferenceView(View):
                 commit=result.chunk.commit,
                 score=round(result.score, 6),
                 text=clean(result.chunk.text),
+                summary=clean(result.chunk.summary),
                 why={reason: round(part, 6) for reason, part in result.why.items()},
             )
-            for number, (result, index) in enumerate(zip(results, indexes, strict=True), 1)
+            for number, result in enumerate(results, 1)
         ]
-
-
-class SearchView(View):
-    results: list[ReferenceView]
 
 
 # ── conversations ────────────────────────────────────────────────────────────────────────────────────────────

@@ -11,22 +11,19 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
 
 from codeweft.errors import InvalidRequest, MissingSkill
+from codeweft.server import lookup
 from codeweft.server.fields import Fields
-from codeweft.types import Filters, Message, Retrieval, Sampling, ToolCall
+from codeweft.server.lookup import Body, LookupBody
+from codeweft.types import Message, Retrieval, Sampling, ToolCall
 
 MAX_STOPS = 32
 """OpenAI allows 4; code editors send a dozen."""
 MAX_CHOICES = 16
-MAX_K = 100
 
 T = TypeVar("T")
 
 
 # ── bodies ───────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-class _Body(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """Base of all bodies. None and absent mean the same: the client leaves the choice to the server."""
 
 
 class StreamOptions(msgspec.Struct):
@@ -50,7 +47,7 @@ class CallBody(msgspec.Struct):
     type: str = "function"
 
 
-class MessageBody(_Body, kw_only=True):
+class MessageBody(Body, kw_only=True):
     """A turn as clients send it. The untyped fields come back from earlier answers and say nothing new."""
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
@@ -65,7 +62,7 @@ class MessageBody(_Body, kw_only=True):
     function_call: Any = None
 
 
-class SamplingBody(_Body, kw_only=True):
+class SamplingBody(LookupBody, kw_only=True):
     temperature: float | None = None
     top_p: float | None = None
     top_k: int | None = None
@@ -82,9 +79,6 @@ class SamplingBody(_Body, kw_only=True):
     n: int | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    index: str | None = None
-    index_name: str | None = None
-    k: int | None = None
     agents_flag: bool | str | None = None
     explain: bool | None = None
 
@@ -122,22 +116,11 @@ class CompletionBody(SamplingBody, kw_only=True):
     best_of: int | None = None
 
 
-class EmbeddingBody(_Body, kw_only=True):
+class EmbeddingBody(Body, kw_only=True):
     input: str | list[str | int | list[int]]
     model: str | None = None
     encoding_format: Literal["float", "base64"] | None = None
     dimensions: int | None = None
-
-
-class SearchBody(_Body, kw_only=True):
-    query: str
-    index: str | None = None
-    index_name: str | None = None
-    k: int | None = None
-    paths: list[str] | None = None
-    languages: list[str] | None = None
-    kinds: list[str] | None = None
-    repositories: list[str] | None = None
 
 
 _DECODERS: dict[type, msgspec.json.Decoder[Any]] = {}
@@ -189,6 +172,11 @@ def decode_plain(body: bytes, kind: type[T]) -> T:
         raise _mistyped(error) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise malformed(body) from None
+
+
+def as_sent(body: bytes) -> dict[str, msgspec.Raw]:
+    """The fields of a body that was decoded before, as they were sent."""
+    return _RAW.decode(body)
 
 
 def _wanted(given: dict[str, msgspec.Raw], fields: Fields) -> dict[str, msgspec.Raw]:
@@ -261,7 +249,7 @@ _RANGES: tuple[tuple[str, float, float], ...] = (
     ("max_completion_tokens", 1, 2**31 - 1),
     ("top_logprobs", 0, 20),
     ("n", 1, MAX_CHOICES),
-    ("k", 1, MAX_K),
+    ("k", 1, lookup.MAX_K),
     ("seed", -(2**63), 2**63 - 1),
     ("dimensions", 1, 100_000),
 )
@@ -466,38 +454,8 @@ def _text(content: str | list[Part] | None, where: str) -> str:
 
 
 def retrieval(body: SamplingBody) -> Retrieval:
-    """What the request wants looked up. `index: ""` turns retrieval off. Raises `InvalidRequest`."""
-    if body.index is not None and body.index_name is not None and body.index != body.index_name:
-        raise InvalidRequest("`index` and `index_name` name two indexes; send one.", param="index_name")
-    index = body.index if body.index is not None else body.index_name
-    return Retrieval(index=index or None, k=body.k, enabled=index != "", agent=flag(body.agents_flag))
-
-
-def asks_retrieval(body: SamplingBody) -> str | None:
-    """The field by which a request asks for retrieval, if it does."""
-    for name in ("index", "index_name", "k", "agents_flag", "explain"):
-        if getattr(body, name) not in (None, "", False):
-            return name
-    return None
-
-
-def flag(value: bool | str | None) -> bool:
-    """OPEA's clients send `agents_flag` as a bool or as the string "True"."""
-    if isinstance(value, str):
-        known = {"true": True, "1": True, "false": False, "0": False, "": False}
-        if value.strip().lower() not in known:
-            raise InvalidRequest("`agents_flag` must be true or false.", param="agents_flag")
-        return known[value.strip().lower()]
-    return bool(value)
-
-
-def filters(body: SearchBody) -> Filters:
-    return Filters(
-        paths=tuple(body.paths or ()),
-        languages=tuple(body.languages or ()),
-        kinds=tuple(body.kinds or ()),
-        repositories=tuple(body.repositories or ()),
-    )
+    """What the request wants looked up. Raises `InvalidRequest`."""
+    return lookup.retrieval(body, agent=lookup.flag(body.agents_flag))
 
 
 def texts(given: str | list[str | int | list[int]], param: str) -> list[str]:

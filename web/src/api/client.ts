@@ -4,13 +4,17 @@ import type {
   Asked,
   Conversation,
   ConversationWithTurns,
+  Hits,
   Index,
   IndexFiles,
   Model,
+  Narrowing,
   NewKey,
+  Places,
   Problem,
   Rating,
-  Reference,
+  SearchAnswer,
+  SearchRequest,
   Session,
   Source,
   System,
@@ -48,12 +52,17 @@ async function problemOf(response: Response): Promise<Problem> {
   return { message: `HTTP ${response.status} ${response.statusText}`.trim() }
 }
 
-type Query = Record<string, string | number | null | undefined>
+type Given = string | number | boolean | null | undefined
+type Query = Record<string, Given | readonly string[]>
 
 function url(path: string, query: Query = {}): string {
-  const given = Object.entries(query).filter(
-    ([, value]) => value !== undefined && value !== null && value !== '',
+  // A list is its name several times.
+  const each = Object.entries(query).flatMap(([key, value]) =>
+    Array.isArray(value)
+      ? value.map((one): [string, Given] => [key, one])
+      : [[key, value] as [string, Given]],
   )
+  const given = each.filter(([, value]) => value !== undefined && value !== null && value !== '')
   const search = new URLSearchParams(given.map(([key, value]) => [key, String(value)])).toString()
   return search ? `/api${path}?${search}` : `/api${path}`
 }
@@ -111,8 +120,17 @@ export const api = {
   },
   source: (name: string, path: string, start?: number, end?: number) =>
     call<Source>('GET', `/indexes/${part(name)}/source`, { query: { path, start, end } }),
-  search: (body: { query: string; index?: string; k?: number; languages?: string[] }, signal?: AbortSignal) =>
-    call<{ results: Reference[] }>('POST', '/search', { body, signal }),
+  search: (body: SearchRequest) => call<SearchAnswer>('POST', '/search', { body }),
+  symbols: (query: Narrowing & { name: string; find: string }) => call<Places>('GET', '/symbols', { query }),
+  grep: (
+    query: Narrowing & {
+      pattern: string
+      ignore_case: boolean
+      whole_word: boolean
+      fixed: boolean
+      context: number
+    },
+  ) => call<Hits>('GET', '/grep', { query }),
 
   conversations: (query: { q?: string; limit?: number; before?: string }, signal?: AbortSignal) =>
     call<Conversation[]>('GET', '/conversations', { query, signal }),

@@ -92,6 +92,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/keys/{key_id}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Rotate Key
+         * @description Give a key a new secret; the old one goes on working for a day.
+         */
+        post: operations["rotate_key"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/keys/{key_id}": {
         parameters: {
             query?: never;
@@ -124,7 +144,7 @@ export interface paths {
         put?: never;
         /**
          * Add Index
-         * @description Index a folder or a git repository, in the background.
+         * @description Index a folder, a git repository, an archive or web pages, in the background.
          */
         post: operations["add_index"];
         delete?: never;
@@ -186,14 +206,34 @@ export interface paths {
         put?: never;
         /**
          * Upload Files
-         * @description Put files into an index of uploads, which is made when missing.
+         * @description Put files into an index of uploads, which is made when missing; archives are unpacked.
          */
         post: operations["upload_files"];
         /**
          * Remove File
-         * @description Delete an uploaded file.
+         * @description Delete an uploaded file, or all that an uploaded archive or folder of that name holds.
          */
         delete: operations["remove_file"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/indexes/{name}/secrets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Secrets
+         * @description What was taken out of the files before anything was stored. For administrators.
+         */
+        get: operations["list_secrets"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -219,6 +259,222 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Users
+         * @description All users.
+         */
+        get: operations["list_users"];
+        put?: never;
+        /**
+         * Add User
+         * @description Make a user; `POST /users/{id}/signin` makes the link by which the user comes in.
+         */
+        post: operations["add_user"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/users/{user}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Delete User
+         * @description Delete a user with keys, sessions and conversations.
+         */
+        delete: operations["delete_user"];
+        options?: never;
+        head?: never;
+        /**
+         * Change User
+         * @description Change role, team or status. A disabled user's keys and sessions stop working at once.
+         */
+        patch: operations["change_user"];
+        trace?: never;
+    };
+    "/api/users/{user}/signin": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make Signin Link
+         * @description A one-time link that signs this user in.
+         */
+        post: operations["make_signin_link"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/teams": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Teams
+         * @description All teams.
+         */
+        get: operations["list_teams"];
+        put?: never;
+        /**
+         * Add Team
+         * @description Make a team.
+         */
+        post: operations["add_team"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/teams/{team}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Delete Team
+         * @description Delete a team; its members stay.
+         */
+        delete: operations["delete_team"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/limits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Limits
+         * @description All limits, with what of the budgets is spent.
+         */
+        get: operations["list_limits"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/limits/{kind}/{subject}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Set Limit
+         * @description Set what a user, key or team may use (`everyone/all`: each user without a limit of its own).
+         */
+        put: operations["set_limit"];
+        post?: never;
+        /**
+         * Remove Limit
+         * @description Take a limit away.
+         */
+        delete: operations["remove_limit"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Usage
+         * @description What was used in the last days, and what it cost. `who=everyone` is for administrators.
+         */
+        get: operations["get_usage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Audit
+         * @description Who changed what, newest first.
+         */
+        get: operations["get_audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/cost/break-even": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Get Break Even
+         * @description From how many requests an hour a machine of one's own is cheaper than an API.
+         */
+        post: operations["get_break_even"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/search": {
         parameters: {
             query?: never;
@@ -230,10 +486,79 @@ export interface paths {
         put?: never;
         /**
          * Search
-         * @description Search code by words, names and meaning; needs no language model.
+         * @description Search code by words, names and meaning.
          */
         post: operations["search"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/symbols": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Find Symbol
+         * @description Where a name is defined, used and called, and what it calls; by syntax, not by text.
+         */
+        get: operations["find_symbol"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/grep": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Grep
+         * @description Lines that match a regular expression, by path. With `Accept: application/x-ndjson` as they are found, one
+         *     JSON object a line, and last `{"more": …}`.
+         */
+        get: operations["grep"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/indexes/{name}/summaries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Summaries
+         * @description How many functions have a summary, and how far the run is that writes more.
+         */
+        get: operations["get_summaries"];
+        put?: never;
+        /**
+         * Write Summaries
+         * @description Write the missing summaries in the background, or (`dry_run`) only say what that would cost.
+         */
+        post: operations["write_summaries"];
+        /**
+         * Delete Summaries
+         * @description Stop writing, and delete the summaries in a language (by default the settings').
+         */
+        delete: operations["delete_summaries"];
         options?: never;
         head?: never;
         patch?: never;
@@ -382,6 +707,12 @@ export interface components {
             index?: string | null;
             /** @default {} */
             sampling: components["schemas"]["SamplingBody"];
+            /**
+             * Explain
+             * @description Tell what was looked up and why, and what the model read.
+             * @default false
+             */
+            explain: boolean;
         };
         /** AskedView */
         AskedView: {
@@ -394,6 +725,102 @@ export interface components {
         Body_upload_files: {
             /** Files */
             files: string[];
+        };
+        /**
+         * BreakEvenBody
+         * @description An API's price against a machine of one's own. Give a price per request, prices per million tokens, or a model.
+         */
+        BreakEvenBody: {
+            /** Machine Usd Per Hour */
+            machine_usd_per_hour: number;
+            /**
+             * Machine Tokens Per Second
+             * @description Written, with all slots busy.
+             */
+            machine_tokens_per_second: number;
+            /**
+             * Utilisation
+             * @default 1
+             */
+            utilisation: number;
+            /**
+             * Prompt Tokens
+             * @default 500
+             */
+            prompt_tokens: number;
+            /**
+             * Completion Tokens
+             * @default 300
+             */
+            completion_tokens: number;
+            /** Usd Per Request */
+            usd_per_request?: number | null;
+            /**
+             * Input Usd
+             * @description USD per million prompt tokens.
+             */
+            input_usd?: number | null;
+            /**
+             * Output Usd
+             * @description USD per million tokens written.
+             */
+            output_usd?: number | null;
+            /**
+             * Model
+             * @description A provider's model, looked up in the bundled price table.
+             */
+            model?: string | null;
+        };
+        /** BreakEvenView */
+        BreakEvenView: {
+            /** Api Usd Per Request */
+            api_usd_per_request: number;
+            /** Machine Usd Per Hour */
+            machine_usd_per_hour: number;
+            /** Machine Usd Per Million Tokens */
+            machine_usd_per_million_tokens: number;
+            /**
+             * Requests Per Hour
+             * @description Above so many, the machine is cheaper.
+             */
+            requests_per_hour: number;
+            /**
+             * Capacity
+             * @description Requests an hour that the machine can serve.
+             */
+            capacity: number;
+            /**
+             * Reachable
+             * @description Whether one machine can serve that many.
+             */
+            reachable: boolean;
+        };
+        /** ChangePersonBody */
+        ChangePersonBody: {
+            /** Role */
+            role?: ("admin" | "member") | null;
+            /**
+             * Team
+             * @description Name or id of the team; empty takes the user out of it.
+             */
+            team?: string | null;
+            /** Status */
+            status?: ("active" | "pending" | "disabled") | null;
+        };
+        /** ChangeView */
+        ChangeView: {
+            /** At */
+            at: string;
+            /** Actor */
+            actor: string;
+            /** Action */
+            action: string;
+            /** Target */
+            target: string;
+            /** Detail */
+            detail: {
+                [key: string]: unknown;
+            };
         };
         /** ConversationPatch */
         ConversationPatch: {
@@ -473,6 +900,42 @@ export interface components {
         ErrorView: {
             error: components["schemas"]["ErrorDetail"];
         };
+        /**
+         * EstimateView
+         * @description What the missing summaries would cost; `known` functions have theirs. `usd` is null without prices.
+         */
+        EstimateView: {
+            /** Functions */
+            functions: number;
+            /** Known */
+            known: number;
+            /** Prompt Tokens */
+            prompt_tokens: number;
+            /** Completion Tokens */
+            completion_tokens: number;
+            /** Usd */
+            usd: number | null;
+        };
+        /** ExplanationView */
+        ExplanationView: {
+            /**
+             * Type
+             * @enum {string}
+             */
+            type: "hybrid" | "similarity" | "similarity_distance_threshold" | "similarity_score_threshold" | "mmr";
+            /** Indexes */
+            indexes: string[];
+            /** Terms */
+            terms: components["schemas"]["TermView"][];
+            /** Symbols */
+            symbols: string[];
+            /** Candidates */
+            candidates: number;
+            /** Seconds */
+            seconds: {
+                [key: string]: number;
+            };
+        };
         /** FileReason */
         FileReason: {
             /** Path */
@@ -502,6 +965,47 @@ export interface components {
             /** Files */
             files: components["schemas"]["FileView"][];
         };
+        /** ForgottenView */
+        ForgottenView: {
+            /** Deleted */
+            deleted: number;
+        };
+        /** HitView */
+        HitView: {
+            /** Index */
+            index: string;
+            /** Repository */
+            repository: string;
+            /** Commit */
+            commit: string;
+            /** Path */
+            path: string;
+            /** Language */
+            language: string;
+            /** Number */
+            number: number;
+            /** Text */
+            text: string;
+            /** Spans */
+            spans: [
+                number,
+                number
+            ][];
+            /** Before */
+            before: string[];
+            /** After */
+            after: string[];
+        };
+        /** HitsView */
+        HitsView: {
+            /** Hits */
+            hits: components["schemas"]["HitView"][];
+            /**
+             * More
+             * @description There are, or may be, further lines than these.
+             */
+            more: boolean;
+        };
         /** IndexView */
         IndexView: {
             /** Name */
@@ -512,7 +1016,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "folder" | "git" | "uploads";
+            kind: "folder" | "git" | "file" | "web" | "uploads";
             /** Repository */
             repository: string;
             /** Commit */
@@ -530,6 +1034,8 @@ export interface components {
             chunks: number;
             /** Bytes */
             bytes: number;
+            /** Summarised */
+            summarised: number;
             /** Languages */
             languages: {
                 [key: string]: number;
@@ -542,6 +1048,11 @@ export interface components {
             failed_count: number;
             /** Skipped Count */
             skipped_count: number;
+            /**
+             * Secrets Count
+             * @description Secrets that were taken out before anything was stored.
+             */
+            secrets_count: number;
             /** Updated At */
             updated_at: string | null;
             /** Error */
@@ -571,6 +1082,11 @@ export interface components {
             total: number;
             /** Eta S */
             eta_s: number | null;
+            /**
+             * Rate
+             * @description Files per second (percent per second while fetching).
+             */
+            rate: number | null;
             /** Message */
             message: string;
             /** Error */
@@ -588,6 +1104,74 @@ export interface components {
             created_at: string;
             /** Last Used At */
             last_used_at: string | null;
+            /** Expires At */
+            expires_at: string | null;
+            /** Scopes */
+            scopes: ("generate" | "search" | "knowledge" | "account")[];
+        };
+        /** LastRunView */
+        LastRunView: {
+            /** Language */
+            language: string;
+            /** Models */
+            models: string[];
+            spent: components["schemas"]["SpentView"];
+            /** Ended At */
+            ended_at: string;
+            /** Error */
+            error: string;
+        };
+        /** LimitBody */
+        LimitBody: {
+            /** Requests Per Minute */
+            requests_per_minute?: number | null;
+            /** Tokens Per Minute */
+            tokens_per_minute?: number | null;
+            /** Parallel */
+            parallel?: number | null;
+            /** Budget Usd */
+            budget_usd?: number | null;
+            /** Budget Tokens */
+            budget_tokens?: number | null;
+            /**
+             * Period
+             * @default month
+             * @enum {string}
+             */
+            period: "day" | "month" | "total";
+        };
+        /** LimitView */
+        LimitView: {
+            /** Requests Per Minute */
+            requests_per_minute?: number | null;
+            /** Tokens Per Minute */
+            tokens_per_minute?: number | null;
+            /** Parallel */
+            parallel?: number | null;
+            /** Budget Usd */
+            budget_usd?: number | null;
+            /** Budget Tokens */
+            budget_tokens?: number | null;
+            /**
+             * Period
+             * @default month
+             * @enum {string}
+             */
+            period: "day" | "month" | "total";
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "user" | "key" | "team" | "everyone";
+            /**
+             * Subject
+             * @description Id of the user, key or team; empty for everyone.
+             */
+            subject: string;
+            /** Spent Usd */
+            spent_usd: number;
+            /** Spent Tokens */
+            spent_tokens: number;
         };
         /** MachineView */
         MachineView: {
@@ -634,15 +1218,43 @@ export interface components {
         };
         /** NewIndexBody */
         NewIndexBody: {
-            /** Source */
+            /**
+             * Source
+             * @description A folder, file or archive of the server's machine, a git URL (#branch, #tag, #commit), a web page.
+             */
             source: string;
             /** Name */
             name?: string | null;
+            /**
+             * Token
+             * @description For a private repository; `${NAME}` is looked up in the server's environment.
+             */
+            token?: string | null;
+            /**
+             * Web
+             * @description The address is a web page (true) or a git repository (false); null finds out.
+             */
+            web?: boolean | null;
+            /**
+             * Refresh Minutes
+             * @description How often to fetch again, in place of the server's setting; 0 never.
+             */
+            refresh_minutes?: number | null;
         };
         /** NewKeyBody */
         NewKeyBody: {
             /** Name */
             name: string;
+            /**
+             * Expires In Days
+             * @description Left out, the key does not expire.
+             */
+            expires_in_days?: number | null;
+            /**
+             * Scopes
+             * @description What the key may do; empty for everything.
+             */
+            scopes?: ("generate" | "search" | "knowledge" | "account")[];
         };
         /** NewKeyView */
         NewKeyView: {
@@ -652,6 +1264,81 @@ export interface components {
             name: string;
             /** Key */
             key: string;
+        };
+        /** NewPersonBody */
+        NewPersonBody: {
+            /** Name */
+            name: string;
+            /**
+             * Role
+             * @default member
+             * @enum {string}
+             */
+            role: "admin" | "member";
+            /** Team */
+            team?: string | null;
+        };
+        /** PersonView */
+        PersonView: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Role */
+            role: string;
+            /**
+             * Team
+             * @description Name of the team, or empty.
+             */
+            team: string;
+            /** Status */
+            status: string;
+        };
+        /** PlaceView */
+        PlaceView: {
+            /** Index */
+            index: string;
+            /** Repository */
+            repository: string;
+            /** Commit */
+            commit: string;
+            /** Path */
+            path: string;
+            /** Language */
+            language: string;
+            /** Line */
+            line: number;
+            /** Column */
+            column: number;
+            /** End Line */
+            end_line: number;
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "definition" | "call" | "import" | "reference";
+            /** Name */
+            name: string;
+            /** Kind */
+            kind: string;
+            /** Within */
+            within: string;
+            /** Text */
+            text: string;
+            /** Certain */
+            certain: boolean;
+            /** Count */
+            count: number;
+        };
+        /** PlacesView */
+        PlacesView: {
+            /** Places */
+            places: components["schemas"]["PlaceView"][];
+            /**
+             * More
+             * @description There are further places than `limit`.
+             */
+            more: boolean;
         };
         /**
          * Problem
@@ -706,10 +1393,20 @@ export interface components {
             score: number;
             /** Text */
             text: string;
+            /**
+             * Summary
+             * @default
+             */
+            summary: string;
             /** Why */
             why: {
                 [key: string]: number;
             };
+            /**
+             * Verified
+             * @description False when its source does not say it any more; null when nobody looked.
+             */
+            verified: boolean | null;
         };
         /** SamplingBody */
         SamplingBody: {
@@ -726,30 +1423,101 @@ export interface components {
         };
         /** SearchBody */
         SearchBody: {
+            /**
+             * Index
+             * @description One index; without it the default, or all.
+             */
+            index?: string | null;
+            /**
+             * Paths
+             * @description Globs as in .gitignore, relative to the source's root.
+             */
+            paths?: string[];
+            /** Languages */
+            languages?: string[];
+            /**
+             * Kinds
+             * @description Kinds of chunks: function, method, class, …
+             */
+            kinds?: string[];
+            /** Repositories */
+            repositories?: string[];
+            /** Branches */
+            branches?: string[];
             /** Query */
             query: string;
-            /** Index */
-            index?: string | null;
             /**
              * K
              * @default 10
              */
             k: number;
-            /** Languages */
-            languages?: string[];
-            /** Paths */
-            paths?: string[];
+            /**
+             * Search Type
+             * @default hybrid
+             * @enum {string}
+             */
+            search_type: "hybrid" | "similarity" | "similarity_distance_threshold" | "similarity_score_threshold" | "mmr";
+            /**
+             * Fetch K
+             * @default 20
+             */
+            fetch_k: number;
+            /**
+             * Lambda Mult
+             * @default 0.5
+             */
+            lambda_mult: number;
+            /** Distance Threshold */
+            distance_threshold?: number | null;
+            /**
+             * Score Threshold
+             * @default 0.2
+             */
+            score_threshold: number;
+            /**
+             * Explain
+             * @description Also say which words were looked up, and the time it took.
+             * @default false
+             */
+            explain: boolean;
         };
         /** SearchView */
         SearchView: {
             /** Results */
             results: components["schemas"]["ReferenceView"][];
+            explanation: components["schemas"]["ExplanationView"] | null;
+            /**
+             * Note
+             * @description What a reader must know about how they were found.
+             * @default
+             */
+            note: string;
+        };
+        /**
+         * SecretView
+         * @description A secret that was taken out of a file: its kind and where it was, never what it was.
+         */
+        SecretView: {
+            /** Path */
+            path: string;
+            /** Line */
+            line: number;
+            /** Rule */
+            rule: string;
         };
         /** SessionView */
         SessionView: {
             user: components["schemas"]["UserView"] | null;
             /** Version */
             version: string;
+        };
+        /** SigninLinkView */
+        SigninLinkView: {
+            /**
+             * Path
+             * @description Append it to the server's address; it works once, for 15 minutes.
+             */
+            path: string;
         };
         /** SourceView */
         SourceView: {
@@ -770,6 +1538,80 @@ export interface components {
             /** Commit */
             commit: string;
         };
+        /**
+         * SpentView
+         * @description Progress and cost of a run; at most 200 failures are listed.
+         */
+        SpentView: {
+            /** Done */
+            done: number;
+            /** Failed */
+            failed: number;
+            /** Total */
+            total: number;
+            /** Prompt Tokens */
+            prompt_tokens: number;
+            /** Completion Tokens */
+            completion_tokens: number;
+            /** Usd */
+            usd: number | null;
+            /** Left S */
+            left_s: number | null;
+            /** Failures */
+            failures: components["schemas"]["SummaryFailureView"][];
+        };
+        /**
+         * SummariesBody
+         * @description What to summarise; what is left out is the settings' choice.
+         */
+        SummariesBody: {
+            /**
+             * Language
+             * @description Language of the summaries, such as ko.
+             */
+            language?: string | null;
+            /**
+             * Models
+             * @description Models that share the work.
+             */
+            models?: string[];
+            /**
+             * Limit
+             * @description At most so many functions, the most useful first.
+             */
+            limit?: number | null;
+            /**
+             * Dry Run
+             * @description Only say what it would cost.
+             * @default false
+             */
+            dry_run: boolean;
+        };
+        /**
+         * SummariesView
+         * @description Summaries of an index: `summarised` of `chunks` are searchable, `job` writes more.
+         */
+        SummariesView: {
+            /** Index */
+            index: string;
+            /** Summarised */
+            summarised: number;
+            /** Chunks */
+            chunks: number;
+            job: components["schemas"]["JobView"] | null;
+            running: components["schemas"]["SpentView"] | null;
+            last: components["schemas"]["LastRunView"] | null;
+            estimate: components["schemas"]["EstimateView"] | null;
+        };
+        /** SummaryFailureView */
+        SummaryFailureView: {
+            /** Path */
+            path: string;
+            /** Name */
+            name: string;
+            /** Reason */
+            reason: string;
+        };
         /** SystemView */
         SystemView: {
             /** Version */
@@ -781,6 +1623,25 @@ export interface components {
             machine: components["schemas"]["MachineView"];
             /** Home */
             home: string;
+        };
+        /** TeamBody */
+        TeamBody: {
+            /** Name */
+            name: string;
+        };
+        /** TeamView */
+        TeamView: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+        };
+        /** TermView */
+        TermView: {
+            /** Term */
+            term: string;
+            /** Forms */
+            forms: string[];
         };
         /** TurnView */
         TurnView: {
@@ -822,6 +1683,31 @@ export interface components {
              * @description Set while the answer is being written.
              */
             answer_id: string | null;
+        };
+        /** UsageTotalView */
+        UsageTotalView: {
+            /** Group */
+            group: string;
+            /** Answers */
+            answers: number;
+            /** Failed */
+            failed: number;
+            /** Prompt Tokens */
+            prompt_tokens: number;
+            /** Cached Tokens */
+            cached_tokens: number;
+            /** Completion Tokens */
+            completion_tokens: number;
+            /**
+             * Cost
+             * @description USD, without the answers that have no price.
+             */
+            cost: number;
+            /**
+             * Unpriced
+             * @description Answers whose price is not known.
+             */
+            unpriced: number;
         };
         /** UsageView */
         UsageView: {
@@ -1005,6 +1891,37 @@ export interface operations {
                 "application/json": components["schemas"]["NewKeyBody"];
             };
         };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewKeyView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    rotate_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                key_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
         responses: {
             /** @description Successful Response */
             201: {
@@ -1310,6 +2227,37 @@ export interface operations {
             };
         };
     };
+    list_secrets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SecretView"][];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
     read_source: {
         parameters: {
             query: {
@@ -1345,6 +2293,444 @@ export interface operations {
             };
         };
     };
+    list_users: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PersonView"][];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    add_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPersonBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PersonView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    delete_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    change_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangePersonBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PersonView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    make_signin_link: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SigninLinkView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    list_teams: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TeamView"][];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    add_team: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TeamBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TeamView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    delete_team: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                team: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    list_limits: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LimitView"][];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    set_limit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kind: "user" | "key" | "team" | "everyone";
+                subject: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LimitBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    remove_limit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kind: "user" | "key" | "team" | "everyone";
+                subject: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    get_usage: {
+        parameters: {
+            query?: {
+                by?: "day" | "user" | "key" | "team" | "model" | "app";
+                days?: number;
+                who?: "me" | "everyone";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsageTotalView"][];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    get_audit: {
+        parameters: {
+            query?: {
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChangeView"][];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    get_break_even: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BreakEvenBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BreakEvenView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
     search: {
         parameters: {
             query?: never;
@@ -1365,6 +2751,196 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SearchView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    find_symbol: {
+        parameters: {
+            query: {
+                /** @description One index; without it the default, or all. */
+                index?: string | null;
+                /** @description Globs as in .gitignore, relative to the source's root. */
+                paths?: string[];
+                languages?: string[];
+                /** @description Kinds of chunks: function, method, class, … */
+                kinds?: string[];
+                repositories?: string[];
+                branches?: string[];
+                name: string;
+                find?: "definitions" | "references" | "callers" | "callees";
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlacesView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    grep: {
+        parameters: {
+            query: {
+                /** @description One index; without it the default, or all. */
+                index?: string | null;
+                /** @description Globs as in .gitignore, relative to the source's root. */
+                paths?: string[];
+                languages?: string[];
+                /** @description Kinds of chunks: function, method, class, … */
+                kinds?: string[];
+                repositories?: string[];
+                branches?: string[];
+                pattern: string;
+                ignore_case?: boolean;
+                whole_word?: boolean;
+                /** @description The pattern is plain text. */
+                fixed?: boolean;
+                /** @description Lines shown on either side. */
+                context?: number;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HitsView"];
+                    "application/x-ndjson": string;
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    get_summaries: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SummariesView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    write_summaries: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SummariesBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SummariesView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    delete_summaries: {
+        parameters: {
+            query?: {
+                /** @description Only of this language. */
+                language?: string | null;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForgottenView"];
                 };
             };
             /** @description What went wrong, and what to do about it. */

@@ -18,6 +18,17 @@ export type IndexFiles = Schemas['FilesView']
 export type Source = Schemas['SourceView']
 export type Reference = Schemas['ReferenceView']
 
+/** Where to look; of several names any may match. */
+export type Narrowing = Partial<Pick<Schemas['SearchBody'], 'index' | 'languages' | 'kinds' | 'paths'>>
+export type SearchRequest = Partial<Schemas['SearchBody']> & { query: string }
+export type SearchType = Schemas['SearchBody']['search_type']
+export type SearchAnswer = Schemas['SearchView']
+export type Explanation = Schemas['ExplanationView']
+export type Place = Schemas['PlaceView']
+export type Places = Schemas['PlacesView']
+export type Hit = Schemas['HitView']
+export type Hits = Schemas['HitsView']
+
 export type Conversation = Schemas['ConversationView']
 export type ConversationWithTurns = Schemas['ConversationWithTurns']
 export type Turn = Schemas['TurnView']

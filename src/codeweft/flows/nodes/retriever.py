@@ -13,7 +13,7 @@ from codeweft.flows import infilling
 from codeweft.flows.nodes.base import Node
 from codeweft.flows.state import Services, State
 from codeweft.stream import fold
-from codeweft.types import Event, Message, Query, Request, Retrieval, Retrieved, Sampling
+from codeweft.types import Event, Filters, Message, Query, Request, Retrieval, Retrieved, Sampling
 
 EXPLAINED = 20
 """Candidates told of when a request wants explaining: what was left out matters as much as what was shown."""
@@ -53,12 +53,13 @@ class Retrieve(Node):
         index = wanted.index or self.index
         k = wanted.k or self.k
         text = await self._query(state)
-        query = Query(text, index, max(k, EXPLAINED) if state.request.explain else k, wanted.filters)
+        many = max(k, EXPLAINED) if state.request.explain else k
+        query = Query(text, index, many, wanted.filters, wanted.selection)
         try:
             state.candidates = tuple(await services.retriever.search(query))
         except (NotFound, NotReady):
-            # An index that was asked for must be there; without one the answer is written without references.
-            if index is not None:
+            # What was asked for must be there; where nothing was, the answer is written without references.
+            if index is not None or wanted.filters != Filters():
                 raise
         state.detail |= {"query": text, "index": index, "found": len(state.candidates[:k])}
         state.found = Retrieved(text, state.candidates[:k], index)

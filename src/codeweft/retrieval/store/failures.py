@@ -22,9 +22,10 @@ def storage_errors(folder: Path) -> Iterator[None]:
     except (OSError, sqlite3.Error, ValueError) as error:
         text = str(error)
         full = (
-            getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+            getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
             or "full" in text
             or "No space" in text
+            or "File too large" in text
         )
         if full:
             free = shutil.disk_usage(folder).free if folder.exists() else 0
@@ -39,6 +40,11 @@ def storage_errors(folder: Path) -> Iterator[None]:
             ) from error
         if isinstance(error, ValueError):
             raise
+        if isinstance(error, sqlite3.Error) and error.sqlite_errorname.startswith("SQLITE_IOERR"):
+            raise StorageFailed(
+                f"The disk of {folder} did not take what was written ({text}); what was indexed before is intact.",
+                fix="Check its free space, your quota and its health, then run the same command again.",
+            ) from error
         raise StorageFailed(
             f"The index in {folder} cannot be read or written ({text}).",
             fix="Check the folder's owner and permissions.",

@@ -1,4 +1,4 @@
-import { Ellipsis, Folder, GitBranch, RefreshCw, Trash2, Upload } from 'lucide-react'
+import { Ellipsis, File, Folder, GitBranch, Globe, RefreshCw, Trash2, Upload } from 'lucide-react'
 import { useState } from 'react'
 import { Link } from 'react-router'
 import { asProblem } from '../../api/client'
@@ -10,7 +10,7 @@ import { useLanguage, useWords } from '../../lib/i18n'
 import { ago } from '../../lib/time'
 import { DeleteIndex, isWorking, JobState, LanguageBar, Numbers, StateBadge, useUpdate } from './parts'
 
-export const kindIcons = { folder: Folder, git: GitBranch, uploads: Upload }
+export const kindIcons = { folder: Folder, git: GitBranch, file: File, web: Globe, uploads: Upload }
 
 export function IndexCard({ index }: { index: Index }) {
   const words = useWords()

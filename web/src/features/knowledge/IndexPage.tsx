@@ -9,8 +9,8 @@ import { bytes, number } from '../../lib/format'
 import { useLanguage, useWords } from '../../lib/i18n'
 import { ago } from '../../lib/time'
 import { Files } from './Files'
+import { Finder } from './Finder'
 import { DeleteIndex, isWorking, JobState, LanguageBar, Numbers, StateBadge, useUpdate } from './parts'
-import { SearchBox } from './SearchBox'
 import { UploadDialog } from './UploadDialog'
 
 export function IndexPage() {
@@ -104,7 +104,7 @@ function Details({ index }: { index: Index }) {
         />
         <LanguageBar languages={index.languages} />
       </div>
-      <SearchBox indexes={[index]} only={index.name} />
+      <Finder indexes={[index]} only={index.name} />
       <section className="flex flex-col gap-3">
         <div role="tablist" className="flex gap-1 border-b border-line">
           {tabs.map((name) => (

@@ -5,8 +5,8 @@ import { useIndexes } from '../../api/queries'
 import { Button, Page, ProblemNote, Skeleton } from '../../components/ui'
 import { useWords } from '../../lib/i18n'
 import { AddDialog } from './AddDialog'
+import { Finder } from './Finder'
 import { IndexCard } from './IndexCard'
-import { SearchBox } from './SearchBox'
 import { UploadDialog, useDrop } from './UploadDialog'
 
 export function KnowledgePage() {
@@ -63,7 +63,7 @@ export function KnowledgePage() {
                 <IndexCard key={index.name} index={index} />
               ))}
             </ul>
-            <SearchBox indexes={all} />
+            <Finder indexes={all} />
           </>
         )}
       </Page>

@@ -1,0 +1,254 @@
+"""What was used, by whom, and what it cost: one entry per answer, never lost and never in an answer's way.
+
+An entry is written to a journal with one system call, which outlives the process (not the machine), and taken over
+into the database in batches. What a killed process left in its journal is taken over by the next that opens it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import os
+import secrets
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import msgspec
+from sqlalchemy import Connection, Float, Integer, cast, func, insert, select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from codeweft.accounts.tables import UsageRow
+
+log = logging.getLogger("codeweft.accounts")
+
+BATCH_SECONDS: Final = 1.0
+_DAY: Final = 86400.0
+
+Outcome = Literal["stop", "length", "tool_calls", "content_filter", "failed", "cancelled"]
+Group = Literal["day", "user", "key", "team", "model", "app"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One answer. `at` is Unix seconds of its end, `cost` USD (None when no price is known).
+
+    `model` wrote it; `app` is the name that was asked for. `key_id` is "" for a session.
+    """
+
+    at: float
+    user_id: str
+    model: str
+    app: str = ""
+    key_id: str = ""
+    team_id: str = ""
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    cost: float | None = None
+    first_token_s: float | None = None
+    total_s: float = 0.0
+    outcome: Outcome = "stop"
+    id: str = field(default_factory=lambda: secrets.token_hex(12))
+
+    @property
+    def tokens(self) -> int:
+        return self.prompt_tokens + self.completion_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """Sums over the entries of one group. `cost` leaves out answers without a price, which `unpriced` counts."""
+
+    group: str
+    answers: int
+    failed: int
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+    cost: float
+    unpriced: int
+
+
+class Ledger:
+    """The entries of one database. `record` may be called from any thread."""
+
+    def __init__(self, engine: AsyncEngine, folder: Path) -> None:
+        """`folder` holds the journals, one for each process."""
+        self._engine = engine
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._fd: int | None = None
+        self._path: Path | None = None
+        self._pending: list[Entry] = []
+        self._task: asyncio.Task[None] | None = None
+        self._flushing = asyncio.Lock()
+
+    def record(self, entry: Entry) -> None:
+        """Keep an entry. It survives the death of this process from the moment this returns."""
+        line = msgspec.json.encode(asdict(entry)) + b"\n"
+        with self._lock:
+            try:
+                os.write(self._open(), line)
+            except OSError as error:
+                # A full disk must not end an answer; the entry still reaches the database if that has room.
+                log.error("usage is not in the journal: %s", error)
+            self._pending.append(entry)
+
+    def follow(self) -> None:
+        """Take entries over into the database as they come, until `close`."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._follow(), name="ledger")
+
+    async def close(self) -> None:
+        """Take over what is left."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+        await self.flush()
+        if self._fd is not None and self._path is not None:
+            if not self._pending:
+                self._path.unlink(missing_ok=True)
+            os.close(self._fd)
+            self._fd = None
+
+    async def flush(self) -> None:
+        """Write what is pending to the database; the journal is emptied when all of it is there."""
+        async with self._flushing:
+            with self._lock:
+                entries = list(self._pending)
+            if not entries:
+                return
+            try:
+                await self._insert(entries)
+            except SQLAlchemyError as error:
+                log.error("usage waits in the journal: %s", getattr(error, "orig", error))
+                return
+            with self._lock:
+                del self._pending[: len(entries)]
+                if not self._pending and self._fd is not None:
+                    os.ftruncate(self._fd, 0)
+
+    async def recover(self) -> int:
+        """Take over the journals of processes that ended without doing it; how many entries they held."""
+        taken = 0
+        for path in sorted(self._folder.glob("usage-*.journal")):
+            with suppress(OSError), path.open("r+b") as file:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except OSError:
+                    continue  # its process lives
+                entries = list(_entries(file.read()))
+                if entries:
+                    await self._insert(entries)
+                path.unlink(missing_ok=True)
+                taken += len(entries)
+        return taken
+
+    async def totals(
+        self, by: Group, since: float, until: float, *, user_id: str | None = None
+    ) -> list[Total]:
+        """Sums by group over the entries at `since` or later and before `until` (Unix seconds), as far as taken over.
+
+        Days are UTC, written as 2026-11-21; the other groups are ids and names.
+        """
+        await self.flush()
+        table = UsageRow
+        columns = {
+            "user": table.user_id,
+            "key": table.key_id,
+            "team": table.team_id,
+            "model": table.model,
+            "app": table.app,
+        }
+        day = cast(func.floor(table.at / _DAY), Integer)
+        group = day if by == "day" else columns[by]
+        query = (
+            select(
+                group.label("group"),
+                func.count(),
+                func.sum(cast(table.outcome == "failed", Integer)),
+                func.sum(table.prompt_tokens),
+                func.sum(table.cached_tokens),
+                func.sum(table.completion_tokens),
+                func.coalesce(func.sum(table.cost), cast(0.0, Float)),
+                func.sum(cast(table.cost.is_(None), Integer)),
+            )
+            .where(table.at >= since, table.at < until)
+            .group_by(group)
+            .order_by(group)
+        )
+        if user_id is not None:
+            query = query.where(table.user_id == user_id)
+        async with self._engine.connect() as connection:
+            rows = (await connection.execute(query)).all()
+        return [
+            Total(_day(int(str(row[0]))) if by == "day" else str(row[0]), *map(_number, row[1:]))
+            for row in rows
+        ]
+
+    async def since(self, start: float) -> list[Entry]:
+        """All entries at `start` or later, oldest first."""
+        await self.flush()
+        query = select(*(getattr(UsageRow, one.name) for one in fields(Entry))).where(UsageRow.at >= start)
+        async with self._engine.connect() as connection:
+            rows = (await connection.execute(query.order_by(UsageRow.at))).all()
+        return [Entry(**dict(row._mapping)) for row in rows]
+
+    # ── inside ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _open(self) -> int:
+        if self._fd is None:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._path = self._folder / f"usage-{os.getpid()}-{secrets.token_hex(4)}.journal"
+            self._fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self._fd, fcntl.LOCK_EX)
+        return self._fd
+
+    async def _follow(self) -> None:
+        while True:
+            await asyncio.sleep(BATCH_SECONDS)
+            await self.flush()
+
+    async def _insert(self, entries: Sequence[Entry]) -> None:
+        rows = [asdict(entry) for entry in entries]
+        async with self._engine.begin() as connection:
+            await connection.run_sync(_insert_new, rows)
+
+
+def _insert_new(connection: Connection, rows: list[dict[str, Any]]) -> None:
+    """An entry whose taking over was not noted is offered again, and is there once all the same."""
+    known: set[str] = set()
+    ids = [row["id"] for row in rows]
+    for low in range(0, len(ids), 500):
+        found = connection.execute(select(UsageRow.id).where(UsageRow.id.in_(ids[low : low + 500])))
+        known.update(found.scalars())
+    fresh = [row for row in rows if row["id"] not in known]
+    if fresh:
+        connection.execute(insert(UsageRow), fresh)
+
+
+def _entries(data: bytes) -> list[Entry]:
+    """The entries of a journal; a last line that was cut short is left out, for its answer was not finished."""
+    found = []
+    for line in data.split(b"\n"):
+        with suppress(msgspec.MsgspecError):
+            if line:
+                found.append(msgspec.json.decode(line, type=Entry))
+    return found
+
+
+def _number(value: Any) -> Any:
+    """PostgreSQL sums whole numbers to `Decimal`."""
+    return value if isinstance(value, float) else int(value)
+
+
+def _day(number: int) -> str:
+    return datetime.fromtimestamp(number * _DAY, UTC).date().isoformat()

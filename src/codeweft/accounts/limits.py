@@ -1,0 +1,175 @@
+"""Budgets and rate limits, decided in memory before a request is served. Pure but for the clock.
+
+Rates are token buckets (https://en.wikipedia.org/wiki/Token_bucket) that refill continuously and hold one minute's
+worth. What a request costs is known when it ends, so tokens and money are charged afterwards: whoever has overdrawn
+waits until the bucket is refilled, or the period is over.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final, Literal
+
+from codeweft.errors import BudgetSpent, RateLimited
+
+SubjectKind = Literal["user", "key", "team", "everyone"]
+Period = Literal["day", "month", "total"]
+Subject = tuple[SubjectKind, str]
+
+EVERYONE: Final[Subject] = ("everyone", "")
+"""What holds for each user that has no limit of its own."""
+_MINUTE: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """What a subject may use; None leaves it free. Budgets are for each `period`, in USD and tokens."""
+
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    parallel: int | None = None
+    budget_usd: float | None = None
+    budget_tokens: int | None = None
+    period: Period = "month"
+
+
+@dataclass(slots=True)
+class _Bucket:
+    """`level` of what may be used now; it may be negative."""
+
+    level: float
+    at: float
+
+    def refilled(self, per_minute: int, now: float) -> float:
+        self.level = min(per_minute, self.level + (now - self.at) * per_minute / _MINUTE)
+        self.at = now
+        return self.level
+
+
+@dataclass(slots=True)
+class _Spent:
+    usd: float = 0.0
+    tokens: int = 0
+
+
+class Gate:
+    """Lets requests in, or says why not and when again. All methods run on the event loop's thread."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._limits: Mapping[Subject, Limit] = {}
+        self._buckets: dict[tuple[Subject, str], _Bucket] = {}
+        self._running: dict[Subject, int] = defaultdict(int)
+        self._spent: dict[tuple[Subject, str], _Spent] = defaultdict(_Spent)
+
+    def set_limits(self, limits: Mapping[Subject, Limit]) -> None:
+        """The limits in force from now on. What was used stays counted."""
+        self._limits = dict(limits)
+
+    @contextmanager
+    def admitted(self, subjects: Iterable[Subject]) -> Iterator[None]:
+        """Be served as all of `subjects`. Raises `RateLimited` or `BudgetSpent` when one of them may not."""
+        held = self._limited(subjects)
+        now = self._clock()
+        for subject, limit in held:
+            self._check(subject, limit, now)
+        for subject, limit in held:
+            if limit.requests_per_minute is not None:
+                self._bucket(subject, "requests", limit.requests_per_minute, now).level -= 1
+            self._running[subject] += 1
+        try:
+            yield
+        finally:
+            for subject, _ in held:
+                self._running[subject] -= 1
+                if not self._running[subject]:
+                    del self._running[subject]
+
+    def charge(self, subjects: Iterable[Subject], tokens: int, usd: float, at: float | None = None) -> None:
+        """Count what an answer used. `at` (Unix seconds) says when, for answers of before this process."""
+        now = self._clock()
+        for subject, limit in self._limited(subjects):
+            spent = self._spent[subject, period_of(limit.period, now if at is None else at)]
+            spent.usd += usd
+            spent.tokens += tokens
+            if limit.tokens_per_minute is not None and at is None:
+                self._bucket(subject, "tokens", limit.tokens_per_minute, now).level -= tokens
+
+    def forget_spent(self) -> None:
+        """Start counting budgets anew, before they are charged again from the ledger."""
+        self._spent.clear()
+
+    def spent(self, subject: Subject, period: Period) -> tuple[float, int]:
+        """USD and tokens used by a subject with a limit in the current period."""
+        found = self._spent.get((subject, period_of(period, self._clock())), _Spent())
+        return found.usd, found.tokens
+
+    def _limited(self, subjects: Iterable[Subject]) -> list[tuple[Subject, Limit]]:
+        """The subjects that have a limit; a user without one has everyone's, counted for that user alone."""
+        held = []
+        for subject in subjects:
+            limit = self._limits.get(subject)
+            if limit is None and subject[0] == "user":
+                limit = self._limits.get(EVERYONE)
+            if limit is not None:
+                held.append((subject, limit))
+        return held
+
+    def _check(self, subject: Subject, limit: Limit, now: float) -> None:
+        who = f"This {subject[0]}"
+        if limit.parallel is not None and self._running.get(subject, 0) >= limit.parallel:
+            raise RateLimited(
+                f"{who} has {limit.parallel} answers being written, as many as it may.",
+                fix="Wait for one of them, or ask an administrator for more.",
+                details={"retry_after": 1},
+            )
+        for kind, rate in (("requests", limit.requests_per_minute), ("tokens", limit.tokens_per_minute)):
+            if rate is None:
+                continue
+            level = self._bucket(subject, kind, rate, now).refilled(rate, now)
+            needed = 1.0 if kind == "requests" else 0.0
+            if level < needed:
+                wait = max(1, int(-(-(needed - level) * _MINUTE // max(rate, 1))))
+                raise RateLimited(
+                    f"{who} may use {rate} {kind} a minute.",
+                    fix=f"Try again in {wait} s, or ask an administrator for more.",
+                    details={"retry_after": wait},
+                )
+        self._check_budget(who, subject, limit, now)
+
+    def _check_budget(self, who: str, subject: Subject, limit: Limit, now: float) -> None:
+        spent = self._spent.get((subject, period_of(limit.period, now)))
+        if spent is None:
+            return
+        over = "" if limit.period == "total" else f" of this {limit.period}"
+        fix = "Ask an administrator to raise it" + (
+            "." if limit.period == "total" else ", or wait for the next."
+        )
+        if limit.budget_usd is not None and spent.usd >= limit.budget_usd:
+            raise BudgetSpent(f"{who} has used its budget{over}: {limit.budget_usd:g} USD.", fix=fix)
+        if limit.budget_tokens is not None and spent.tokens >= limit.budget_tokens:
+            raise BudgetSpent(f"{who} has used its budget{over}: {limit.budget_tokens:,} tokens.", fix=fix)
+
+    def _bucket(self, subject: Subject, kind: str, rate: int, now: float) -> _Bucket:
+        return self._buckets.setdefault((subject, kind), _Bucket(float(rate), now))
+
+
+def period_of(period: Period, at: float) -> str:
+    """The period that a moment (Unix seconds) belongs to, in UTC: 2026-11-21, 2026-11 or total."""
+    if period == "total":
+        return "total"
+    moment = datetime.fromtimestamp(at, UTC)
+    return moment.strftime("%Y-%m-%d" if period == "day" else "%Y-%m")
+
+
+def period_start(period: Period, at: float) -> float:
+    """When the period of `at` began, in Unix seconds; 0 for `total`."""
+    if period == "total":
+        return 0.0
+    moment = datetime.fromtimestamp(at, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return (moment if period == "day" else moment.replace(day=1)).timestamp()

@@ -1,0 +1,275 @@
+"""Users, teams, limits, usage, cost and the audit log, for administrators; everyone sees their own usage."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query
+from pydantic import Field
+
+from codeweft.accounts import Group, Limit, Period, Role, Status, SubjectKind, Total, User
+from codeweft.errors import InvalidRequest
+from codeweft.models.prices import Machine, break_even
+from codeweft.runtime.compose import Runtime
+from codeweft.server.admin import DAY
+from codeweft.server.deps import Admin, AnIdentity, require_admin
+from codeweft.server.views import Body, View, iso
+from codeweft.types import Price
+
+DEFAULT_DAYS = 30
+
+
+class PersonView(View):
+    id: str
+    name: str
+    role: str
+    team: str = Field(description="Name of the team, or empty.")
+    status: str
+
+
+class NewPersonBody(Body):
+    name: str = Field(min_length=1, max_length=200)
+    role: Role = "member"
+    team: str | None = None
+
+
+class ChangePersonBody(Body):
+    role: Role | None = None
+    team: str | None = Field(None, description="Name or id of the team; empty takes the user out of it.")
+    status: Status | None = None
+
+
+class SigninLinkView(View):
+    path: str = Field(description="Append it to the server's address; it works once, for 15 minutes.")
+
+
+class TeamView(View):
+    id: str
+    name: str
+
+
+class TeamBody(Body):
+    name: str = Field(min_length=1, max_length=200)
+
+
+class LimitBody(Body):
+    requests_per_minute: int | None = Field(None, ge=0)
+    tokens_per_minute: int | None = Field(None, ge=0)
+    parallel: int | None = Field(None, ge=0)
+    budget_usd: float | None = Field(None, ge=0)
+    budget_tokens: int | None = Field(None, ge=0)
+    period: Period = "month"
+
+
+class LimitView(LimitBody):
+    kind: SubjectKind
+    subject: str = Field(description="Id of the user, key or team; empty for everyone.")
+    spent_usd: float
+    spent_tokens: int
+
+
+class UsageTotalView(View):
+    group: str
+    answers: int
+    failed: int
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+    cost: float = Field(description="USD, without the answers that have no price.")
+    unpriced: int = Field(description="Answers whose price is not known.")
+
+
+class ChangeView(View):
+    at: str
+    actor: str
+    action: str
+    target: str
+    detail: dict[str, Any]
+
+
+class BreakEvenBody(Body):
+    """An API's price against a machine of one's own. Give a price per request, prices per million tokens, or a model."""
+
+    machine_usd_per_hour: float = Field(gt=0)
+    machine_tokens_per_second: float = Field(gt=0, description="Written, with all slots busy.")
+    utilisation: float = Field(1.0, gt=0, le=1)
+    prompt_tokens: float = Field(500, ge=0)
+    completion_tokens: float = Field(300, gt=0)
+    usd_per_request: float | None = Field(None, gt=0)
+    input_usd: float | None = Field(None, ge=0, description="USD per million prompt tokens.")
+    output_usd: float | None = Field(None, ge=0, description="USD per million tokens written.")
+    model: str | None = Field(None, description="A provider's model, looked up in the bundled price table.")
+
+
+class BreakEvenView(View):
+    api_usd_per_request: float
+    machine_usd_per_hour: float
+    machine_usd_per_million_tokens: float
+    requests_per_hour: float = Field(description="Above so many, the machine is cheaper.")
+    capacity: float = Field(description="Requests an hour that the machine can serve.")
+    reachable: bool = Field(description="Whether one machine can serve that many.")
+
+
+def people_routes(runtime: Runtime) -> APIRouter:
+    routes = APIRouter()
+    accounts = runtime.accounts
+    people = accounts.people
+
+    async def person(user: User) -> PersonView:
+        teams = {team.id: team.name for team in await people.teams()}
+        return PersonView(
+            id=user.id,
+            name=user.name,
+            role=user.role,
+            team=teams.get(user.team_id, ""),
+            status=user.status,
+        )
+
+    @routes.get("/users", tags=["people"])
+    async def list_users(_: Admin) -> list[PersonView]:
+        """All users."""
+        return [await person(user) for user in await people.users()]
+
+    @routes.post("/users", status_code=201, tags=["people"])
+    async def add_user(body: NewPersonBody, admin: Admin) -> PersonView:
+        """Make a user; `POST /users/{id}/signin` makes the link by which the user comes in."""
+        return await person(
+            await people.add_user(body.name, body.role, team=body.team, actor=admin.user.name)
+        )
+
+    @routes.patch("/users/{user}", tags=["people"])
+    async def change_user(user: str, body: ChangePersonBody, admin: Admin) -> PersonView:
+        """Change role, team or status. A disabled user's keys and sessions stop working at once."""
+        changed = await people.change_user(
+            user, actor=admin.user.name, role=body.role, team=body.team, status=body.status
+        )
+        return await person(changed)
+
+    @routes.delete("/users/{user}", status_code=204, tags=["people"])
+    async def delete_user(user: str, admin: Admin) -> None:
+        """Delete a user with keys, sessions and conversations."""
+        await people.delete_user(user, actor=admin.user.name)
+
+    @routes.post("/users/{user}/signin", status_code=201, tags=["people"])
+    async def make_signin_link(user: str, admin: Admin) -> SigninLinkView:
+        """A one-time link that signs this user in."""
+        found = await people.user(user)
+        token = await accounts.signin_link(found)
+        await people.note(admin.user.name, "user.signin-link", found.name)
+        return SigninLinkView(path=f"/signin?token={token}")
+
+    @routes.get("/teams", tags=["people"])
+    async def list_teams(_: Admin) -> list[TeamView]:
+        """All teams."""
+        return [TeamView(id=team.id, name=team.name) for team in await people.teams()]
+
+    @routes.post("/teams", status_code=201, tags=["people"])
+    async def add_team(body: TeamBody, admin: Admin) -> TeamView:
+        """Make a team."""
+        team = await people.add_team(body.name, actor=admin.user.name)
+        return TeamView(id=team.id, name=team.name)
+
+    @routes.delete("/teams/{team}", status_code=204, tags=["people"])
+    async def delete_team(team: str, admin: Admin) -> None:
+        """Delete a team; its members stay."""
+        await people.delete_team(team, actor=admin.user.name)
+
+    @routes.get("/limits", tags=["people"])
+    async def list_limits(_: Admin) -> list[LimitView]:
+        """All limits, with what of the budgets is spent."""
+        found = []
+        for (kind, subject), limit in (await people.limits()).items():
+            usd, tokens = accounts.gate.spent((kind, subject), limit.period)
+            found.append(
+                LimitView(kind=kind, subject=subject, spent_usd=usd, spent_tokens=tokens, **asdict(limit))
+            )
+        return found
+
+    @routes.put("/limits/{kind}/{subject}", status_code=204, tags=["people"])
+    async def set_limit(kind: SubjectKind, subject: str, body: LimitBody, admin: Admin) -> None:
+        """Set what a user, key or team may use (`everyone/all`: each user without a limit of its own)."""
+        await people.set_limit(kind, subject, Limit(**body.model_dump()), actor=admin.user.name)
+
+    @routes.delete("/limits/{kind}/{subject}", status_code=204, tags=["people"])
+    async def remove_limit(kind: SubjectKind, subject: str, admin: Admin) -> None:
+        """Take a limit away."""
+        await people.set_limit(kind, subject, None, actor=admin.user.name)
+
+    @routes.get("/usage", tags=["usage"])
+    async def get_usage(
+        identity: AnIdentity,
+        by: Group = "day",
+        days: Annotated[int, Query(ge=1, le=3660)] = DEFAULT_DAYS,
+        who: Literal["me", "everyone"] = "me",
+    ) -> list[UsageTotalView]:
+        """What was used in the last days, and what it cost. `who=everyone` is for administrators."""
+        everyone = who == "everyone"
+        if everyone:
+            require_admin(identity)
+        now = time.time()
+        totals = await accounts.ledger.totals(
+            by, now - days * DAY, now + 1, user_id=None if everyone else identity.user.id
+        )
+        return [_total(total) for total in totals]
+
+    @routes.get("/audit", tags=["people"])
+    async def get_audit(_: Admin, limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> list[ChangeView]:
+        """Who changed what, newest first."""
+        return [
+            ChangeView(
+                at=iso(change.at),
+                actor=change.actor,
+                action=change.action,
+                target=change.target,
+                detail=dict(change.detail),
+            )
+            for change in await people.changes(limit)
+        ]
+
+    @routes.post("/cost/break-even", tags=["usage"])
+    def get_break_even(body: BreakEvenBody, _: AnIdentity) -> BreakEvenView:
+        """From how many requests an hour a machine of one's own is cheaper than an API."""
+        machine = Machine(body.machine_usd_per_hour, body.machine_tokens_per_second, body.utilisation)
+        found = break_even(_per_request(runtime, body), machine, body.completion_tokens)
+        return BreakEvenView(
+            api_usd_per_request=found.api_usd_per_request,
+            machine_usd_per_hour=found.machine_usd_per_hour,
+            machine_usd_per_million_tokens=machine.price().output,
+            requests_per_hour=found.requests_per_hour,
+            capacity=found.capacity,
+            reachable=found.reachable,
+        )
+
+    return routes
+
+
+def _total(total: Total) -> UsageTotalView:
+    return UsageTotalView(**asdict(total))
+
+
+def _per_request(runtime: Runtime, body: BreakEvenBody) -> float:
+    """USD of a request at the API, from whichever of the three was given. Raises `InvalidRequest`."""
+    if body.usd_per_request is not None:
+        return body.usd_per_request
+    price = None
+    if body.input_usd is not None and body.output_usd is not None:
+        price = Price(body.input_usd, body.output_usd)
+    elif body.model is not None:
+        runtime.prices.load()
+        price = runtime.prices.listed(body.model)
+        if price is None:
+            raise InvalidRequest(
+                f"The price of {body.model!r} is not known.",
+                fix="Give `input_usd` and `output_usd`, in USD per million tokens.",
+                param="model",
+            )
+    if price is None:
+        raise InvalidRequest(
+            "Give `usd_per_request`, `input_usd` and `output_usd`, or `model`.", param="model"
+        )
+    cost = price.of(body.prompt_tokens, body.completion_tokens)
+    if cost <= 0:
+        raise InvalidRequest("At that price a request costs nothing.", param="output_usd")
+    return cost

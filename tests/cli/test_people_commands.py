@@ -1,0 +1,71 @@
+"""Users, limits, usage and cost on the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from codeweft.cli import app
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CODEWEFT_HOME", str(tmp_path))
+
+
+def run(*arguments: str) -> str:
+    done = CliRunner().invoke(app, list(arguments))
+    assert done.exit_code == 0, done.output + repr(done.exception)
+    return done.stdout
+
+
+def test_users_and_teams_are_kept() -> None:
+    run("teams", "add", "core")
+    assert len(run("users", "add", "ann", "--team", "core").split()[-1]) > 20
+    assert json.loads(run("users", "--json")) == [
+        {"name": "admin", "role": "admin", "team": "", "status": "active"},
+        {"name": "ann", "role": "member", "team": "core", "status": "active"},
+    ]
+    run("users", "set", "ann", "--role", "admin", "--status", "disabled", "--team", "")
+    assert json.loads(run("users", "--json"))[1] == {
+        "name": "ann",
+        "role": "admin",
+        "team": "",
+        "status": "disabled",
+    }
+    run("users", "rm", "ann")
+    run("teams", "rm", "core")
+    assert len(json.loads(run("users", "--json"))) == 1
+    assert json.loads(run("teams", "--json")) == []
+
+
+def test_limits_and_scoped_keys_are_kept() -> None:
+    key = run(
+        "keys", "create", "--name", "ci", "--days", "7", "--scope", "search", "--scope", "generate"
+    ).strip()
+    assert key.startswith("cw_")
+    run("limits", "set", "key", "ci", "--requests", "30", "--usd", "5", "--per", "day")
+    (limit,) = json.loads(run("limits", "--json"))
+    assert (limit["kind"], limit["requests_per_minute"], limit["budget_usd"], limit["period"]) == (
+        "key",
+        30,
+        5.0,
+        "day",
+    )
+    assert run("keys", "rotate", "ci").strip() != key
+    run("limits", "rm", "key", "ci")
+    assert json.loads(run("limits", "--json")) == []
+
+
+def test_usage_and_cost_are_shown() -> None:
+    assert json.loads(run("usage", "--json")) == []
+    told = json.loads(
+        run("cost", "--machine", "8.1", "--speed", "100", "--usd-per-request", "0.025", "--json")
+    )
+    assert told["requests_per_hour"] == pytest.approx(324)
+    assert "324 requests an hour" in run(
+        "cost", "--machine", "8.1", "--speed", "100", "--usd-per-request", "0.025"
+    )
