@@ -523,7 +523,8 @@ def lexical_document(number: int, file: int, path: str, language: str, chunk: Ne
         " ".join(words(" ".join((piece.scope, piece.name, *piece.defines)))),
         " ".join(words(path)),
         " ".join(words(f"{piece.docstring} {chunk.summary}")),
-        chunk.words or " ".join(words(chunk.text)),
+        # A summary stands in the body as well, as documentation does by itself.
+        " ".join(filter(None, (chunk.words or " ".join(words(chunk.text)), *words(chunk.summary)))),
     )
 
 
