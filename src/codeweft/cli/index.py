@@ -26,6 +26,14 @@ app = typer.Typer(help="Index code, see what is indexed, remove it.", no_args_is
 SHOWN = 20
 """Lines about failed or skipped files; more are summed up by reason."""
 NameOption = Annotated[str | None, typer.Option("--name", "-n", metavar="NAME", help="Name of the index.")]
+RayOption = Annotated[
+    str | None,
+    typer.Option(
+        "--ray",
+        metavar="ADDRESS",
+        help="Read and encode on a Ray cluster: `auto` for the one this machine belongs to, or its address.",
+    ),
+]
 WaitOption = Annotated[
     bool, typer.Option("--wait/--no-wait", help="Return when it is searchable, or at once.")
 ]
@@ -59,26 +67,28 @@ def add(
         float | None,
         typer.Option(metavar="MINUTES", min=0, help="How often the server fetches it again; 0 never."),
     ] = None,
+    ray: RayOption = None,
     wait: WaitOption = True,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Index code or documentation. Doing it again reads only what changed."""
-    index = indexes(config).add(source, name, token=token, web=web)
+    index = indexes(config, ray=ray).add(source, name, token=token, web=web)
     if refresh is not None:
         index.set_refresh(refresh)
-    _update(index, wait, as_json, config)
+    _update(index, wait, as_json, config, ray)
 
 
 @app.command(epilog="Example: `codeweft index update api`")
 def update(
     name: Annotated[str, typer.Argument(help="Name of the index.")],
+    ray: RayOption = None,
     wait: WaitOption = True,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Read again what changed in the source of an index."""
-    _update(indexes(config).get(name), wait, as_json, config)
+    _update(indexes(config, ray=ray).get(name), wait, as_json, config, ray)
 
 
 @app.command(epilog="Examples: `codeweft index status` · `codeweft index status --name api --json`")
@@ -160,9 +170,10 @@ def record(status: IndexStatus) -> dict[str, Any]:
     return fields
 
 
-def _update(index: Index, wait: bool, as_json: bool, config: Path | None) -> None:
+def _update(index: Index, wait: bool, as_json: bool, config: Path | None, ray: str | None) -> None:
     if not wait:
         options = ["--config", str(config)] if config else []
+        options += ["--ray", ray] if ray else []
         subprocess.Popen(
             [sys.executable, "-m", "codeweft", "index", "update", index.name, *options],
             stdin=subprocess.DEVNULL,

@@ -16,6 +16,7 @@ import numpy as np
 
 from codeweft.retrieval.branch import checked_out_branch
 from codeweft.retrieval.documents.formats import format_of
+from codeweft.retrieval.over_ray import read_over_ray
 from codeweft.retrieval.read import ReadFile, encoded_text, file_digest, read_file
 from codeweft.retrieval.redact import Redactor
 from codeweft.retrieval.sources import Access, Prepared, Source
@@ -75,7 +76,8 @@ class IndexLimits:
 
     `workers=None` uses as many as there are cores, 0 none. Documents (PDF, Office, notebooks) have a size limit of
     their own. Web pages are read from the public internet and from `private_hosts`, at most `max_pages` of a site.
-    Without a `redactor`, secrets are indexed like anything.
+    Without a `redactor`, secrets are indexed like anything. `ray` is the cluster that reads many files instead of
+    worker processes: `auto` or an address.
     """
 
     max_file_bytes: int = 1_000_000
@@ -85,6 +87,7 @@ class IndexLimits:
     max_pages: int = 2_000
     private_hosts: tuple[str, ...] = ()
     redactor: Redactor | None = field(default_factory=Redactor)
+    ray: str | None = None
 
     def access(self, token: str = "") -> Access:
         """What a source may do under these limits."""
@@ -176,6 +179,8 @@ class Update:
         workers = self._limits.workers
         portable = self._encoder if getattr(self._encoder, "portable", False) else None
         reader = Reader(ready.root, self._limits.redactor, portable)
+        if len(changed) >= MANY_FILES and self._limits.ray:
+            return _batches(changed, read_over_ray(self._limits.ray, reader, jobs), self._most)
         if len(changed) < MANY_FILES or workers == 0:
             return _batches(changed, (file for job in jobs for file in reader.read([job])), self._most)
         return _batches(changed, in_parallel(reader, jobs, FIRST_BATCH, workers), self._most)
