@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.retrieval.measure import Scores, grouped, means, overall, paired_bootstrap, score
-from bench.retrieval.searchers import Searcher, available
+from bench.retrieval.searchers import SEARCHERS, Searcher, available
 from bench.retrieval.sets import QuestionSet, from_file, load
 from codeweft.retrieval.encode import StaticEncoder
 
@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument(
         "--query-field", default="query", help="which field of the file's rows is the question"
     )
-    parser.add_argument("--searchers", default="codeweft,bm25", help="of codeweft, bm25, ripgrep, semble")
+    parser.add_argument("--searchers", default="codeweft,bm25", help=f"of {', '.join(SEARCHERS)}")
     parser.add_argument("--encoder", type=Path, help="an encoder file instead of the bundled one")
     parser.add_argument(
         "--semble-model", type=Path, help="a model2vec model for semble (any will do with --semble-alpha 0)"

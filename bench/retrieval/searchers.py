@@ -10,14 +10,18 @@ import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
+from codeweft.retrieval.encode import StaticEncoder
 from codeweft.retrieval.index import Index
 from codeweft.retrieval.sources import Source
 from codeweft.retrieval.tokens import words
 from codeweft.retrieval.walk import walk
-from codeweft.types import Encoder, Query
+from codeweft.types import Query, Vectors
+
+SEARCHERS: Final = ("codeweft", "bm25", "ripgrep", "semble", "semble-ours")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,7 @@ class Searcher(Protocol):
 class Codeweft:
     """This project's own index."""
 
-    def __init__(self, root: Path, encoder: Encoder) -> None:
+    def __init__(self, root: Path, encoder: StaticEncoder) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="codeweft-bench-")
         self._index = Index.create(Path(self._folder.name) / "index", Source("folder", str(root)), encoder)
         self._index.update(workers=0)
@@ -111,8 +115,33 @@ class Semble:
         return [Hit(r.chunk.file_path, r.chunk.start_line, r.chunk.end_line) for r in results]
 
 
+class _OurEncoder:
+    """This project's encoder in the shape of a model2vec model: chunks by one side of it, questions by the other."""
+
+    def __init__(self, encoder: StaticEncoder) -> None:
+        self._encoder = encoder
+        self.dim = encoder.dimensions
+
+    def encode(self, texts: Sequence[str], **options: object) -> Vectors:
+        # semble gives options with chunks and none with a question.
+        return self._encoder.encode(texts) if options else self._encoder.encode_query(texts)
+
+
+class SembleWithOurEncoder(Semble):
+    """semble with the same vectors as ours: what is left of the difference is chunks and ranking."""
+
+    def __init__(self, root: Path, encoder: StaticEncoder) -> None:
+        from semble.index import index as module
+
+        theirs, module.load_model = module.load_model, lambda name: (_OurEncoder(encoder), name)
+        try:
+            super().__init__(root, Path("codeweft-encoder"), None)
+        finally:
+            module.load_model = theirs
+
+
 def available(
-    name: str, encoder: Encoder, semble_model: Path | None, semble_alpha: float | None
+    name: str, encoder: StaticEncoder, semble_model: Path | None, semble_alpha: float | None
 ) -> Callable[[Path], Searcher] | None:
     """How to make a searcher for a folder; None, and a line that says so, when it is not installed."""
     match name:
@@ -122,14 +151,11 @@ def available(
             return PlainBM25
         case "ripgrep" if shutil.which("rg"):
             return Ripgrep
-        case "semble" if semble_model is not None:
-            try:
-                import semble  # noqa: F401
-            except ImportError:
-                pass
-            else:
-                return lambda root: Semble(root, semble_model, semble_alpha)
-        case _ if name not in ("ripgrep", "semble"):
-            raise SystemExit(f"There is no searcher {name!r}; there are codeweft, bm25, ripgrep and semble.")
+        case "semble" if semble_model is not None and find_spec("semble"):
+            return lambda root: Semble(root, semble_model, semble_alpha)
+        case "semble-ours" if find_spec("semble"):
+            return lambda root: SembleWithOurEncoder(root, encoder)
+        case _ if name not in SEARCHERS:
+            raise SystemExit(f"There is no searcher {name!r}; there are {', '.join(SEARCHERS)}.")
     print(f"{name}: not installed (semble also needs --semble-model), left out")
     return None

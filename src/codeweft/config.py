@@ -19,6 +19,7 @@ KEY_VARIABLE = "CODEWEFT_API_KEY"
 SHORTEST_KEY = 8
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 Name = Annotated[str, Field(pattern=NAME)]
+STORE_SCHEMES = ("postgresql://", "postgres://", "https://", "http://")
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 
 
@@ -142,7 +143,7 @@ class RerankerSettings(_ModelSection):
     top: int = Field(
         30, ge=2, le=200, description="How many results are re-ranked (at most 20 by a chat model)."
     )
-    share: float = Field(0.5, gt=0, le=1, description="Its part of the final score.")
+    share: float = Field(0.3, gt=0, le=1, description="Its part of the final score.")
     timeout: float = Field(5, gt=0, description="Seconds after which the first ranking stands.")
 
 
@@ -175,6 +176,15 @@ class IndexSettings(_Section):
     exclude: list[str] = Field(default_factory=list, description="Gitignore-style patterns to leave out.")
     workers: int | None = Field(None, ge=0, description="Processes that parse; 0 parses in this process.")
     default: str | None = Field(None, description="Index used when a request names none.")
+    store: str | None = Field(
+        None,
+        description="Where indexes live: postgresql://user:password@host/database or"
+        " https://user:password@host:9200 (OpenSearch); default: in the state folder.",
+    )
+    ray: str | None = Field(
+        None,
+        description="Ray cluster that reads and encodes large updates: `auto`, or an address such as ray://host:10001.",
+    )
     encoder: EncoderSettings | None = Field(
         None, description="An embedding model (default: the bundled encoder)."
     )
@@ -189,6 +199,13 @@ class IndexSettings(_Section):
     allow_secrets: list[str] = Field(
         default_factory=list, description="Regular expressions; what one is found in is no secret."
     )
+
+    @model_validator(mode="after")
+    def _known_store(self) -> IndexSettings:
+        # The address itself may hold a password and is in no message.
+        if self.store is not None and not self.store.startswith(STORE_SCHEMES):
+            raise ValueError(f"`store` must start with one of {', '.join(STORE_SCHEMES)}")
+        return self
 
 
 class SummarySettings(_Section):

@@ -18,6 +18,8 @@ from pydantic import Field
 from codeweft import __version__
 from codeweft.errors import CodeweftError
 from codeweft.retrieval.catalogue import Indexes
+from codeweft.retrieval.grep import GREP_SECONDS, Grep, Pattern
+from codeweft.retrieval.symbols import Places, Wanted, look_up
 from codeweft.stream import Answer, reading
 from codeweft.types import (
     Caller,
@@ -34,8 +36,8 @@ from codeweft.types import (
 
 INSTRUCTIONS: Final = """\
 Codeweft knows this team's code bases, function by function. Before writing code, search for how the team already does \
-it; cite what you use as path:line. `search_code` finds by meaning and by name, `read_file` shows more of a file, \
-`list_indexes` says what there is, `generate_code` lets Codeweft write with references."""
+it; cite what you use as path:line. `search_code` finds by meaning and by name, `find_symbol` where a name is defined \
+and used, `grep_code` every line that matches, `read_file` shows more of a file, `list_indexes` says what there is, `generate_code` lets Codeweft write with references."""
 MAX_LINES: Final = 2000
 """Of one `read_file`; an agent that needs more asks for the next part."""
 _READ_ONLY: Final = ToolAnnotations(read_only_hint=True, open_world_hint=False)
@@ -79,6 +81,53 @@ def create_mcp(
         with told():
             found = await asyncio.to_thread(indexes.search, Query(query, index, k, filters))
         return "\n\n".join(_shown(result) for result in found) or "Nothing matches."
+
+    @server.tool(title="Find a symbol", annotations=_READ_ONLY)
+    async def find_symbol(
+        name: Annotated[str, Field(description="A name, also qualified: `Store.open`, `auth::open`.")],
+        find: Annotated[
+            Wanted, Field(description="Where it is defined, used or called, or what it calls.")
+        ] = "definitions",
+        index: IndexName = None,
+        paths: Annotated[list[str] | None, Field(description="Gitignore-style globs to stay within.")] = None,
+        languages: Annotated[list[str] | None, Field(description="Languages, such as python.")] = None,
+    ) -> str:
+        """Find where a name is defined, used or called, by syntax: comments and strings do not count."""
+        filters = Filters(paths=tuple(paths or ()), languages=tuple(languages or ()))
+
+        def look() -> Places:
+            return look_up(indexes.searched(index, filters), name, find, filters, MAX_LINES)
+
+        with told():
+            found = await asyncio.to_thread(look)
+        lines = [
+            f"{one.repository}: {one.path}:{one.line} {one.role} {one.name}"
+            f"{'' if one.certain else ' (or another of that name)'}: {one.text.strip()}"
+            for one in found.places
+        ]
+        return "\n".join([*lines, *(["… and more"] if found.more else [])]) or f"No {find} of {name}."
+
+    @server.tool(title="Find text", annotations=_READ_ONLY)
+    async def grep_code(
+        pattern: Annotated[str, Field(description="A regular expression in RE2's syntax.")],
+        index: IndexName = None,
+        paths: Annotated[list[str] | None, Field(description="Gitignore-style globs to stay within.")] = None,
+        languages: Annotated[list[str] | None, Field(description="Languages, such as python.")] = None,
+        limit: Annotated[int, Field(ge=1, le=MAX_LINES, description="Most lines to return.")] = 200,
+    ) -> str:
+        """Find every line that matches a regular expression, by path."""
+        filters = Filters(paths=tuple(paths or ()), languages=tuple(languages or ()))
+
+        def look() -> list[str]:
+            found = Grep(
+                indexes.searched(index, filters), Pattern(pattern), filters, limit=limit, seconds=GREP_SECONDS
+            )
+            lines = [f"{hit.repository}: {hit.path}:{hit.number}: {hit.text}" for hit in found]
+            return [*lines, *(["… and more"] if found.more else [])]
+
+        with told():
+            lines = await asyncio.to_thread(look)
+        return "\n".join(lines) or "No line matches."
 
     @server.tool(title="Read a file", annotations=_READ_ONLY)
     async def read_file(

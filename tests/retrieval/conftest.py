@@ -15,6 +15,8 @@ from codeweft.retrieval.sources import parse_source
 from codeweft.retrieval.tokens import query_terms
 from codeweft.types import Vectors
 
+from .servers import opensearch_double_url, opensearch_url, postgres_url  # noqa: F401  (fixtures)
+
 
 class WordEncoder:
     """A bag of random word vectors: texts that share words are near. No training, no files."""

@@ -17,6 +17,7 @@ from codeweft.retrieval.embedding import EmbedderEncoder, Prefixes, known_prefix
 from codeweft.retrieval.index import Index
 from codeweft.retrieval.sources import parse_source
 from codeweft.retrieval.tokens import query_terms
+from codeweft.retrieval.update import FIRST_BATCH
 from codeweft.types import Embeddings, ModelInfo, Query, Usage
 
 BRIDGE = Bridge()
@@ -137,7 +138,7 @@ def test_a_model_that_was_exchanged_for_another_is_noticed(tmp_path: Path) -> No
 def many(tmp_path: Path) -> Path:
     root = tmp_path / "many"
     root.mkdir()
-    for n in range(60):
+    for n in range(120):
         (root / f"m{n}.py").write_text(f"def topic{n}(value):\n    return value + {n}\n")
     return root
 
@@ -147,16 +148,16 @@ def test_an_update_that_loses_its_model_keeps_what_it_has_and_goes_on(tmp_path: 
     encoder = made(words)
     index = Index.create(tmp_path / "ix" / "many", parse_source(str(many)), encoder)
     assert encoder.dimensions
-    words.left = 2  # the probe, and the first batch of files
+    words.left = 3  # the probe, and two batches of files
     with pytest.raises(UpstreamFailed):
         index.update(workers=0)
     half = index.status()
     assert half.state == "failed" and "cannot be reached" in half.error
-    assert 0 < half.indexed < 60
+    assert half.indexed == 2 * FIRST_BATCH
     words.left = None
     sent = sum(map(len, words.batches))
-    assert index.update(workers=0).indexed == 60
-    assert sum(map(len, words.batches)) - sent < 60
+    assert index.update(workers=0).indexed == 120
+    assert sum(map(len, words.batches)) - sent < 120 - half.indexed + 5
     assert index.search(Query("topic7", k=1))[0].chunk.name == "topic7"
 
 
@@ -169,7 +170,7 @@ def test_a_model_that_is_away_does_not_cost_the_index(tmp_path: Path, many: Path
     other.down = True
     with pytest.raises(UpstreamFailed):
         changed.update(workers=0)
-    assert index.status().indexed == 60
+    assert index.status().indexed == 120
 
 
 def test_another_encoder_makes_the_index_anew_and_until_then_says_so(

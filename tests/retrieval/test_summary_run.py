@@ -16,11 +16,11 @@ from codeweft.retrieval.summaries import Spent, Summariser
 from codeweft.retrieval.summarise import TESTS, language
 from codeweft.retrieval.summary_run import (
     Wanted,
-    digests_of,
     forget,
     last_run,
     make_searchable,
     missing,
+    missing_of,
     outdated,
     run,
 )
@@ -68,8 +68,8 @@ def said(*answers: str) -> ScriptedModel:
     return ScriptedModel("m", *events)
 
 
-def write(index: Index, wanted: Wanted, *models: ScriptedModel) -> Spent:
-    tasks, _ = missing(index, wanted)
+def write(index: Index, wanted: Wanted, *models: ScriptedModel, name: str | None = None) -> Spent:
+    tasks = [task for task in missing(index, wanted)[0] if name in (None, task.name)]
     summariser = Summariser(tasks, models, wanted.language, parallel=2)
     return run(index, wanted, summariser, BRIDGE, lambda spent: None)
 
@@ -88,10 +88,7 @@ def test_functions_without_documentation_come_first_and_tests_are_left_out(index
 
 def test_a_summary_is_found_by_words_that_the_code_does_not_hold(index: Index) -> None:
     assert names(index, "outstanding balance of an account")[:1] != ["settle"]
-    only = frozenset(task.digest for task in missing(index, ENGLISH)[0] if task.name == "settle")
-    spent = write(
-        index, Wanted(language("en"), only=only), said("Computes the outstanding balance of an account.")
-    )
+    spent = write(index, ENGLISH, said("Computes the outstanding balance of an account."), name="settle")
     assert (spent.done, spent.failed) == (1, 0)
     best = index.search(Query("outstanding balance of an account", k=1))[0]
     assert best.chunk.name == "settle"
@@ -99,13 +96,23 @@ def test_a_summary_is_found_by_words_that_the_code_does_not_hold(index: Index) -
     assert index.status().summarised == 1
 
 
-def test_korean_summaries_answer_korean_questions_over_english_code(index: Index) -> None:
-    only = frozenset(task.digest for task in missing(index, KOREAN)[0] if task.name == "purge")
-    write(
-        index,
-        Wanted(language("ko"), only=only),
-        said("기한이 지난 거래를 장부에서 삭제하고 남은 거래를 반환합니다."),
+def test_a_summary_counts_as_much_as_documentation_in_the_code(index: Index, code: Path) -> None:
+    said_of_it = "Computes the outstanding balance of an account."
+    write(index, ENGLISH, said(said_of_it), name="settle")
+    (code / "documented.py").write_text(
+        CODE.replace("    total = 0", f'    """{said_of_it}"""\n    total = 0')
     )
+    index.update()
+    found = {
+        (one.chunk.path, one.chunk.name): one
+        for one in index.search(Query("outstanding balance account", k=9))
+    }
+    mine, documented = found["ledger.py", "settle"], found["documented.py", "settle"]
+    assert mine.why["lexical"] == pytest.approx(documented.why["lexical"], rel=0.1)
+
+
+def test_korean_summaries_answer_korean_questions_over_english_code(index: Index) -> None:
+    write(index, KOREAN, said("기한이 지난 거래를 장부에서 삭제하고 남은 거래를 반환합니다."), name="purge")
     assert names(index, "장부에서 기한이 지난 거래 삭제")[0] == "purge"
 
 
@@ -189,9 +196,13 @@ def test_forgetting_takes_summaries_out_of_the_index_and_out_of_the_store(index:
     assert last_run(index) is None
 
 
-def test_results_without_a_summary_are_what_lazy_mode_asks_for(index: Index) -> None:
-    found = [result.chunk for result in index.search(Query("settle", k=5))]
-    only = digests_of(found)
-    tasks, _ = missing(index, Wanted(language("en"), only=only))
-    assert "settle" in [task.name for task in tasks]
-    assert {task.digest for task in tasks} == only
+def test_lazy_mode_summarises_what_was_found_and_looks_at_nothing_else(index: Index) -> None:
+    found = [result.chunk for result in index.search(Query("settle", k=1))]
+    tasks = missing_of(index, ENGLISH, found)
+    assert [task.name for task in tasks] == ["settle"]
+    summariser = Summariser(tasks, [said("Computes what is owed.")], ENGLISH.language)
+    run(index, ENGLISH, summariser, BRIDGE, lambda spent: None, whole=False)
+    again = [result.chunk for result in index.search(Query("settle", k=1))]
+    assert again[0].summary == "Computes what is owed."
+    assert missing_of(index, ENGLISH, again) == []
+    assert index.status().summarised == 1

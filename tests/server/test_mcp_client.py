@@ -64,6 +64,10 @@ async def test_an_agent_finds_reads_and_generates_over_http(server: Server) -> N
             )
         )
         assert lines == "     6\tdef unrelated():\n     7\t    return None"
+        used = said(await session.call_tool("find_symbol", {"name": "invoice_total"}))
+        assert used.startswith("shop: billing.py:1 definition invoice_total: def invoice_total")
+        lines = said(await session.call_tool("grep_code", {"pattern": r"^def \w+d\("}))
+        assert lines == "shop: billing.py:6: def unrelated():"
         written = said(await session.call_tool("generate_code", {"request": "total?"}))
         assert written.startswith("Use `total` [1].")
         assert "[1] shop: cart.py:3-9 total" in written

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import typer
 
 from codeweft.cli.options import ConfigOption, settings
@@ -29,6 +31,8 @@ def show(config: ConfigOption = None) -> None:
     for entry in (values, *values["models"].values()):
         if entry.get("api_key"):
             entry["api_key"] = "(hidden)"
+    if store := values["index"]["store"]:
+        values["index"]["store"] = re.sub(r"//[^/@]*@", "//(hidden)@", store)
     typer.echo(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), nl=False)
 
 

@@ -26,6 +26,14 @@ app = typer.Typer(help="Index code, see what is indexed, remove it.", no_args_is
 SHOWN = 20
 """Lines about failed or skipped files; more are summed up by reason."""
 NameOption = Annotated[str | None, typer.Option("--name", "-n", metavar="NAME", help="Name of the index.")]
+RayOption = Annotated[
+    str | None,
+    typer.Option(
+        "--ray",
+        metavar="ADDRESS",
+        help="Read and encode on a Ray cluster: `auto` for the one this machine belongs to, or its address.",
+    ),
+]
 WaitOption = Annotated[
     bool, typer.Option("--wait/--no-wait", help="Return when it is searchable, or at once.")
 ]
@@ -59,26 +67,28 @@ def add(
         float | None,
         typer.Option(metavar="MINUTES", min=0, help="How often the server fetches it again; 0 never."),
     ] = None,
+    ray: RayOption = None,
     wait: WaitOption = True,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Index code or documentation. Doing it again reads only what changed."""
-    index = indexes(config).add(source, name, token=token, web=web)
+    index = indexes(config, ray=ray).add(source, name, token=token, web=web)
     if refresh is not None:
         index.set_refresh(refresh)
-    _update(index, wait, as_json, config)
+    _update(index, wait, as_json, config, ray)
 
 
 @app.command(epilog="Example: `codeweft index update api`")
 def update(
     name: Annotated[str, typer.Argument(help="Name of the index.")],
+    ray: RayOption = None,
     wait: WaitOption = True,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Read again what changed in the source of an index."""
-    _update(indexes(config).get(name), wait, as_json, config)
+    _update(indexes(config, ray=ray).get(name), wait, as_json, config, ray)
 
 
 @app.command(epilog="Examples: `codeweft index status` · `codeweft index status --name api --json`")
@@ -129,7 +139,7 @@ def secrets(
         out.print(f"{path}:{one.line}  {one.rule}", markup=False)
     files = len({path for path, _ in found})
     note(
-        f"{len(found)} secrets in {files} files were hidden from the index. They are still in the source: rotate them."
+        f"Hidden from the index: {len(found)}, in files: {files}. They are still in the source: rotate them."
         if found
         else f"No secrets were found in {name}."
     )
@@ -160,9 +170,10 @@ def record(status: IndexStatus) -> dict[str, Any]:
     return fields
 
 
-def _update(index: Index, wait: bool, as_json: bool, config: Path | None) -> None:
+def _update(index: Index, wait: bool, as_json: bool, config: Path | None, ray: str | None) -> None:
     if not wait:
         options = ["--config", str(config)] if config else []
+        options += ["--ray", ray] if ray else []
         subprocess.Popen(
             [sys.executable, "-m", "codeweft", "index", "update", index.name, *options],
             stdin=subprocess.DEVNULL,
@@ -211,7 +222,7 @@ def _reasons(title: str, places: Sequence[tuple[str, str]], *, whole: bool) -> N
 def _summary(status: IndexStatus) -> None:
     summarised = f", {status.summarised} summarised" if status.summarised else ""
     skipped = f", {len(status.skipped)} skipped" if status.skipped else ""
-    hidden = f", {status.secrets} secrets hidden" if status.secrets else ""
+    hidden = f", secrets hidden: {status.secrets}" if status.secrets else ""
     failed = f", [red]{len(status.failed)} failed[/]" if status.failed else ""
     out.print(
         f"[bold]{status.name}[/]  {status.state}: {status.indexed} of {status.files} files, {status.chunks} chunks"

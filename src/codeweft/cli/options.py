@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -69,14 +69,14 @@ def filters(
     return Filters(*(tuple(given or ()) for given in (path, language, kind, repository, branch)))
 
 
-def settings(config: Path | None) -> Settings:
+def settings(config: Path | None, overrides: dict[str, Any] | None = None) -> Settings:
     from codeweft.config import load
 
-    return load(config)
+    return load(config, overrides)
 
 
-def indexes(config: Path | None) -> Indexes:
-    """The indexes of the state folder, without starting anything else."""
+def indexes(config: Path | None, *, ray: str | None = None) -> Indexes:
+    """The indexes of the state folder, without starting anything else; `ray` wins over the settings."""
     from codeweft.runtime.state import open_indexes
 
-    return open_indexes(settings(config))
+    return open_indexes(settings(config, {"index": {"ray": ray}} if ray else None))

@@ -121,9 +121,10 @@ def _announce(estimate: Estimate, writers: list[str]) -> None:
     if not estimate.functions:
         note("Nothing is left to summarise.")
         return
-    price = (
-        "unknown (set `prices` in the settings)" if estimate.usd is None else f"about ${estimate.usd:,.2f}"
-    )
+    if estimate.usd is None:
+        price = "unknown (set `prices` in the settings)"
+    else:
+        price = f"about ${estimate.usd:,.2f}" if estimate.usd else "none but this machine's work"
     out.print(
         f"{_functions(estimate.functions)} to summarise with {', '.join(writers)}: about"
         f" {estimate.prompt_tokens:,} tokens in, {estimate.completion_tokens:,} out; cost {price}.",

@@ -46,6 +46,7 @@ class Indexes:
         max_pages: int = 2_000,
         private_hosts: Sequence[str] = (),
         stores: Stores = EmbeddedStores(),
+        ray: str | None = None,
         stages: Stages | None = None,
         on_found: Callable[[Sequence[SearchResult]], None] | None = None,
     ) -> None:
@@ -56,6 +57,7 @@ class Indexes:
         Web pages are read from the public internet and from `private_hosts`, at most `max_pages` of a site.
         `stores` says where chunks live: by default in the indexes' folders. `stages` are what goes around a search;
         `on_found` is told what each search answers.
+        `ray` is the cluster that reads many files.
         """
         self.root = root
         self.default = default
@@ -68,6 +70,7 @@ class Indexes:
             max_pages,
             tuple(private_hosts),
             Redactor(allow_secrets) if redact else None,
+            ray=ray,
         )
         self._stores = stores
         self._stages = stages
@@ -169,7 +172,9 @@ class Indexes:
     def explained(self, query: Query) -> Found:
         """The results of `search`, and how they came about."""
         check(query)
-        found = self._plain(query) if self._stages is None else self._staged(query, self._stages)
+        # The other types promise their own order.
+        staged = self._stages if query.selection.type == "hybrid" else None
+        found = self._plain(query) if staged is None else self._staged(query, staged)
         if self.on_found is not None:
             self.on_found(found.results)
         return found

@@ -75,6 +75,9 @@ class EmbedderEncoder:
     model. A batch that fails raises, so what is half encoded is never stored and the update goes on there next time.
     """
 
+    slow: Final = True
+    """What it encodes is worth a commit of its own."""
+
     def __init__(
         self,
         embedder: Embedder,

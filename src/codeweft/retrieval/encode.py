@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import zipfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import resources
 from itertools import pairwise
 from pathlib import Path
@@ -35,9 +35,6 @@ class StaticEncoder:
     A term that occurs c times counts c ** `count_power`.
     """
 
-    portable: Final = True
-    """Small enough to be sent to the processes that read files."""
-
     def __init__(
         self,
         name: str,
@@ -55,6 +52,15 @@ class StaticEncoder:
         self._query_weight = query_weight
         self._query_map = query_map
         self._count_power = count_power
+        self.portable = False
+        """Whether the processes that read files can have it: they load it from its file themselves."""
+        self._file: Path | None = None
+
+    def __reduce__(self) -> tuple[Callable[[Path | None], StaticEncoder], tuple[Path | None]]:
+        """What is sent to another process is small, for the sender waits until it has been taken."""
+        if not self.portable:
+            raise TypeError("An encoder that was not loaded from a file cannot be sent to another process.")
+        return StaticEncoder.load, (self._file,)
 
     @classmethod
     def load(cls, path: Path | None = None) -> Self:
@@ -66,7 +72,9 @@ class StaticEncoder:
             with resources.as_file(
                 resources.files("codeweft.retrieval") / "encoder" / "encoder.npz"
             ) as bundled:
-                return cls.load(bundled)
+                encoder = cls.load(bundled)
+            encoder._file = None
+            return encoder
         try:
             with np.load(path, allow_pickle=False) as file:
                 words, pieces = (bytes(file[part]).decode().split("\n") for part in ("words", "pieces"))
@@ -89,6 +97,7 @@ class StaticEncoder:
         shapes = encoder._scale.shape, encoder._query_weight.shape, encoder._query_map.shape
         if rows != len(encoder.vocabulary) or shapes != ((rows,), (rows,), (dimensions, dimensions)):
             raise _not_an_encoder(path)
+        encoder.portable, encoder._file = True, path
         return encoder
 
     @property

@@ -63,14 +63,17 @@ def stems(word: str) -> frozenset[str]:
     return frozenset(found)
 
 
+def possible_forms(word: str) -> frozenset[str]:
+    """All that could be another form of a word, whether it occurs or not."""
+    if len(word) < 4 or not (word.isascii() and word.isalpha()):
+        return frozenset()
+    forms = {stem + added for stem in stems(word) for added in _ADDED} - {word}
+    return frozenset(form for form in forms if len(form) >= _SHORTEST_STEM)
+
+
 def known_forms(word: str, frequency: Callable[[str], int]) -> tuple[str, ...]:
     """Other forms of a word that occur, the commonest first; `frequency` says how often a term occurs."""
-    if len(word) < 4 or not (word.isascii() and word.isalpha()):
-        return ()
-    forms = {stem + added for stem in stems(word) for added in _ADDED} - {word}
-    occurring = [
-        (count, form) for form in forms if len(form) >= _SHORTEST_STEM and (count := frequency(form))
-    ]
+    occurring = [(count, form) for form in possible_forms(word) if (count := frequency(form))]
     return tuple(form for _, form in sorted(occurring, reverse=True)[:_MOST_FORMS])
 
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 LONGEST_PATTERN: Final = 1000
 """Characters of a pattern."""
+GREP_SECONDS: Final = 20.0
+"""How long one request to a server may read; what was found until then is answered."""
 _MAX_MEMORY: Final = 8 << 20
 """Bytes that a compiled pattern and its automata may take; RE2's own limit of a pattern's size."""
 _SPECIAL: Final = frozenset(r"\.+*?()|[]{}^$")

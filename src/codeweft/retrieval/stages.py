@@ -38,7 +38,7 @@ class StageOptions:
     """
 
     top: int = 30
-    share: float = 0.5
+    share: float = 0.3
     rerank_timeout: float = 5.0
     expand_timeout: float = 5.0
     expansion_only: bool = False

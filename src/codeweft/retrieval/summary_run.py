@@ -34,12 +34,11 @@ Report = Callable[[Spent], None]
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a run is about. `exclude` are patterns of paths to leave out; `only` restricts it to chunks with these digests."""
+    """What a run is about. `exclude` are patterns of paths to leave out."""
 
     language: Language
     exclude: tuple[str, ...] = ()
     limit: int | None = None
-    only: frozenset[int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,31 +64,47 @@ def missing(index: Index, wanted: Wanted) -> tuple[list[Task], int]:
         for row in _rows(index):
             if row.digest in tasks or not worth(row.kind, row.text) or skipped.match_file(row.path):
                 continue
-            if wanted.only is not None and row.digest not in wanted.only:
-                continue
             tasks[row.digest] = Task(
                 row.digest, row.path, row.language, row.kind, row.name, row.scope, row.text
             )
             if row.docstring:
                 documented.add(row.digest)
-        known = {
-            digest
-            for some in _some(list(tasks))
-            for digest, text in index.store.summaries(some, wanted.language.code).items()
-            if text
-        }
+        known = _known(index, wanted.language, list(tasks))
     open_tasks = [task for digest, task in tasks.items() if digest not in known]
     open_tasks.sort(key=lambda task: (task.digest in documented, task.path))
     return open_tasks[: wanted.limit], len(known)
 
 
-def run(index: Index, wanted: Wanted, summariser: Summariser, bridge: Bridge, report: Report) -> Spent:
+def missing_of(index: Index, wanted: Wanted, chunks: Sequence[Chunk]) -> list[Task]:
+    """Those of `chunks` that want a summary and have none; nothing else of the index is looked at."""
+    tasks = {
+        digest: Task(digest, one.path, one.language, one.kind, one.name, one.scope, one.text)
+        for one in chunks
+        for digest in (text_digest(one.text),)
+    }
+    with storage_errors(index.folder):
+        known = _known(index, wanted.language, list(tasks))
+    return [task for digest, task in tasks.items() if digest not in known]
+
+
+def run(
+    index: Index,
+    wanted: Wanted,
+    summariser: Summariser,
+    bridge: Bridge,
+    report: Report,
+    *,
+    whole: bool = True,
+) -> Spent:
     """Write the summaries of a run and make them searchable; what is done is kept whenever this ends.
 
-    `report` is called in this thread; what it raises ends the run. Raises what the models raise when none is left.
+    `report` is called in this thread; what it raises ends the run. `whole` also looks for what earlier runs could
+    not make searchable. Raises what the models raise when none is left.
     """
+    whole = whole or index.store.settings().get(SUMMARY_LANGUAGE) != wanted.language.code
     index.store.set(**{SUMMARY_LANGUAGE: wanted.language.code})
     waiting: set[str] = set()
+    written: set[str] = set()
     searchable_at = time.monotonic() + SEARCHABLE_SECONDS
 
     def keep() -> None:
@@ -99,6 +114,7 @@ def run(index: Index, wanted: Wanted, summariser: Summariser, bridge: Bridge, re
             texts = {one.task.digest: one.text for one in finished if one.model == model}
             index.store.put_summaries(wanted.language.code, model, texts)
         waiting.update(one.task.path for one in finished)
+        written.update(one.task.path for one in finished)
         if waiting and time.monotonic() > searchable_at:
             with suppress(Conflict):
                 index.restore(sorted(waiting))
@@ -120,14 +136,14 @@ def run(index: Index, wanted: Wanted, summariser: Summariser, bridge: Bridge, re
         keep()
         last = LastRun(wanted.language.code, summariser.models, summariser.spent, time.time(), error)
         index.store.set(**{LAST_RUN: msgspec.json.encode(last).decode()})
-    make_searchable(index, lambda: report(summariser.spent))
+    make_searchable(index, lambda: report(summariser.spent), None if whole else sorted(written))
     return summariser.spent
 
 
-def make_searchable(index: Index, tick: Callable[[], None]) -> None:
+def make_searchable(index: Index, tick: Callable[[], None], among: Sequence[str] | None = None) -> None:
     """Store files anew whose chunks are stored with other summaries than are known, when nobody updates the index."""
     until = time.monotonic() + PATIENCE_SECONDS
-    while paths := outdated(index):
+    while paths := outdated(index, among):
         try:
             index.restore(paths)
             return
@@ -138,11 +154,12 @@ def make_searchable(index: Index, tick: Callable[[], None]) -> None:
             time.sleep(1)
 
 
-def outdated(index: Index) -> list[str]:
-    """Paths of files that hold a chunk whose stored summary is not the one that is known."""
+def outdated(index: Index, among: Sequence[str] | None = None) -> list[str]:
+    """Paths (of all files, or `among` these) that hold a chunk whose stored summary is not the one that is known."""
     with storage_errors(index.folder):
         code = index.store.settings().get(SUMMARY_LANGUAGE, "")
-        stored = [(row.path, row.digest, row.summary) for row in _rows(index)]
+        rows = _rows(index) if among is None else (row for path in among for row in index.store.chunks(path))
+        stored = [(row.path, row.digest, row.summary) for row in rows]
         known: dict[int, str] = {}
         for some in _some(list({digest for _, digest, _ in stored})) if code else ():
             known |= index.store.summaries(some, code)
@@ -152,13 +169,7 @@ def outdated(index: Index) -> list[str]:
 def forget(index: Index, language: Language) -> int:
     """Delete all summaries in a language; how many there were. Raises `Conflict` while the index is updated."""
     with storage_errors(index.folder):
-        digests = list({row.digest for row in _rows(index)})
-        known = [
-            digest
-            for some in _some(digests)
-            for digest, text in index.store.summaries(some, language.code).items()
-            if text
-        ]
+        known = _known(index, language, list({row.digest for row in _rows(index)}))
         index.store.put_summaries(language.code, "", dict.fromkeys(known, ""))
         if index.store.settings().get(SUMMARY_LANGUAGE) == language.code:
             index.store.set(**{SUMMARY_LANGUAGE: "", LAST_RUN: ""})
@@ -172,11 +183,14 @@ def last_run(index: Index) -> LastRun | None:
     return msgspec.json.decode(text, type=LastRun) if text else None
 
 
-def digests_of(chunks: Sequence[Chunk]) -> frozenset[int]:
-    """The chunks that want a summary and have none, as a run's `only`."""
-    return frozenset(
-        text_digest(chunk.text) for chunk in chunks if not chunk.summary and worth(chunk.kind, chunk.text)
-    )
+def _known(index: Index, language: Language, digests: Sequence[int]) -> set[int]:
+    """Those of `digests` that have a summary."""
+    return {
+        digest
+        for some in _some(digests)
+        for digest, text in index.store.summaries(some, language.code).items()
+        if text
+    }
 
 
 def _rows(index: Index) -> Iterator[Row]:

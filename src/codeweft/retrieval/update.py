@@ -16,6 +16,7 @@ import numpy as np
 
 from codeweft.retrieval.branch import checked_out_branch
 from codeweft.retrieval.documents.formats import format_of
+from codeweft.retrieval.over_ray import read_over_ray
 from codeweft.retrieval.read import ReadFile, encoded_text, file_digest, read_file
 from codeweft.retrieval.redact import Redactor
 from codeweft.retrieval.sources import Access, Prepared, Source
@@ -75,7 +76,8 @@ class IndexLimits:
 
     `workers=None` uses as many as there are cores, 0 none. Documents (PDF, Office, notebooks) have a size limit of
     their own. Web pages are read from the public internet and from `private_hosts`, at most `max_pages` of a site.
-    Without a `redactor`, secrets are indexed like anything.
+    Without a `redactor`, secrets are indexed like anything. `ray` is the cluster that reads many files instead of
+    worker processes: `auto` or an address.
     """
 
     max_file_bytes: int = 1_000_000
@@ -85,6 +87,7 @@ class IndexLimits:
     max_pages: int = 2_000
     private_hosts: tuple[str, ...] = ()
     redactor: Redactor | None = field(default_factory=Redactor)
+    ray: str | None = None
 
     def access(self, token: str = "") -> Access:
         """What a source may do under these limits."""
@@ -115,6 +118,8 @@ class Update:
         self._store = store
         self._encoder = encoder
         self._limits = limits
+        # What a slow model has encoded is committed soon: it costs more than a commit.
+        self._most = FIRST_BATCH if getattr(encoder, "slow", False) else BATCH
 
     def run(self, report: Callable[[Progress], None], only: Sequence[str] | None = None) -> None:
         """Read what changed in the source, or of it `only` these files and folders; see `Index.update`."""
@@ -165,7 +170,7 @@ class Update:
             if rest:
                 yield rest
         read = partial(read_file, ready.root, redactor)
-        yield from _batches(held, map(read, (file.path for file in held), _digests(held, known)))
+        yield from _batches(held, map(read, (file.path for file in held), _digests(held, known)), self._most)
 
     def _read_at_once(
         self, ready: Prepared, changed: Sequence[FoundFile], known: dict[str, StoredFile]
@@ -174,9 +179,11 @@ class Update:
         workers = self._limits.workers
         portable = self._encoder if getattr(self._encoder, "portable", False) else None
         reader = Reader(ready.root, self._limits.redactor, portable)
+        if len(changed) >= MANY_FILES and self._limits.ray:
+            return _batches(changed, read_over_ray(self._limits.ray, reader, jobs), self._most)
         if len(changed) < MANY_FILES or workers == 0:
-            return _batches(changed, (file for job in jobs for file in reader.read([job])))
-        return _batches(changed, in_parallel(reader, jobs, FIRST_BATCH, workers))
+            return _batches(changed, (file for job in jobs for file in reader.read([job])), self._most)
+        return _batches(changed, in_parallel(reader, jobs, FIRST_BATCH, workers), self._most)
 
     def _store_batch(
         self, batch: Sequence[tuple[FoundFile, ReadFile, int]], known: dict[str, StoredFile]
@@ -357,13 +364,13 @@ def _same_skip(new: NewFile, known: StoredFile | None) -> bool:
 
 
 def _batches(
-    changed: Sequence[FoundFile], reads: Iterable[ReadFile]
+    changed: Sequence[FoundFile], reads: Iterable[ReadFile], most: int
 ) -> Iterator[list[tuple[FoundFile, ReadFile, int]]]:
     pairs = iter(zip(changed, reads, strict=True))
     size, seconds = FIRST_BATCH, FIRST_SECONDS
     while batch := _batch(pairs, size, seconds):
         yield batch
-        size, seconds = min(4 * size, BATCH), BATCH_SECONDS
+        size, seconds = min(4 * size, most), BATCH_SECONDS
 
 
 def _batch(

@@ -34,6 +34,7 @@ def open_indexes(
     `encoder=None` opens the encoder and the stages that the settings choose.
     """
     from codeweft.retrieval.catalogue import Indexes
+    from codeweft.retrieval.store.choose import open_stores
 
     if encoder is None:
         encoder, stages = _alone(settings)
@@ -48,6 +49,8 @@ def open_indexes(
         exclude=tuple(chosen.exclude),
         workers=chosen.workers,
         default=chosen.default,
+        stores=open_stores(chosen.store),
+        ray=chosen.ray,
         redact=chosen.redact,
         allow_secrets=tuple(chosen.allow_secrets),
         stages=stages,

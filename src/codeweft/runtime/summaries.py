@@ -6,21 +6,24 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from codeweft.config import Settings
 from codeweft.errors import CodeweftError, NotFound
 from codeweft.jobs import Job, Jobs, Progress
 from codeweft.jobs import Report as JobReport
+from codeweft.models.prices import Prices
 from codeweft.retrieval.bridge import Bridge
 from codeweft.retrieval.catalogue import Indexes
 from codeweft.retrieval.index import Index
+from codeweft.retrieval.read import text_digest
 from codeweft.retrieval.summaries import Spent, Summariser
-from codeweft.retrieval.summarise import TESTS, Estimate, estimate, language
-from codeweft.retrieval.summary_run import LastRun, Wanted, digests_of, forget, last_run, missing, run
+from codeweft.retrieval.summarise import TESTS, Estimate, estimate, language, left_out, worth
+from codeweft.retrieval.summary_run import LastRun, Wanted, forget, last_run, missing, missing_of, run
 from codeweft.runtime.models import prices_of
-from codeweft.types import Model, SearchResult
+from codeweft.types import Chunk, Model, Price, SearchResult
 
 KIND: Final = "summarise"
 MOST_WAITING: Final = 1000
@@ -46,16 +49,25 @@ class Summaries:
     indexes: Indexes
 
     def __init__(
-        self, settings: Settings, jobs: Jobs, writer: Callable[[str | None], Model], bridge: Bridge
+        self,
+        settings: Settings,
+        jobs: Jobs,
+        writer: Callable[[str | None], Model],
+        bridge: Bridge,
+        prices: Prices | None = None,
     ) -> None:
         self._settings = settings.summaries
-        self._prices = prices_of(settings)
+        self._prices = prices or Prices(prices_of(settings))
         self._jobs = jobs
         self._writer = writer
         self._bridge = bridge
         self._lock = threading.Lock()
-        self._waiting: dict[str, set[int]] = defaultdict(set)
+        self._waiting: dict[str, dict[str, Chunk]] = defaultdict(dict)
         self._hopeless: set[int] = set()
+        """Digests of functions that got no usable answer: a search that finds them again asks for none."""
+        self._left_out = (
+            left_out(self.wanted(Choice()).exclude) if self._settings.when == "searched" else None
+        )
         self._rested = 0.0
         self._running: dict[str, Summariser] = {}
 
@@ -63,8 +75,10 @@ class Summaries:
         """What writing the missing summaries would cost. Raises `NotFound` for an unknown model, `InvalidRequest`."""
         wanted, models = self.wanted(choice), self.models(choice)
         tasks, known = missing(index, wanted)
-        priced = [self._prices[model.info.name] for model in models if model.info.name in self._prices]
-        return estimate(tasks, known, wanted.language, priced if len(priced) == len(models) else [])
+        priced = self._priced(models)
+        return estimate(
+            tasks, known, wanted.language, list(priced.values()) if len(priced) == len(models) else []
+        )
 
     def models(self, choice: Choice) -> list[Model]:
         """The models that a run would use. Raises `NotFound`."""
@@ -87,15 +101,22 @@ class Summaries:
             KIND, subject(index.name), lambda report: self.work(index, wanted, models, report)
         )
 
-    def work(self, index: Index, wanted: Wanted, models: Sequence[Model], report: JobReport) -> Spent:
-        """One run, in the thread of its job. `report` shows it and may end it."""
+    def work(
+        self,
+        index: Index,
+        wanted: Wanted,
+        models: Sequence[Model],
+        report: JobReport,
+        chunks: Sequence[Chunk] | None = None,
+    ) -> Spent:
+        """One run, in the thread of its job, over all that is missing or of these `chunks`. `report` may end it."""
         report(Progress("looking", 0, 0))
-        tasks, _ = missing(index, wanted)
+        tasks = missing(index, wanted)[0] if chunks is None else missing_of(index, wanted, chunks)
         summariser = Summariser(
             tasks,
             models,
             wanted.language,
-            prices=self._prices,
+            prices=self._priced(models),
             parallel=self._settings.parallel,
             timeout=self._settings.timeout,
         )
@@ -109,10 +130,17 @@ class Summaries:
                 lambda spent: report(
                     Progress("summarising", spent.done + spent.failed, spent.total, said(spent))
                 ),
+                whole=chunks is None,
             )
         finally:
             self._hopeless |= {failure.digest for failure in summariser.spent.failures}
             self._running.pop(index.name, None)
+
+    def _priced(self, models: Sequence[Model]) -> dict[str, Price]:
+        """The prices that are known, by name."""
+        self._prices.load()
+        found = {model.info.name: self._prices.of(model.info) for model in models}
+        return {name: price for name, price in found.items() if price is not None}
 
     def job(self, index: Index) -> Job | None:
         """The job that says most about an index's summaries."""
@@ -149,27 +177,32 @@ class Summaries:
 
     def found(self, results: Sequence[SearchResult]) -> None:
         """A search answered; in lazy mode its functions are summarised soon."""
-        if self._settings.when != "searched" or time.monotonic() < self._rested:
+        if self._left_out is None or time.monotonic() < self._rested:
             return
-        by_index: dict[str, set[int]] = defaultdict(set)
-        for result in results:
-            by_index[result.index] |= digests_of([result.chunk]) - self._hopeless
-        for name, digests in by_index.items():
+        for name in {result.index for result in results}:
+            fresh = {
+                one.text: one
+                for one in (result.chunk for result in results if result.index == name)
+                if not one.summary and worth(one.kind, one.text) and not self._left_out.match_file(one.path)
+            }
             with self._lock:
-                fresh = digests - self._waiting[name]
-                room = MOST_WAITING - len(self._waiting[name])
-                self._waiting[name] |= set(list(fresh)[: max(room, 0)])
-            if fresh and room > 0:
-                self._jobs.submit(KIND, subject(name), lambda report, name=name: self._lazily(name, report))  # type: ignore[misc]
+                waiting = self._waiting[name]
+                fresh = {
+                    text: one
+                    for text, one in fresh.items()
+                    if text not in waiting and text_digest(text) not in self._hopeless
+                }
+                if not fresh or len(waiting) >= MOST_WAITING:
+                    continue
+                waiting.update(fresh)
+            self._jobs.submit(KIND, subject(name), partial(self._lazily, name))
 
     def _lazily(self, name: str, report: JobReport) -> None:
         with self._lock:
-            only = frozenset(self._waiting.pop(name, ()))
-        if not only:
-            return
+            chunks = list(self._waiting.pop(name, {}).values())
         try:
             index = self.indexes.get(name)
-            self.work(index, replace(self.wanted(Choice()), only=only), self.models(Choice()), report)
+            self.work(index, self.wanted(Choice()), self.models(Choice()), report, chunks)
         except NotFound:
             raise
         except CodeweftError:

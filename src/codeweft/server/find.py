@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from codeweft.retrieval.grep import Grep, Pattern
+from codeweft.retrieval.grep import GREP_SECONDS, Grep, Pattern
 from codeweft.retrieval.symbols import look_up
 from codeweft.runtime.compose import Runtime
 from codeweft.server.emit import clean
@@ -28,8 +28,6 @@ from codeweft.server.find_views import (
 from codeweft.server.views import ReferenceView
 from codeweft.types import Query as SearchQuery
 
-GREP_SECONDS = 20.0
-"""How long one request may read; what was found until then is answered."""
 LINES = "application/x-ndjson"
 
 

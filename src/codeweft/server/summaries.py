@@ -119,9 +119,9 @@ class ForgottenView(View):
 
 def summary_routes(runtime: Runtime) -> APIRouter:
     routes = APIRouter(tags=["summaries"])
-    summaries = runtime.summaries
 
     def view(index: Index, estimate: Estimate | None = None) -> SummariesView:
+        summaries = runtime.summaries
         status, job = index.status(), summaries.job(index)
         running, last = summaries.spent(index), summaries.last(index)
         return SummariesView(
@@ -144,9 +144,9 @@ def summary_routes(runtime: Runtime) -> APIRouter:
         """Write the missing summaries in the background, or (`dry_run`) only say what that would cost."""
         index = runtime.indexes.get(name)
         choice = Choice(body.language, tuple(body.models), body.limit)
-        estimate = summaries.estimate(index, choice)
+        estimate = runtime.summaries.estimate(index, choice)
         if not body.dry_run:
-            summaries.start(index, choice)
+            runtime.summaries.start(index, choice)
         return view(index, estimate)
 
     @routes.delete("/indexes/{name}/summaries")
@@ -155,6 +155,6 @@ def summary_routes(runtime: Runtime) -> APIRouter:
         language: Annotated[str | None, Query(max_length=16, description="Only of this language.")] = None,
     ) -> ForgottenView:
         """Stop writing, and delete the summaries in a language (by default the settings')."""
-        return ForgottenView(deleted=summaries.forget(runtime.indexes.get(name), language))
+        return ForgottenView(deleted=runtime.summaries.forget(runtime.indexes.get(name), language))
 
     return routes

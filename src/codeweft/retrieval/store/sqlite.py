@@ -258,9 +258,14 @@ class Tables:
         opened = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, check_same_thread=False)
         with closing(opened) as connection:
             where = "WHERE instr(t.text, ?) > 0" if literal else "WHERE ? = ''"
-            yield from map(
-                _row, connection.execute(f"{_select(True)} {where} ORDER BY f.path, c.id", (literal,))
+            # In the order of files and their chunks, so that nothing is sorted and the first row comes at once.
+            found = connection.execute(
+                f"SELECT {_columns(True)} FROM files f"
+                " CROSS JOIN chunks c ON c.id >= f.first_chunk AND c.id < f.first_chunk + f.chunks"
+                f" CROSS JOIN texts t ON t.id = c.id {where} ORDER BY f.path, c.id",
+                (literal,),
             )
+            yield from map(_row, found)
 
     def secrets(self) -> list[tuple[str, FoundSecret]]:
         """Paths with what was found in them, by path and line."""
@@ -480,18 +485,25 @@ def lexical_document(number: int, file: int, path: str, language: str, chunk: Ne
         " ".join(words(" ".join((piece.scope, piece.name, *piece.defines)))),
         " ".join(words(path)),
         " ".join(words(f"{piece.docstring} {chunk.summary}")),
-        chunk.words or " ".join(words(chunk.text)),
+        # A summary stands in the body as well, as documentation does by itself.
+        " ".join(filter(None, (chunk.words or " ".join(words(chunk.text)), *words(chunk.summary)))),
     )
 
 
 def _select(text: bool) -> str:
+    return (
+        f"SELECT {_columns(text)}"
+        f" FROM chunks c JOIN files f ON f.id = c.file{' JOIN texts t ON t.id = c.id' if text else ''}"
+    )
+
+
+def _columns(text: bool) -> str:
     signature, docstring, body, summary = (
         ("t.signature", "t.docstring", "t.text", "t.summary") if text else ("''",) * 4
     )
     return (
-        "SELECT c.id, c.file, f.path, f.language, c.start_line, c.end_line, c.kind, c.name, c.scope,"
+        "c.id, c.file, f.path, f.language, c.start_line, c.end_line, c.kind, c.name, c.scope,"
         f" {signature}, {docstring}, c.digest, c.defines, {body}, {summary}"
-        f" FROM chunks c JOIN files f ON f.id = c.file{' JOIN texts t ON t.id = c.id' if text else ''}"
     )
 
 

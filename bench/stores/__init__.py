@@ -1,0 +1,1 @@
+"""Embedded, PostgreSQL and OpenSearch side by side on the same chunks."""
