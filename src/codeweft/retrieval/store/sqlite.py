@@ -420,14 +420,19 @@ def _remove(connection: sqlite3.Connection, path: str, generation: int) -> int |
 
 def _note_removal(connection: sqlite3.Connection, gone: Sequence[str]) -> None:
     """Remember that files went away until `purge` has cleaned up behind them."""
+    if not gone:
+        return
     paths = json.dumps(list(gone))
-    within = "file IN (SELECT f.id FROM files f JOIN json_each(?) j ON f.path = j.value)"
-    (count,) = connection.execute(f"SELECT count(*) FROM chunks WHERE {within}", (paths,)).fetchone()
+    within = "f.path IN (SELECT value FROM json_each(?))"
+    query = f"SELECT coalesce(sum(f.chunks), 0) FROM files f WHERE {within}"
+    (count,) = connection.execute(query, (paths,)).fetchone()
     if not count:
         return
+    # By the range of their ids: the files of chunks are not indexed.
     connection.execute(
-        f"INSERT OR IGNORE INTO orphans SELECT digest FROM chunks WHERE {within}"
-        " AND digest IN (SELECT digest FROM summaries)",
+        "INSERT OR IGNORE INTO orphans SELECT c.digest FROM files f"
+        " CROSS JOIN chunks c ON c.id BETWEEN f.first_chunk AND f.first_chunk + f.chunks - 1"
+        f" WHERE {within} AND c.digest IN (SELECT digest FROM summaries)",
         (paths,),
     )
     before = int(_setting(connection, "unpurged", "0"))
