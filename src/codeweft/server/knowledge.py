@@ -45,7 +45,8 @@ def delete_index(runtime: Runtime, name: str) -> None:
 
 
 def view(runtime: Runtime, index: Index) -> IndexView:
-    return IndexView.of(index, runtime.jobs.of(index.name), runtime.settings.index.default)
+    following = runtime.updates.following(index)
+    return IndexView.of(index, runtime.jobs.of(index.name), runtime.settings.index.default, following)
 
 
 async def read_uploads(files: list[UploadFile]) -> dict[str, bytes]:
