@@ -89,3 +89,14 @@ def test_code_around_a_hole_is_not_read_as_a_report() -> None:
     question = read_question("def invoice(items, rate):\n" + code)
     assert question.gist == question.text
     assert set(question.terms.values()) == {1.0}
+
+
+def test_a_title_that_says_nothing_leaves_it_to_the_rest() -> None:
+    question = read_question("How do I fix this here?\n\n```\n" + "reconnect(pool, timeout)\n" * 20 + "```\n")
+    assert question.gist == question.text
+    assert question.terms["reconnect"] == 1.0
+
+
+def test_titles_may_begin_with_an_option_in_quotes_or_a_label() -> None:
+    for title in ('"--notes" option ignores some note tags', "[Bug] option ignores some note tags"):
+        assert read_question(f"{title}\n\n" + "It happens every day. " * 20).gist == title

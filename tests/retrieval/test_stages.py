@@ -14,7 +14,7 @@ from codeweft.retrieval.bridge import Bridge
 from codeweft.retrieval.by_model import ModelReranker, ModelTranslator, read_order, read_translation
 from codeweft.retrieval.catalogue import Indexes
 from codeweft.retrieval.stages import StageOptions, Stages, blend, fuse
-from codeweft.types import Chunk, Done, Failed, Query, SearchResult, Usage
+from codeweft.types import Chunk, Done, Failed, Query, SearchResult, Selection, Usage
 
 BRIDGE = Bridge()
 
@@ -187,6 +187,14 @@ def test_stages_go_around_every_search_of_the_catalogue(tmp_path, code, encoder)
     assert found[0].chunk.name == "parse_cookie"
     assert len(found) == 2
     assert seen[0] == "shop:parse_cookie"
+
+
+def test_searches_of_other_types_keep_the_order_that_they_promise(tmp_path, code, encoder) -> None:  # type: ignore[no-untyped-def]
+    reranker = Liking("def parse_cookie")
+    indexes = Indexes(tmp_path / "indexes", encoder, stages=Stages(BRIDGE, reranker=reranker))
+    indexes.add(str(code), "shop").update()
+    indexes.search(Query("session store", selection=Selection("similarity")))
+    assert reranker.asked == []
 
 
 def test_a_translator_that_fails_leaves_the_question_as_it_is() -> None:

@@ -96,6 +96,21 @@ def test_a_summary_is_found_by_words_that_the_code_does_not_hold(index: Index) -
     assert index.status().summarised == 1
 
 
+def test_a_summary_counts_as_much_as_documentation_in_the_code(index: Index, code: Path) -> None:
+    said_of_it = "Computes the outstanding balance of an account."
+    write(index, ENGLISH, said(said_of_it), name="settle")
+    (code / "documented.py").write_text(
+        CODE.replace("    total = 0", f'    """{said_of_it}"""\n    total = 0')
+    )
+    index.update()
+    found = {
+        (one.chunk.path, one.chunk.name): one
+        for one in index.search(Query("outstanding balance account", k=9))
+    }
+    mine, documented = found["ledger.py", "settle"], found["documented.py", "settle"]
+    assert mine.why["lexical"] == pytest.approx(documented.why["lexical"], rel=0.1)
+
+
 def test_korean_summaries_answer_korean_questions_over_english_code(index: Index) -> None:
     write(index, KOREAN, said("기한이 지난 거래를 장부에서 삭제하고 남은 거래를 반환합니다."), name="purge")
     assert names(index, "장부에서 기한이 지난 거래 삭제")[0] == "purge"

@@ -16,7 +16,7 @@ from codeweft.retrieval.catalogue import Indexes
 from codeweft.retrieval.index import Index
 from codeweft.retrieval.lock import updating
 from codeweft.runtime import updates
-from codeweft.runtime.updates import Updates, changed_paths, watched_folders
+from codeweft.runtime.updates import Following, Updates, changed_paths, watched_folders
 from codeweft.types import Query
 
 from ..faults.parts import DigestEncoder
@@ -219,3 +219,15 @@ def test_an_update_of_single_files_leaves_the_rest_alone(indexes: Indexes, root:
     index.store.set(update_finished="")
     index.update(only=["src"])
     assert index.stale() == []
+
+
+def test_it_is_told_how_each_index_is_kept_fresh(indexes: Indexes, jobs: Jobs) -> None:
+    site = indexes.add("https://docs.example.org/guide/", "site", web=True)
+    notes = indexes.uploads("notes")
+    made = Updates(jobs, indexes, refresh_minutes=30)
+    assert made.following(indexes.get("shop")) == Following("watched")
+    assert made.following(site) == Following("polled", 30)
+    site.set_refresh(0)
+    assert made.following(site) == Following("told")
+    assert made.following(notes) == Following("told")
+    assert Updates(jobs, indexes, watch=False).following(indexes.get("shop")) == Following("told")

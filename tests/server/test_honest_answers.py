@@ -153,6 +153,11 @@ async def test_an_administrator_is_told_where_secrets_were(honest: Server, tmp_p
         assert (await get(client, "/api/indexes/leaky"))["secrets_count"] == 1
         listed = await get(client, "/api/indexes/leaky/secrets")
         source = await get(client, "/api/indexes/leaky/source?path=keys.py")
+        async with client.post("/api/users", json={"name": "ann"}) as response:
+            ann = (await response.json())["id"]
+    key = honest.run(honest.composition.accounts.create_key("ann's", ann))
+    async with honest.client(headers={"Authorization": f"Bearer {key}"}) as member:
+        assert (await member.get("/api/indexes/leaky/secrets")).status == 403
     assert listed == [{"path": "keys.py", "line": 2, "rule": "github-token"}]
     assert "[redacted: github-token]" in source["text"] and TOKEN not in json.dumps([listed, source])
 

@@ -93,6 +93,8 @@ const index = (
   error: '',
   job: null,
   default: false,
+  follows: 'watched',
+  refresh_minutes: 0,
   ...extra,
 })
 /** @type {import('../src/api/types').Index[]} */
@@ -117,6 +119,7 @@ export const indexes = [
     ],
     failed_count: 2,
     skipped_count: 1204,
+    secrets_count: 3,
   }),
   index('payments-api', {
     kind: 'git',
@@ -128,6 +131,8 @@ export const indexes = [
     bytes: 14_200_000,
     languages: { go: 820, typescript: 301, sql: 88, yaml: 80 },
     updated_at: daysAgo(1),
+    follows: 'polled',
+    refresh_minutes: 30,
   }),
   index('handbook', {
     kind: 'uploads',
@@ -138,6 +143,7 @@ export const indexes = [
     bytes: 90_112,
     languages: { markdown: 9, python: 3 },
     updated_at: daysAgo(9),
+    follows: 'told',
   }),
 ]
 
@@ -193,6 +199,41 @@ export const references = [
   reference(3, 'src/codeweft/cli/serve.py', 'serve', 'function', 19, 9, 0.631),
   reference(4, 'src/codeweft/server/app.py', 'create_app', 'function', 61, 9, 0.522),
   reference(5, 'tests/test_config.py', 'test_a_missing_file_names_the_fix', 'function', 12, 9, 0.498),
+]
+
+/** @type {(path: string, name: string, line: number, score: number, why: Record<string, number>) => import('../src/api/types').Candidate} */
+const leftOut = (path, name, line, score, why) => ({
+  number: null,
+  repository: 'codeweft',
+  path,
+  start_line: line,
+  end_line: line + 8,
+  name,
+  kind: 'function',
+  language: 'python',
+  score,
+  why,
+})
+/** How an answer came about. @type {(question: string) => import('../src/api/types').Explained} */
+export const explained = (question) => ({
+  question,
+  query: /again/.test(question) ? 'settings file load' : question,
+  candidates: [
+    ...references,
+    leftOut('src/codeweft/config.py', 'dump', 120, 0.301, { lexical: 0.2, test: -0.1 }),
+    leftOut('src/codeweft/flows/spec.py', 'parse', 8, 0.287, {}),
+  ],
+  prompt: [
+    { role: 'system', content: 'Answer with the references below and cite them by number, such as [1].' },
+    { role: 'user', content: `Reference [1] src/codeweft/config.py:88-96\n\n${snippet}\n\n${question}` },
+  ],
+})
+
+/** @type {import('../src/api/types').Secret[]} */
+export const secrets = [
+  { path: 'tests/data/deploy.env', line: 4, rule: 'AWS access key' },
+  { path: 'tests/data/deploy.env', line: 5, rule: 'AWS secret key' },
+  { path: 'docs/setup.md', line: 31, rule: 'GitHub token' },
 ]
 
 /** @type {(finds: string[], path: string, line: number, role: string, name: string, text: string, more?: object) => object} */

@@ -9,11 +9,13 @@ import { fileURLToPath } from 'node:url'
 import {
   answers,
   conversations,
+  explained,
   hits,
   indexes,
   models,
   places,
   references,
+  secrets,
   sourceText,
   system,
 } from './data.mjs'
@@ -85,6 +87,7 @@ function startJob(index, total = 340) {
     done: 0,
     total,
     eta_s: 12,
+    rate: 28,
     message: '',
     error: null,
   }
@@ -119,11 +122,69 @@ const newIndex = (name, source, kind) => ({
   skipped: [],
   failed_count: 0,
   skipped_count: 0,
+  secrets_count: 0,
+  summarised: 0,
+  follows: kind === 'folder' ? 'watched' : kind === 'uploads' ? 'told' : 'polled',
+  refresh_minutes: kind === 'git' || kind === 'web' ? 30 : 0,
   updated_at: null,
   error: '',
   job: null,
   default: false,
 })
+
+const writing = new Map()
+const summariesOf = (index) => {
+  const { job = null, spent = null, last = null } = writing.get(index.name) ?? {}
+  return {
+    index: index.name,
+    summarised: index.summarised,
+    chunks: index.chunks,
+    job,
+    running: job?.state === 'running' ? spent : null,
+    last,
+    estimate: null,
+  }
+}
+function startSummaries(index, { language = 'en', models: names }, total) {
+  const spent = {
+    done: 0,
+    failed: 0,
+    total,
+    prompt_tokens: 0,
+    completion_tokens: 0,
+    usd: 0,
+    left_s: 20,
+    failures: [],
+  }
+  const run = {
+    spent,
+    last: null,
+    job: { id: nextId('j'), kind: 'summarise', subject: index.name, state: 'running', phase: 'summarising' },
+  }
+  Object.assign(run.job, { done: 0, total, eta_s: null, rate: null, message: '', error: null })
+  writing.set(index.name, run)
+  run.timer = setInterval(() => {
+    const step = Math.min(Math.ceil(total / 16), total - spent.done)
+    spent.done += step
+    index.summarised += step
+    Object.assign(spent, {
+      prompt_tokens: spent.done * 310,
+      completion_tokens: spent.done * 42,
+      usd: spent.done * 0.00004,
+      left_s: Math.ceil((total - spent.done) / step / 4),
+    })
+    if (spent.done < total) return
+    clearInterval(run.timer)
+    run.job.state = 'done'
+    run.last = {
+      language,
+      models: names?.length ? names : ['starter'],
+      spent: { ...spent, failed: 1, failures: [{ path: 'a.py', name: 'f', reason: 'no usable answer' }] },
+      ended_at: now(),
+      error: '',
+    }
+  }, 250)
+}
 
 const turnOf = (role, content, extra = {}) => ({
   id: nextId('t'),
@@ -150,7 +211,7 @@ function emit(answer, type, data) {
   for (const write of answer.readers) write(event)
 }
 
-async function runAnswer(answer, question, index, model) {
+async function runAnswer(answer, question, { index, model, explain }) {
   const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
   const { turn } = answer
   const model_ = models.find((other) => other.name === model) ?? models[0]
@@ -192,6 +253,14 @@ async function runAnswer(answer, question, index, model) {
     emit(answer, 'text', { text: token })
     written += 1
     if (written % 4 === 0) await wait(pace * 4)
+  }
+  if (turn.references.length && !answer.stopped) {
+    // A question with “stale” in it finds that the source of reference 2 was edited.
+    const gone = /stale/i.test(question) ? [2] : []
+    turn.references = turn.references.map((one) => ({ ...one, verified: !gone.includes(one.number) }))
+    if (gone.length) turn.content = turn.content.replace(' [2]', '')
+    emit(answer, 'cited', { verified: [1, 3, 4, 5], dropped: gone, gone })
+    if (explain) emit(answer, 'explained', explained(question))
   }
   const seconds = Math.max(0.01, (Date.now() - started) / 1000)
   Object.assign(turn, {
@@ -235,7 +304,7 @@ function ask(conversation, body) {
   conversation.updated_at = now()
   const answer = { id, turn, events: [], readers: new Set(), sockets: new Set(), stopped: false }
   running.set(id, answer)
-  runAnswer(answer, userTurn.content, body.index, body.model)
+  runAnswer(answer, userTurn.content, body)
   return { answer_id: id, user_turn: userTurn, turn }
 }
 
@@ -360,6 +429,39 @@ const routes = [
     },
   ],
   ['DELETE', '/indexes/:name/files', () => {}],
+  ['GET', '/indexes/:name/secrets', ({ params }) => (findIndex(params.name).secrets_count ? secrets : [])],
+  ['GET', '/indexes/:name/summaries', ({ params }) => summariesOf(findIndex(params.name))],
+  [
+    'POST',
+    '/indexes/:name/summaries',
+    ({ params, body }) => {
+      const index = findIndex(params.name)
+      const functions = Math.min(body.limit ?? index.chunks, index.chunks - index.summarised)
+      const estimate = {
+        functions,
+        known: index.summarised,
+        prompt_tokens: functions * 310,
+        completion_tokens: functions * 42,
+        usd: body.models?.includes('qwen3-coder-30b') ? functions * 0.00004 : null,
+      }
+      if (body.language === 'xx')
+        throw new Refusal(400, 'There is no language “xx”.', 'Give a code such as en or ko.', 'invalid')
+      if (!body.dry_run) startSummaries(index, body, functions)
+      return [202, { ...summariesOf(index), estimate }]
+    },
+  ],
+  [
+    'DELETE',
+    '/indexes/:name/summaries',
+    ({ params }) => {
+      const index = findIndex(params.name)
+      const deleted = index.summarised
+      clearInterval(writing.get(index.name)?.timer)
+      writing.delete(index.name)
+      index.summarised = 0
+      return { deleted }
+    },
+  ],
   [
     'GET',
     '/indexes/:name/source',

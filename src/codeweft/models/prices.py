@@ -31,13 +31,15 @@ class Prices:
 
     def cost(self, info: ModelInfo, used: Usage) -> float | None:
         """USD of an answer of a model; None when its price is not known (yet). Models of this machine are free of charge."""
+        price = self.of(info)
+        return None if price is None else _of(price, used)
+
+    def of(self, info: ModelInfo) -> Price | None:
+        """The price of a model; None when it is not known (yet). Models of this machine are free of charge."""
         price = self._own.get(info.name)
         if price is not None:
-            return _of(price, used)
-        if info.kind != "upstream":
-            return 0.0
-        found = self.listed(info.served, info.host)
-        return None if found is None else _of(found, used)
+            return price
+        return Price() if info.kind != "upstream" else self.listed(info.served, info.host)
 
     def listed(self, model: str, host: str = "") -> Price | None:
         """The price in the table of a provider's model. None while the table is being loaded."""

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from codeweft.retrieval.recognise import SOURCE_SUFFIXES
 from codeweft.retrieval.store.base import fold, last_segment
-from codeweft.retrieval.tokens import weighted_terms
+from codeweft.retrieval.tokens import query_terms, weighted_terms
 
 CODE_WEIGHT: Final = 0.25
 """Weight of a term that only the code, output and stack traces of a report have."""
@@ -17,6 +17,8 @@ REPORT_TERMS: Final = 128
 """Terms of a report that are looked for, those of its title and description first."""
 REPORT_CHARACTERS: Final = 300
 """A text of several lines is read as a report (title, description, code, stack trace) from this length."""
+TITLE_TERMS: Final = 3
+"""Terms that a title has at least; "How do I fix this?" leaves it to the rest to say what is wanted."""
 LONGEST_QUESTION: Final = 20_000
 """Characters that are read; what follows in a longer report is output."""
 
@@ -41,7 +43,9 @@ _ADDRESS: Final = re.compile(r"https?://\S+")
 _HEADING: Final = re.compile(r"\s*(?:#+\s.*|\*\*[^*]+\*\*:?|<[^>]+>(?:[\w ]+</\w+>)?)\s*$")
 _FACT: Final = re.compile(r"[\w() -]{1,30}:\s*\S*$")
 """A line of a list of versions (`numpy: 1.17.3`)."""
-_TITLE: Final = re.compile(r"(?=(?:\S+\s+){2})[^\s#/*@<>{}()\[\]\"'].*[^\s{}(;:,=\[\\]$")
+_TITLE: Final = re.compile(
+    r"(?=(?:\S+\s+){2})(?!\"\"\"|'''|[rbf]?[\"'][^\"']*$)[^\s#/*@<>{}()].*[^\s{}(;:,=\[\\]$"
+)
 
 
 class Place(NamedTuple):
@@ -137,6 +141,8 @@ def _report(text: str) -> _Report | None:
     title, _, rest = text.partition("\n")
     title = title.strip()
     if len(text) < REPORT_CHARACTERS or not rest.strip() or not _TITLE.match(title):
+        return None
+    if len(query_terms(title)) < TITLE_TERMS:
         return None
     report = _Report(title)
     fenced = False

@@ -295,7 +295,7 @@ class Summariser:
             spent,
             prompt_tokens=spent.prompt_tokens + prompt,
             completion_tokens=spent.completion_tokens + completion,
-            usd=None if spent.usd is None else spent.usd + price.of(prompt, completion),
+            usd=None if spent.usd is None else spent.usd + price.of(prompt, completion, usage.cached_tokens),
         )
 
 

@@ -168,7 +168,7 @@ class Runtime:
         """Open the indexes with the encoder and the stages that settings choose. Raises `NotFound` for their models."""
         encoder = encoder_of(self.settings, self, self._bridge, self._encoder)
         stages = stages_of(self.settings, self, self._bridge)
-        self.summaries = Summaries(self.settings, self.jobs, self.writer, self._bridge)
+        self.summaries = Summaries(self.settings, self.jobs, self.writer, self._bridge, self.prices)
         self.indexes = open_indexes(self.settings, encoder, stages, self.summaries.found)
         self.summaries.indexes = self.indexes
         self.updates = Updates(

@@ -14,6 +14,7 @@ from codeweft.config import Settings
 from codeweft.errors import CodeweftError, NotFound
 from codeweft.jobs import Job, Jobs, Progress
 from codeweft.jobs import Report as JobReport
+from codeweft.models.prices import Prices
 from codeweft.retrieval.bridge import Bridge
 from codeweft.retrieval.catalogue import Indexes
 from codeweft.retrieval.index import Index
@@ -22,7 +23,7 @@ from codeweft.retrieval.summaries import Spent, Summariser
 from codeweft.retrieval.summarise import TESTS, Estimate, estimate, language, left_out, worth
 from codeweft.retrieval.summary_run import LastRun, Wanted, forget, last_run, missing, missing_of, run
 from codeweft.runtime.models import prices_of
-from codeweft.types import Chunk, Model, SearchResult
+from codeweft.types import Chunk, Model, Price, SearchResult
 
 KIND: Final = "summarise"
 MOST_WAITING: Final = 1000
@@ -48,10 +49,15 @@ class Summaries:
     indexes: Indexes
 
     def __init__(
-        self, settings: Settings, jobs: Jobs, writer: Callable[[str | None], Model], bridge: Bridge
+        self,
+        settings: Settings,
+        jobs: Jobs,
+        writer: Callable[[str | None], Model],
+        bridge: Bridge,
+        prices: Prices | None = None,
     ) -> None:
         self._settings = settings.summaries
-        self._prices = prices_of(settings)
+        self._prices = prices or Prices(prices_of(settings))
         self._jobs = jobs
         self._writer = writer
         self._bridge = bridge
@@ -69,8 +75,10 @@ class Summaries:
         """What writing the missing summaries would cost. Raises `NotFound` for an unknown model, `InvalidRequest`."""
         wanted, models = self.wanted(choice), self.models(choice)
         tasks, known = missing(index, wanted)
-        priced = [self._prices[model.info.name] for model in models if model.info.name in self._prices]
-        return estimate(tasks, known, wanted.language, priced if len(priced) == len(models) else [])
+        priced = self._priced(models)
+        return estimate(
+            tasks, known, wanted.language, list(priced.values()) if len(priced) == len(models) else []
+        )
 
     def models(self, choice: Choice) -> list[Model]:
         """The models that a run would use. Raises `NotFound`."""
@@ -108,7 +116,7 @@ class Summaries:
             tasks,
             models,
             wanted.language,
-            prices=self._prices,
+            prices=self._priced(models),
             parallel=self._settings.parallel,
             timeout=self._settings.timeout,
         )
@@ -127,6 +135,12 @@ class Summaries:
         finally:
             self._hopeless |= {failure.digest for failure in summariser.spent.failures}
             self._running.pop(index.name, None)
+
+    def _priced(self, models: Sequence[Model]) -> dict[str, Price]:
+        """The prices that are known, by name."""
+        self._prices.load()
+        found = {model.info.name: self._prices.of(model.info) for model in models}
+        return {name: price for name, price in found.items() if price is not None}
 
     def job(self, index: Index) -> Job | None:
         """The job that says most about an index's summaries."""
@@ -205,7 +219,7 @@ def subject(index: str) -> str:
 def said(spent: Spent) -> str:
     """Cost and failures of a run, in a line."""
     parts = [f"{spent.prompt_tokens + spent.completion_tokens:,} tokens"]
-    if spent.usd is not None:
+    if spent.usd:
         parts.append(f"${spent.usd:.4f}" if spent.usd < 1 else f"${spent.usd:,.2f}")
     if spent.failed:
         parts.append(f"{spent.failed} failed")

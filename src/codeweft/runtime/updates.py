@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Final
+from typing import Final, Literal
 
 from watchfiles import Change, awatch
 
@@ -36,6 +36,14 @@ MANY_PATHS: Final = 200
 """Changed paths from which looking through everything is cheaper."""
 _GIT_MARKS: Final = frozenset({"HEAD", "COMMIT_EDITMSG", "ORIG_HEAD", "FETCH_HEAD"})
 """Files of `.git` that change when another commit is checked out or made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Following:
+    """How an index learns of changes: as they happen, by looking every so many minutes, or when told to (0)."""
+
+    how: Literal["watched", "polled", "told"]
+    minutes: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +109,16 @@ class Updates:
         for index in self._every():
             if index.status().state in ("indexing", "incomplete"):
                 self.start(index)
+
+    def following(self, index: Index) -> Following:
+        """How the server that follows keeps this index fresh."""
+        if index.source.kind == "uploads" or (index.source.kind == "folder" and not self._watch):
+            return Following("told")
+        if index.source.kind == "folder":
+            polled = index.name in self._polled
+            return Following("polled", POLL_SECONDS / 60) if polled else Following("watched")
+        minutes = index.refresh_minutes(self._refresh)
+        return Following("polled", minutes) if minutes else Following("told")
 
     # ── following ────────────────────────────────────────────────────────────────────────────────────────────
 

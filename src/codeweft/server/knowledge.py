@@ -11,10 +11,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, File, Query, UploadFile
 
-from codeweft.errors import InvalidRequest, NotAllowed, NotFound
+from codeweft.errors import InvalidRequest, NotFound
 from codeweft.retrieval.index import Index
 from codeweft.runtime.compose import Runtime
-from codeweft.server.deps import AnIdentity
+from codeweft.server.deps import Admin
 from codeweft.server.emit import clean
 from codeweft.server.views import (
     FilesView,
@@ -45,7 +45,8 @@ def delete_index(runtime: Runtime, name: str) -> None:
 
 
 def view(runtime: Runtime, index: Index) -> IndexView:
-    return IndexView.of(index, runtime.jobs.of(index.name), runtime.settings.index.default)
+    following = runtime.updates.following(index)
+    return IndexView.of(index, runtime.jobs.of(index.name), runtime.settings.index.default, following)
 
 
 async def read_uploads(files: list[UploadFile]) -> dict[str, bytes]:
@@ -135,10 +136,8 @@ def knowledge_routes(runtime: Runtime) -> APIRouter:
         runtime.updates.start(index)
 
     @routes.get("/indexes/{name}/secrets")
-    def list_secrets(name: Name, identity: AnIdentity) -> list[SecretView]:
+    def list_secrets(name: Name, _: Admin) -> list[SecretView]:
         """What was taken out of the files before anything was stored. For administrators."""
-        if identity.user.role != "admin":
-            raise NotAllowed("Only an administrator may list the secrets that were found.")
         found = indexes.get(name).secrets()
         return [SecretView(path=clean(path), line=one.line, rule=one.rule) for path, one in found]
 

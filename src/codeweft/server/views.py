@@ -14,6 +14,7 @@ from codeweft.jobs import Job
 from codeweft.models.loaded import EngineState
 from codeweft.retrieval.index import Index
 from codeweft.retrieval.store.base import StoredFile
+from codeweft.runtime.updates import Following
 from codeweft.server.emit import clean
 from codeweft.types import ModelInfo, SearchResult, Usage
 
@@ -242,9 +243,13 @@ class IndexView(View):
     error: str
     job: JobView | None
     default: bool
+    follows: Literal["watched", "polled", "told"] = Field(
+        description="Changes are seen as they happen, every `refresh_minutes`, or when an update is asked for."
+    )
+    refresh_minutes: float = Field(description="How often the source is looked at; 0 when it is not.")
 
     @classmethod
-    def of(cls, index: Index, job: Job | None, default: str | None) -> IndexView:
+    def of(cls, index: Index, job: Job | None, default: str | None, following: Following) -> IndexView:
         status = index.status()
         running = job is not None and not job.finished
         return cls(
@@ -269,6 +274,8 @@ class IndexView(View):
             error=clean(status.error),
             job=None if job is None else JobView.of(job),
             default=status.name == default,
+            follows=following.how,
+            refresh_minutes=following.minutes,
         )
 
 

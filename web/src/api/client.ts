@@ -9,14 +9,18 @@ import type {
   IndexFiles,
   Model,
   Narrowing,
+  NewIndex,
   NewKey,
   Places,
   Problem,
   Rating,
   SearchAnswer,
   SearchRequest,
+  Secret,
   Session,
   Source,
+  Summaries,
+  SummariesRequest,
   System,
 } from './types'
 
@@ -106,7 +110,7 @@ export const api = {
 
   indexes: () => call<Index[]>('GET', '/indexes'),
   index: (name: string) => call<Index>('GET', `/indexes/${part(name)}`),
-  addIndex: (body: { source: string; name?: string }) => call<Index>('POST', '/indexes', { body }),
+  addIndex: (body: NewIndex) => call<Index>('POST', '/indexes', { body }),
   updateIndex: (name: string) => call<Index>('POST', `/indexes/${part(name)}/update`),
   deleteIndex: (name: string) => call<void>('DELETE', `/indexes/${part(name)}`),
   indexFiles: (name: string, query: { q?: string; offset?: number; limit?: number }, signal?: AbortSignal) =>
@@ -118,6 +122,12 @@ export const api = {
     for (const file of files) body.append('files', file, file.webkitRelativePath || file.name)
     return call<Index>('POST', `/indexes/${part(name)}/files`, { body })
   },
+  secrets: (name: string) => call<Secret[]>('GET', `/indexes/${part(name)}/secrets`),
+  summaries: (name: string) => call<Summaries>('GET', `/indexes/${part(name)}/summaries`),
+  writeSummaries: (name: string, body: SummariesRequest) =>
+    call<Summaries>('POST', `/indexes/${part(name)}/summaries`, { body }),
+  deleteSummaries: (name: string, language: string) =>
+    call<{ deleted: number }>('DELETE', `/indexes/${part(name)}/summaries`, { query: { language } }),
   source: (name: string, path: string, start?: number, end?: number) =>
     call<Source>('GET', `/indexes/${part(name)}/source`, { query: { path, start, end } }),
   search: (body: SearchRequest) => call<SearchAnswer>('POST', '/search', { body }),

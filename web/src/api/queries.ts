@@ -3,11 +3,12 @@ import {
   MutationCache,
   QueryCache,
   QueryClient,
+  skipToken,
   useQuery,
   useQueryClient,
 } from '@tanstack/react-query'
 import { ApiError, api } from './client'
-import type { ConversationWithTurns, Index, Turn } from './types'
+import type { ConversationWithTurns, Explained, Job, Turn } from './types'
 
 /** Whoever finds the server gone, or the session over, has the session asked for again; the shell shows what it says. */
 const onError = (error: unknown) => {
@@ -42,9 +43,13 @@ export const keys = {
   allConversations: ['conversations'],
   conversation: (id: string) => ['conversation', id],
   apiKeys: ['keys'],
+  secrets: (name: string) => ['secrets', name],
+  summaries: (name: string) => ['summaries', name],
+  told: (turn: string) => ['told', turn],
 } as const
 
-const isWorking = (index: Index): boolean => index.job?.state === 'queued' || index.job?.state === 'running'
+/** Whether a job is waiting or at work. */
+export const isBusy = (job: Job | null): boolean => job?.state === 'queued' || job?.state === 'running'
 
 export const useSession = () =>
   useQuery({
@@ -74,7 +79,7 @@ export const useIndexes = () =>
   useQuery({
     queryKey: keys.indexes,
     queryFn: api.indexes,
-    refetchInterval: (query) => (query.state.data?.some(isWorking) ? 1000 : 30_000),
+    refetchInterval: (query) => (query.state.data?.some(({ job }) => isBusy(job)) ? 1000 : 30_000),
   })
 
 export const useConversations = (query: string, limit: number) =>
@@ -88,6 +93,24 @@ export const useConversation = (id: string) =>
   useQuery({ queryKey: keys.conversation(id), queryFn: () => api.conversation(id) })
 
 export const useKeys = () => useQuery({ queryKey: keys.apiKeys, queryFn: api.keys })
+
+export const useSummaries = (name: string) =>
+  useQuery({
+    queryKey: keys.summaries(name),
+    queryFn: () => api.summaries(name),
+    refetchInterval: (query) => (isBusy(query.state.data?.job ?? null) ? 1000 : false),
+  })
+
+/** What an answer told beside its turn, which the server does not keep: how it came about, what it could not verify. */
+export interface Told {
+  explained: Explained | null
+  dropped: number[]
+}
+
+queryClient.setQueryDefaults(['told'], { staleTime: Number.POSITIVE_INFINITY, gcTime: 3_600_000 })
+
+export const useTold = (turn: string): Told | undefined =>
+  useQuery<Told>({ queryKey: keys.told(turn), queryFn: skipToken }).data
 
 /** Changes one conversation's turns in the cache, which is what the page shows. */
 export function useChangeTurns(id: string): (change: (turns: Turn[]) => Turn[]) => void {

@@ -1060,6 +1060,17 @@ export interface components {
             job: components["schemas"]["JobView"] | null;
             /** Default */
             default: boolean;
+            /**
+             * Follows
+             * @description Changes are seen as they happen, every `refresh_minutes`, or when an update is asked for.
+             * @enum {string}
+             */
+            follows: "watched" | "polled" | "told";
+            /**
+             * Refresh Minutes
+             * @description How often the source is looked at; 0 when it is not.
+             */
+            refresh_minutes: number;
         };
         /** JobView */
         JobView: {

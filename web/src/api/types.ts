@@ -15,6 +15,12 @@ export type Job = Schemas['JobView']
 export type PathReason = Schemas['FileReason']
 export type IndexFile = Schemas['FileView']
 export type IndexFiles = Schemas['FilesView']
+export type NewIndex = Pick<Schemas['NewIndexBody'], 'source'> & Partial<Schemas['NewIndexBody']>
+export type Secret = Schemas['SecretView']
+export type Summaries = Schemas['SummariesView']
+export type SummariesRequest = Partial<Schemas['SummariesBody']>
+export type Estimate = Schemas['EstimateView']
+export type Spent = Schemas['SpentView']
 export type Source = Schemas['SourceView']
 export type Reference = Schemas['ReferenceView']
 
@@ -38,6 +44,18 @@ export type Timings = Turn['timings']
 export type Rating = Turn['rating']
 export type Ask = Partial<Schemas['AskBody']>
 export type Asked = Schemas['AskedView']
+
+/** How an answer came about, as its event `explained` tells it. Candidates with a number were shown to the model. */
+export interface Explained {
+  question: string
+  query: string
+  candidates: Candidate[]
+  prompt: { role: string; content: string }[]
+}
+export type Candidate = Pick<
+  Reference,
+  'path' | 'start_line' | 'end_line' | 'name' | 'kind' | 'language' | 'score' | 'repository' | 'why'
+> & { number: number | null }
 
 export type ApiKey = Schemas['KeyView']
 export type NewKey = Schemas['NewKeyView']

@@ -27,6 +27,7 @@ export function ReferenceDialog({ reference, onClose }: { reference: Reference; 
   const [whole, setWhole] = useState(false)
   const { path, start_line, end_line, name, kind, repository, commit, score, why } = reference
   const index = indexOf(reference, useIndexes().data ?? [])
+  const gone = reference.verified === false
   const place = `${path}:${start_line}-${end_line}`
   return (
     <Dialog
@@ -39,7 +40,10 @@ export function ReferenceDialog({ reference, onClose }: { reference: Reference; 
               {reference.number}
             </span>
           )}
-          <span className="break-all">{name ?? path.split('/').at(-1)}</span>
+          <span className={`break-all ${gone ? 'line-through decoration-warn' : ''}`}>
+            {name ?? path.split('/').at(-1)}
+          </span>
+          {gone && <Badge tone="warn">{words.chat.notVerified}</Badge>}
           {kind && <Badge>{kind}</Badge>}
         </span>
       }

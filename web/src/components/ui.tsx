@@ -1,5 +1,13 @@
 import { Check, Copy, LoaderCircle, TriangleAlert, X } from 'lucide-react'
-import { type ComponentProps, type ReactNode, useEffect, useId, useRef, useState } from 'react'
+import {
+  type ComponentProps,
+  type KeyboardEvent,
+  type ReactNode,
+  useEffect,
+  useId,
+  useRef,
+  useState,
+} from 'react'
 import type { Problem } from '../api/types'
 import { useWords } from '../lib/i18n'
 
@@ -99,10 +107,12 @@ interface DialogProps {
   actions?: ReactNode
   /** The dialog's widest width in rem. */
   width?: number
+  /** Whether it stands at the end of the window, from top to bottom. */
+  side?: boolean
 }
 
 /** A modal dialog while it is rendered; Esc, the backdrop and the cross call `onClose`. */
-export function Dialog({ title, onClose, children, actions, width = 30 }: DialogProps) {
+export function Dialog({ title, onClose, children, actions, width = 30, side = false }: DialogProps) {
   const words = useWords()
   const ref = useRef<HTMLDialogElement>(null)
   const id = useId()
@@ -117,10 +127,10 @@ export function Dialog({ title, onClose, children, actions, width = 30 }: Dialog
       aria-labelledby={id}
       onClose={onClose}
       onClick={(event) => event.target === event.currentTarget && ref.current?.close()}
-      className="max-h-[calc(100dvh-2rem)] w-[calc(100vw-1.5rem)] overflow-hidden rounded-2xl border border-line bg-surface text-ink shadow-pop"
+      className={`w-[calc(100vw-1.5rem)] overflow-hidden border border-line bg-surface text-ink shadow-pop ${side ? 'my-0 me-0 h-dvh max-h-none rounded-s-2xl' : 'max-h-[calc(100dvh-2rem)] rounded-2xl'}`}
       style={{ maxWidth: `${width}rem` }}
     >
-      <div className="flex max-h-[calc(100dvh-2rem)] flex-col">
+      <div className={`flex flex-col ${side ? 'h-full' : 'max-h-[calc(100dvh-2rem)]'}`}>
         <header className="flex items-start gap-3 px-5 pt-4 pb-3">
           <h2 id={id} className="min-w-0 flex-1 pt-1 text-base leading-snug font-semibold">
             {title}
@@ -191,6 +201,49 @@ export function ProblemNote({
         {problem.fix && <p className="mt-0.5 text-ink-2">{problem.fix}</p>}
       </div>
       {onRetry && <Button onClick={onRetry}>{words.common.retry}</Button>}
+    </div>
+  )
+}
+
+interface TabsProps<Name extends string> {
+  label: string
+  tabs: { name: Name; text: ReactNode }[]
+  chosen: Name
+  onChoose: (name: Name) => void
+}
+
+/** A row of views to choose from; the arrow keys go from one to the next. */
+export function Tabs<Name extends string>({ label, tabs, chosen, onChoose }: TabsProps<Name>) {
+  const row = useRef<HTMLDivElement>(null)
+  const onKeyDown = (event: KeyboardEvent) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key]
+    if (!step) return
+    event.preventDefault()
+    const at = (tabs.findIndex(({ name }) => name === chosen) + step + tabs.length) % tabs.length
+    onChoose((tabs[at] as (typeof tabs)[number]).name)
+    row.current?.querySelectorAll<HTMLElement>('[role="tab"]')[at]?.focus()
+  }
+  return (
+    <div
+      ref={row}
+      role="tablist"
+      aria-label={label}
+      onKeyDown={onKeyDown}
+      className="flex gap-1 overflow-x-auto border-b border-line"
+    >
+      {tabs.map(({ name, text }) => (
+        <button
+          key={name}
+          type="button"
+          role="tab"
+          aria-selected={chosen === name}
+          tabIndex={chosen === name ? 0 : -1}
+          onClick={() => onChoose(name)}
+          className="min-h-10 shrink-0 border-b-2 border-transparent px-3 text-sm text-ink-2 hover:text-ink focus-visible:outline-offset-[-2px] aria-selected:border-accent aria-selected:font-medium aria-selected:text-ink"
+        >
+          {text}
+        </button>
+      ))}
     </div>
   )
 }

@@ -14,6 +14,14 @@ export function bytes(count: number, language: string): string {
 export const number = (value: number, language: string): string =>
   new Intl.NumberFormat(language).format(value)
 
+/** An amount in US dollars; less than a cent keeps two digits that matter. */
+export const dollars = (amount: number, language: string): string =>
+  new Intl.NumberFormat(language, {
+    style: 'currency',
+    currency: 'USD',
+    ...(amount > 0 && amount < 0.01 && { maximumSignificantDigits: 2 }),
+  }).format(amount)
+
 /** Seconds as "45 s" or "3 min". */
 export function duration(seconds: number, language: string): string {
   const minutes = seconds >= 90

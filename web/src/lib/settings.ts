@@ -9,6 +9,8 @@ export interface Settings {
   index: string | null
   sampling: Sampling
   wrap: boolean
+  /** Whether answers are asked how they came about. */
+  explain: boolean
 }
 
 const initial: Settings = {
@@ -18,6 +20,7 @@ const initial: Settings = {
   index: null,
   sampling: {},
   wrap: false,
+  explain: false,
 }
 
 const key = 'codeweft.settings'

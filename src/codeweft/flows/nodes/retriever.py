@@ -62,6 +62,8 @@ class Retrieve(Node):
             if index is not None or wanted.filters != Filters():
                 raise
         state.detail |= {"query": text, "index": index, "found": len(state.candidates[:k])}
+        if state.candidates and state.candidates[0].note:
+            state.detail["note"] = state.candidates[0].note
         state.found = Retrieved(text, state.candidates[:k], index)
         yield state.found
 

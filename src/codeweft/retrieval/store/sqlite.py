@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import queue
 import sqlite3
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from codeweft.retrieval.store import purge
 from codeweft.retrieval.store.base import (
     FORMAT,
     KINDS,
@@ -138,7 +138,7 @@ class Tables:
         replaced: list[int] = []
         with self._connected() as connection, _transaction(connection):
             generation = _generation(connection) + 1
-            _note_removal(connection, gone)
+            purge.note(connection, gone)
             for path in [*gone, *(file.path for file in files)]:
                 if (old := _remove(connection, path, generation)) is not None:
                     replaced.append(old)
@@ -170,30 +170,12 @@ class Tables:
     def removed_since(self) -> tuple[int, float] | None:
         """Chunks of files that went away, and since when (Unix seconds) they wait to be purged."""
         with self._connected() as connection:
-            count, since = (
-                int(_setting(connection, "unpurged", "0")),
-                _setting(connection, "unpurged_since", "0"),
-            )
-        return (count, float(since)) if count else None
+            return purge.waiting(connection)
 
     def purge(self) -> None:
-        """Leave nothing in the files of what was removed; the summaries of removed files go, too.
-
-        Deleted rows are overwritten as they are deleted, but rows that moved leave copies in their pages: only the file
-        written anew holds none, and the log only once it is emptied.
-        """
+        """Leave nothing in the files of what was removed; the summaries of removed files go, too."""
         with self._connected() as connection:
-            with _transaction(connection):
-                connection.execute(
-                    "DELETE FROM summaries WHERE digest IN (SELECT digest FROM orphans)"
-                    " AND digest NOT IN (SELECT digest FROM chunks)"
-                )
-                connection.execute("DELETE FROM orphans")
-            connection.execute("VACUUM")
-            busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            if not busy:
-                with _transaction(connection):
-                    connection.execute("DELETE FROM settings WHERE key IN ('unpurged', 'unpurged_since')")
+            purge.purge(connection)
 
     def count_chunks(self) -> int:
         """How many chunks there are."""
@@ -425,31 +407,6 @@ def _remove(connection: sqlite3.Connection, path: str, generation: int) -> int |
     return file
 
 
-def _note_removal(connection: sqlite3.Connection, gone: Sequence[str]) -> None:
-    """Remember that files went away until `purge` has cleaned up behind them."""
-    if not gone:
-        return
-    paths = json.dumps(list(gone))
-    within = "f.path IN (SELECT value FROM json_each(?))"
-    query = f"SELECT coalesce(sum(f.chunks), 0) FROM files f WHERE {within}"
-    (count,) = connection.execute(query, (paths,)).fetchone()
-    if not count:
-        return
-    # By the range of their ids: the files of chunks are not indexed.
-    connection.execute(
-        "INSERT OR IGNORE INTO orphans SELECT c.digest FROM files f"
-        " CROSS JOIN chunks c ON c.id BETWEEN f.first_chunk AND f.first_chunk + f.chunks - 1"
-        f" WHERE {within} AND c.digest IN (SELECT digest FROM summaries)",
-        (paths,),
-    )
-    before = int(_setting(connection, "unpurged", "0"))
-    since = _setting(connection, "unpurged_since", repr(time.time()))
-    connection.executemany(
-        "INSERT OR REPLACE INTO settings VALUES (?, ?)",
-        [("unpurged", str(before + count)), ("unpurged_since", since)],
-    )
-
-
 def _trim_log(connection: sqlite3.Connection, last: int) -> None:
     """Keep the log of removals short; whoever is further behind starts over."""
     if last % _REMOVED_KEPT:
@@ -535,7 +492,8 @@ def lexical_document(number: int, file: int, path: str, language: str, chunk: Ne
         " ".join(words(" ".join((piece.scope, piece.name, *piece.defines)))),
         " ".join(words(path)),
         " ".join(words(f"{piece.docstring} {chunk.summary}")),
-        chunk.words or " ".join(words(chunk.text)),
+        # A summary stands in the body as well, as documentation does by itself.
+        " ".join(filter(None, (chunk.words or " ".join(words(chunk.text)), *words(chunk.summary)))),
     )
 
 

@@ -1,5 +1,6 @@
-import { CircleStop, RefreshCw, Scissors } from 'lucide-react'
-import { memo, useEffect, useMemo, useState } from 'react'
+import { CircleStop, ListTree, RefreshCw, Scissors, ShieldAlert } from 'lucide-react'
+import { lazy, memo, Suspense, useEffect, useMemo, useState } from 'react'
+import { useTold } from '../../api/queries'
 import type { Reference, Turn } from '../../api/types'
 import { Markdown } from '../../components/Markdown'
 import { ReferenceDialog } from '../../components/ReferenceDialog'
@@ -10,6 +11,8 @@ import { number } from '../../lib/format'
 import { useLanguage, useWords } from '../../lib/i18n'
 import { Rate } from './Rate'
 import { ReferenceChips } from './ReferenceChips'
+
+const ExplainDrawer = lazy(() => import('./ExplainDrawer').then((m) => ({ default: m.ExplainDrawer })))
 
 interface AnswerTurnProps {
   conversation: string
@@ -31,6 +34,9 @@ export const AnswerTurn = memo(function AnswerTurn(props: AnswerTurnProps) {
   const text = answer && answer.text.length >= turn.content.length ? answer.text : turn.content
   const references = answer?.references ?? turn.references
   const [shown, setShown] = useState<Reference | null>(null)
+  const [explaining, setExplaining] = useState(false)
+  const told = useTold(turn.id)
+  const dropped = (answer?.dropped ?? told?.dropped ?? []).length
 
   const citations = useMemo(
     () => ({
@@ -50,6 +56,12 @@ export const AnswerTurn = memo(function AnswerTurn(props: AnswerTurnProps) {
       )}
       {references.length > 0 && (
         <ReferenceChips text={text} references={references} writing={writing} onOpen={setShown} />
+      )}
+      {dropped > 0 && (
+        <p className="mt-2 flex items-center gap-2 text-xs text-warn">
+          <ShieldAlert className="size-3.5 shrink-0" aria-hidden />
+          {words.chat.dropped(dropped)}
+        </p>
       )}
       {!writing && !turn.error && text.trim() === '' && turn.reason !== 'stopped' && (
         <ProblemNote
@@ -79,6 +91,11 @@ export const AnswerTurn = memo(function AnswerTurn(props: AnswerTurnProps) {
                   <RefreshCw aria-hidden />
                 </IconButton>
               )}
+              {told?.explained && (
+                <IconButton label={words.chat.explain} onClick={() => setExplaining(true)}>
+                  <ListTree aria-hidden />
+                </IconButton>
+              )}
               <Rate conversation={conversation} turn={turn} />
             </div>
             <Facts turn={turn} />
@@ -86,6 +103,11 @@ export const AnswerTurn = memo(function AnswerTurn(props: AnswerTurnProps) {
         )}
       </footer>
       <Announcement answer={answer} connected={live?.connected ?? true} />
+      {explaining && told?.explained && (
+        <Suspense>
+          <ExplainDrawer explained={told.explained} onClose={() => setExplaining(false)} />
+        </Suspense>
+      )}
       {shown && <ReferenceDialog reference={shown} onClose={() => setShown(null)} />}
     </article>
   )

@@ -2,7 +2,7 @@ import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { useCallback, useEffect, useRef, useState } from 'react'
 import { useNavigate, useParams } from 'react-router'
 import { ApiError, api, asProblem } from '../../api/client'
-import { keys, useChangeTurns, useConversation, useModels } from '../../api/queries'
+import { keys, type Told, useChangeTurns, useConversation, useModels } from '../../api/queries'
 import type { Asked, ConversationWithTurns, Model, Turn } from '../../api/types'
 import { ProblemNote, Skeleton } from '../../components/ui'
 import { useAnswer } from '../../lib/answer/useAnswer'
@@ -24,7 +24,7 @@ function useAsk(id: string | null) {
   const client = useQueryClient()
   const navigate = useNavigate()
   const models = useModels()
-  const { model, index, sampling } = useSettings()
+  const { model, index, sampling, explain } = useSettings()
   return useMutation({
     mutationFn: async (message: Message) => {
       const known = models.data?.some((other) => other.name === model)
@@ -33,7 +33,13 @@ function useAsk(id: string | null) {
       const target = id ?? (conversation as NonNullable<typeof conversation>).id
       if (conversation)
         client.setQueryData<ConversationWithTurns>(keys.conversation(target), { ...conversation, turns: [] })
-      const asked = await api.ask(target, { ...message, model: answerer, index, sampling })
+      const asked = await api.ask(target, {
+        ...message,
+        model: answerer,
+        index,
+        sampling,
+        ...(explain && { explain }),
+      })
       return { target, asked }
     },
     onSuccess: ({ target, asked }) => {
@@ -91,7 +97,8 @@ function Existing({ id }: { id: string }) {
 
   const live = useAnswer(
     running,
-    (finished) => {
+    (finished, { explained, dropped }) => {
+      client.setQueryData<Told>(keys.told(finished.id), { explained, dropped })
       changeTurns((old) =>
         old.map((turn) => (turn.answer_id === running ? { ...finished, answer_id: null } : turn)),
       )

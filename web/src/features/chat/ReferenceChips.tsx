@@ -13,6 +13,9 @@ interface ReferenceChipsProps {
 
 const shownFirst = 6
 
+/** Whether its source says something else by now. */
+const gone = (reference: Reference): boolean => reference.verified === false
+
 /** The functions that an answer was given; those that it cites stand out. */
 export const ReferenceChips = memo(function ReferenceChips(props: ReferenceChipsProps) {
   const { text, references, writing, onOpen } = props
@@ -34,13 +37,14 @@ export const ReferenceChips = memo(function ReferenceChips(props: ReferenceChips
             <button
               type="button"
               onClick={() => onOpen(reference)}
-              title={`${reference.path}:${reference.start_line}-${reference.end_line}`}
+              title={`${reference.path}:${reference.start_line}-${reference.end_line}${gone(reference) ? `. ${words.chat.notVerified}` : ''}`}
               className={`flex min-h-8 max-w-full items-center gap-2 rounded-lg border ps-1.5 pe-2.5 text-start text-xs transition-colors hover:border-accent hover:bg-accent-soft ${cited.has(reference.number) ? 'border-accent bg-accent-soft' : 'border-line bg-surface'}`}
             >
               <span className="grid h-5 min-w-5 place-items-center rounded-md bg-accent-soft px-1 font-semibold text-accent tabular-nums">
                 {reference.number}
               </span>
-              <span className="truncate">
+              {gone(reference) && <span className="sr-only">{words.chat.notVerified}</span>}
+              <span className={`truncate ${gone(reference) ? 'line-through decoration-warn' : ''}`}>
                 <span className="font-medium">{reference.name ?? reference.path.split('/').at(-1)}</span>{' '}
                 <span className="text-ink-2">
                   {reference.path.split('/').at(-1)}:{reference.start_line}

@@ -8,18 +8,20 @@ import { changeSettings, useSettings } from '../../lib/settings'
 
 export function SamplingPanel() {
   const words = useWords()
-  const { sampling } = useSettings()
+  const { sampling, explain } = useSettings()
   const preset = presetOf(sampling)
   const changed = Object.values(sampling).some((value) => value != null)
   return (
     <Popover
       label={`${words.picker.sampling}: ${words.sampling.preset[preset]}`}
       className="relative grid size-9 place-items-center rounded-lg text-ink-2 hover:bg-hover hover:text-ink aria-expanded:bg-hover"
-      panelClass="bottom-full -end-11 mb-2 w-[min(21rem,92vw)] p-4!"
+      panelClass="bottom-full -end-11 mb-2 max-h-[min(40rem,75dvh)]! w-[min(21rem,92vw)] p-4!"
       trigger={
         <>
           <SlidersHorizontal className="size-4" aria-hidden />
-          {changed && <span className="absolute end-1.5 top-1.5 size-1.5 rounded-full bg-accent" />}
+          {(changed || explain) && (
+            <span className="absolute end-1.5 top-1.5 size-1.5 rounded-full bg-accent" />
+          )}
         </>
       }
     >
@@ -55,6 +57,20 @@ export function SamplingPanel() {
               <Control key={field.name} field={field} />
             ))}
           </div>
+          <label className="mt-4 flex gap-3 border-t border-line pt-3 text-sm">
+            <span className="flex-1">
+              <span className="font-medium">{words.sampling.explain}</span>
+              <span className="block text-xs text-ink-3">{words.sampling.explainText}</span>
+            </span>
+            <input
+              type="checkbox"
+              role="switch"
+              className="size-5 shrink-0 accent-(--accent)"
+              checked={explain}
+              aria-checked={explain}
+              onChange={(event) => changeSettings({ explain: event.target.checked })}
+            />
+          </label>
         </>
       )}
     </Popover>

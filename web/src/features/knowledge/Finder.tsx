@@ -1,5 +1,6 @@
 import { useState } from 'react'
 import type { Index } from '../../api/types'
+import { Tabs } from '../../components/ui'
 import { useWords } from '../../lib/i18n'
 import { GrepBox } from './GrepBox'
 import { SearchBox } from './SearchBox'
@@ -20,20 +21,12 @@ export function Finder({ indexes, only }: { indexes: Index[]; only?: string }) {
         <h2 className="text-lg font-semibold">{words.search}</h2>
         <p className="text-sm text-ink-2">{texts[way]}</p>
       </div>
-      <div role="tablist" className="flex gap-1 border-b border-line">
-        {ways.map((name) => (
-          <button
-            key={name}
-            type="button"
-            role="tab"
-            aria-selected={way === name}
-            onClick={() => setWay(name)}
-            className="-mb-px min-h-10 border-b-2 border-transparent px-3 text-sm text-ink-2 hover:text-ink aria-selected:border-accent aria-selected:font-medium aria-selected:text-ink"
-          >
-            {words.find[name]}
-          </button>
-        ))}
-      </div>
+      <Tabs
+        label={words.search}
+        tabs={ways.map((name) => ({ name, text: words.find[name] }))}
+        chosen={way}
+        onChoose={setWay}
+      />
       <Box indexes={indexes} {...(only && { only })} />
     </search>
   )

@@ -8,7 +8,16 @@ import { Badge, ProblemNote } from '../../components/ui'
 import { number } from '../../lib/format'
 import { useLanguage, useWords } from '../../lib/i18n'
 import { ago } from '../../lib/time'
-import { DeleteIndex, isWorking, JobState, LanguageBar, Numbers, StateBadge, useUpdate } from './parts'
+import {
+  DeleteIndex,
+  Freshness,
+  isWorking,
+  JobState,
+  LanguageBar,
+  Numbers,
+  StateBadge,
+  useUpdate,
+} from './parts'
 
 export const kindIcons = { folder: Folder, git: GitBranch, file: File, web: Globe, uploads: Upload }
 
@@ -87,11 +96,17 @@ export function IndexCard({ index }: { index: Index }) {
         ]}
       />
       <LanguageBar languages={index.languages} />
-      {(index.failed_count > 0 || index.skipped_count > 0) && (
-        <p className="flex gap-3 text-xs">
+      <Freshness index={index} />
+      {(index.failed_count > 0 || index.skipped_count > 0 || index.secrets_count > 0) && (
+        <p className="flex flex-wrap gap-3 text-xs">
           {index.failed_count > 0 && (
             <Link to={`${page}?tab=failed`} className="font-medium text-danger hover:underline">
               {knowledge.failedFiles(number(index.failed_count, language))}
+            </Link>
+          )}
+          {index.secrets_count > 0 && (
+            <Link to={`${page}?tab=secrets`} className="font-medium text-warn hover:underline">
+              {knowledge.secretsFound(number(index.secrets_count, language))}
             </Link>
           )}
           {index.skipped_count > 0 && (

@@ -1,17 +1,29 @@
-import { ArrowLeft, RefreshCw, Trash2, Upload } from 'lucide-react'
-import { useState } from 'react'
+import { ArrowLeft, RefreshCw, Sparkles, Trash2, Upload } from 'lucide-react'
+import { lazy, Suspense, useState } from 'react'
 import { Link, useNavigate, useParams, useSearchParams } from 'react-router'
 import { asProblem } from '../../api/client'
-import { useIndexes } from '../../api/queries'
+import { useIndexes, useSession } from '../../api/queries'
 import type { Index, PathReason } from '../../api/types'
-import { Button, Page, ProblemNote, Skeleton } from '../../components/ui'
+import { Button, Page, ProblemNote, Skeleton, Tabs } from '../../components/ui'
 import { bytes, number } from '../../lib/format'
 import { useLanguage, useWords } from '../../lib/i18n'
 import { ago } from '../../lib/time'
 import { Files } from './Files'
 import { Finder } from './Finder'
-import { DeleteIndex, isWorking, JobState, LanguageBar, Numbers, StateBadge, useUpdate } from './parts'
+import {
+  DeleteIndex,
+  Freshness,
+  isWorking,
+  JobState,
+  LanguageBar,
+  Numbers,
+  StateBadge,
+  useUpdate,
+} from './parts'
+import { Secrets } from './Secrets'
 import { UploadDialog } from './UploadDialog'
+
+const SummariesDialog = lazy(() => import('./SummariesDialog').then((m) => ({ default: m.SummariesDialog })))
 
 export function IndexPage() {
   const words = useWords()
@@ -43,18 +55,25 @@ function Back() {
   )
 }
 
-const tabs = ['files', 'failed', 'skipped'] as const
+const tabs = ['files', 'failed', 'skipped', 'secrets'] as const
 
 function Details({ index }: { index: Index }) {
   const words = useWords()
   const language = useLanguage()
   const navigate = useNavigate()
   const [query, setQuery] = useSearchParams()
-  const [open, setOpen] = useState<'delete' | 'upload' | null>(null)
+  const [open, setOpen] = useState<'delete' | 'upload' | 'summaries' | null>(null)
   const update = useUpdate(index.name)
   const { knowledge } = words
-  const tab = tabs.find((name) => name === query.get('tab')) ?? 'files'
-  const counts = { files: index.files, failed: index.failed_count, skipped: index.skipped_count }
+  const admin = useSession().data?.user?.role === 'admin'
+  const offered = tabs.filter((name) => name !== 'secrets' || admin)
+  const tab = offered.find((name) => name === query.get('tab')) ?? 'files'
+  const counts = {
+    files: index.files,
+    failed: index.failed_count,
+    skipped: index.skipped_count,
+    secrets: index.secrets_count,
+  }
   return (
     <Page
       title={
@@ -71,6 +90,10 @@ function Details({ index }: { index: Index }) {
               {knowledge.upload}
             </Button>
           )}
+          <Button onClick={() => setOpen('summaries')}>
+            <Sparkles aria-hidden />
+            {words.summaries.manage}
+          </Button>
           <Button busy={update.isPending} disabled={isWorking(index)} onClick={() => update.mutate()}>
             <RefreshCw aria-hidden />
             {knowledge.update}
@@ -100,27 +123,33 @@ function Details({ index }: { index: Index }) {
                 ? ago(new Date(index.updated_at), new Date(), language)
                 : knowledge.never,
             },
+            ...(index.secrets_count > 0
+              ? [{ name: knowledge.secrets, value: number(index.secrets_count, language) }]
+              : []),
+            ...(index.summarised > 0
+              ? [{ name: words.summaries.title, value: number(index.summarised, language) }]
+              : []),
           ]}
         />
         <LanguageBar languages={index.languages} />
+        <Freshness index={index} />
       </div>
       <Finder indexes={[index]} only={index.name} />
       <section className="flex flex-col gap-3">
-        <div role="tablist" className="flex gap-1 border-b border-line">
-          {tabs.map((name) => (
-            <button
-              key={name}
-              type="button"
-              role="tab"
-              aria-selected={tab === name}
-              onClick={() => setQuery(name === 'files' ? {} : { tab: name }, { replace: true })}
-              className="-mb-px min-h-10 border-b-2 border-transparent px-3 text-sm text-ink-2 hover:text-ink aria-selected:border-accent aria-selected:font-medium aria-selected:text-ink"
-            >
-              {knowledge.tabs[name]}{' '}
-              <span className="text-ink-3 tabular-nums">{number(counts[name], language)}</span>
-            </button>
-          ))}
-        </div>
+        <Tabs
+          label={knowledge.files}
+          tabs={offered.map((name) => ({
+            name,
+            text: (
+              <>
+                {knowledge.tabs[name]}{' '}
+                <span className="text-ink-3 tabular-nums">{number(counts[name], language)}</span>
+              </>
+            ),
+          }))}
+          chosen={tab}
+          onChoose={(name) => setQuery(name === 'files' ? {} : { tab: name }, { replace: true })}
+        />
         {tab === 'files' && <Files index={index} />}
         {tab === 'failed' && (
           <Reasons items={index.failed} count={index.failed_count} none={knowledge.nothingFailed} />
@@ -128,7 +157,13 @@ function Details({ index }: { index: Index }) {
         {tab === 'skipped' && (
           <Reasons items={index.skipped} count={index.skipped_count} none={knowledge.nothingSkipped} />
         )}
+        {tab === 'secrets' && <Secrets index={index} />}
       </section>
+      {open === 'summaries' && (
+        <Suspense>
+          <SummariesDialog name={index.name} onClose={() => setOpen(null)} />
+        </Suspense>
+      )}
       {open === 'delete' && (
         <DeleteIndex index={index} onClose={() => setOpen(null)} onDeleted={() => navigate('/knowledge')} />
       )}

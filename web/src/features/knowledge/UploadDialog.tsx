@@ -94,6 +94,7 @@ export function UploadDialog({ indexes, initial, into, onClose }: UploadDialogPr
         >
           <FileUp className="size-6 text-accent" aria-hidden />
           <span className="text-ink-2">{words.knowledge.uploadText}</span>
+          <span className="text-xs text-ink-3">{words.knowledge.uploadKinds}</span>
           <input
             type="file"
             multiple

@@ -1,6 +1,6 @@
 import { useMutation } from '@tanstack/react-query'
 import { api, asProblem } from '../../api/client'
-import { keys, queryClient } from '../../api/queries'
+import { isBusy, keys, queryClient } from '../../api/queries'
 import type { Index, State } from '../../api/types'
 import { Badge, Confirm, ProblemNote, Progress, type Tone } from '../../components/ui'
 import { languageLabel } from '../../lib/code'
@@ -20,7 +20,7 @@ export function StateBadge({ state }: { state: State }) {
   return <Badge tone={tones[state]}>{words.state[state]}</Badge>
 }
 
-export const isWorking = ({ job }: Index): boolean => job?.state === 'queued' || job?.state === 'running'
+export const isWorking = ({ job }: Index): boolean => isBusy(job)
 
 /** The progress of an index's job, or why it failed. */
 export function JobState({ index }: { index: Index }) {
@@ -31,17 +31,47 @@ export function JobState({ index }: { index: Index }) {
     return <ProblemNote problem={{ message: job?.error || index.error || words.state.failed }} />
   if (!job || !isWorking(index)) return null
   const known = job.total > 0
+  const files = job.phase !== 'fetching' && job.rate
   return (
     <div>
-      <div className="mb-1.5 flex gap-3 text-xs text-ink-2 tabular-nums">
+      <div className="mb-1.5 flex flex-wrap gap-x-3 text-xs text-ink-2 tabular-nums">
         <span className="min-w-0 flex-1 truncate">
-          {job.state === 'queued' ? words.queued : job.message || job.phase || words.state.indexing}
+          {job.state === 'queued'
+            ? words.queued
+            : [words.phases[job.phase] ?? words.state.indexing, job.message].filter(Boolean).join(' · ')}
         </span>
-        {known && <span>{words.progress(number(job.done, language), number(job.total, language))}</span>}
+        {known && (
+          <span>
+            {job.phase === 'fetching'
+              ? `${job.done}%`
+              : words.progress(number(job.done, language), number(job.total, language))}
+          </span>
+        )}
+        {files ? <span>{words.rate(number(files < 10 ? files : Math.round(files), language))}</span> : null}
         {job.eta_s ? <span>{words.eta(duration(job.eta_s, language))}</span> : null}
       </div>
       <Progress label={words.state.indexing} value={known ? job.done / job.total : undefined} />
     </div>
+  )
+}
+
+/** How the server keeps an index fresh, and whether it fell behind. */
+export function Freshness({ index }: { index: Index }) {
+  const { knowledge: words } = useWords()
+  const language = useLanguage()
+  const { follows, refresh_minutes, updated_at } = index
+  const every = refresh_minutes * 60
+  // An update may take a while; one that is missing for twice the time did not happen.
+  const overdue =
+    follows === 'polled' &&
+    !isWorking(index) &&
+    updated_at !== null &&
+    Date.now() - new Date(updated_at).getTime() > 2000 * Math.max(every, 60)
+  return (
+    <p className="text-xs text-ink-2">
+      {follows === 'polled' ? words.polled(duration(every, language)) : words.follows[follows]}
+      {overdue && <span className="ms-2 font-medium text-warn">{words.overdue}</span>}
+    </p>
   )
 }
 

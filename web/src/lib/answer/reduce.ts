@@ -1,5 +1,5 @@
 import type { AnswerEvent } from '../../api/events'
-import type { Problem, Reference, Timings, Turn, Usage } from '../../api/types'
+import type { Explained, Problem, Reference, Timings, Turn, Usage } from '../../api/types'
 
 export type Phase = 'waiting' | 'retrieving' | 'reading' | 'writing' | 'done' | 'failed'
 
@@ -16,6 +16,9 @@ export interface Answer {
   text: string
   reasoning: string
   nodes: { node: string; kind: string; seconds: number | null; running: boolean }[]
+  explained: Explained | null
+  /** Cited numbers that could not be verified; the finished turn's text comes without them. */
+  dropped: number[]
   reason: string | null
   usage: Usage | null
   timings: Timings | null
@@ -35,6 +38,8 @@ export const emptyAnswer = (id: string): Answer => ({
   text: '',
   reasoning: '',
   nodes: [],
+  explained: null,
+  dropped: [],
   reason: null,
   usage: null,
   timings: null,
@@ -61,6 +66,17 @@ export function reduce(answer: Answer, seq: number, event: AnswerEvent): Answer 
       return { ...next, phase: 'writing', reasoning: answer.reasoning + event.text }
     case 'node':
       return nodeChanged(next, event)
+    case 'cited': {
+      const references = answer.references?.map((one) => ({
+        ...one,
+        verified: !event.gone.includes(one.number),
+      }))
+      return { ...next, references: references ?? null, dropped: event.dropped }
+    }
+    case 'explained': {
+      const { question, query, candidates, prompt } = event
+      return { ...next, explained: { question, query, candidates, prompt } }
+    }
     case 'done':
       return {
         ...next,

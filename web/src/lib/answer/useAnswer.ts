@@ -11,10 +11,14 @@ export interface Live {
 const nothing = () => () => {}
 
 /**
- * The answer `id` while it is written, or null. `onOver` gets the finished turn; `onGone` runs when the server does
+ * The answer `id` while it is written, or null. `onOver` gets the finished turn and what led to it; `onGone` runs when the server does
  * not give out the answer's events any more, and the conversation should be read again.
  */
-export function useAnswer(id: string | null, onOver: (turn: Turn) => void, onGone: () => void): Live | null {
+export function useAnswer(
+  id: string | null,
+  onOver: (turn: Turn, answer: Answer) => void,
+  onGone: () => void,
+): Live | null {
   const [stream, setStream] = useState<AnswerStream | null>(null)
   // biome-ignore lint/correctness/useExhaustiveDependencies: one stream per answer, whatever the callbacks are.
   useEffect(() => {
@@ -22,7 +26,7 @@ export function useAnswer(id: string | null, onOver: (turn: Turn) => void, onGon
     const opened = new AnswerStream(id, onGone)
     const unsubscribe = opened.subscribe(() => {
       const { answer } = opened.snapshot()
-      if (isOver(answer) && answer.turn) onOver(answer.turn)
+      if (isOver(answer) && answer.turn) onOver(answer.turn, answer)
     })
     window.addEventListener('online', opened.retryNow)
     setStream(opened)
