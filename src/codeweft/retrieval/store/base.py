@@ -34,9 +34,9 @@ CANDIDATES: Final = 100
 """Best chunks taken by words and by vector each; beyond, nothing that ranks in the first ten was found."""
 SYMBOL_CANDIDATES: Final = 60
 """Chunks taken because they define a symbol of the question."""
-DEPTH: Final = 1000
+DEPTH: Final = 400
 """Chunks whose scores are known: a chunk taken by vector has its BM25 too, and all near ones speak for their file."""
-TERM_DEPTH: Final = 500
+TERM_DEPTH: Final = 250
 """Chunks per term that count as evidence for their file."""
 FILE_TERMS: Final = 24
 """Rarest terms of a long question (an issue, a stack trace) looked up one by one."""
