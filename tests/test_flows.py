@@ -15,6 +15,7 @@ from codeweft.types import (
     Done,
     Event,
     Failed,
+    Filters,
     Infill,
     Message,
     Model,
@@ -26,6 +27,7 @@ from codeweft.types import (
     Retrieval,
     Sampling,
     SearchResult,
+    Selection,
     Started,
     TextDelta,
     Usage,
@@ -161,6 +163,16 @@ async def test_a_named_index_that_does_not_exist_fails_but_no_index_at_all_answe
     assert isinstance(named[-1], Failed) and isinstance(named[-1].error, NotFound)
     answer = await fold(flow(Writer("fine"), shelf).stream(ask("x")))
     assert answer.text == "fine" and answer.results == ()
+
+
+async def test_filters_and_search_type_reach_the_search_and_filters_that_match_nothing_fail() -> None:
+    narrowed = Retrieval(filters=Filters(repositories=("bank",)), selection=Selection("mmr"))
+    shelf = Shelf(found("alpha"))
+    await fold(flow(Writer(), shelf).stream(ask("x", retrieval=narrowed)))
+    assert (shelf.asked[0].filters, shelf.asked[0].selection) == (narrowed.filters, narrowed.selection)
+    empty = Shelf(error=NotFound("Nothing is indexed of bank."))
+    ended = await events(flow(Writer(), empty).stream(ask("x", retrieval=narrowed)))
+    assert isinstance(ended[-1], Failed) and "bank" in ended[-1].error.message
 
 
 async def test_retrieval_can_be_switched_off() -> None:

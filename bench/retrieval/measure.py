@@ -55,14 +55,18 @@ def score(hits: Sequence[Hit], question: Question, *, fold: bool = False) -> Sco
     def share(of: Sequence[float], within: int) -> float:
         return sum(rank <= within for rank in of) / len(of) if of else math.nan
 
+    def whole(within: int) -> float:
+        return float(len(ranks) <= within and all(rank <= within for rank in ranks))
+
     return Scores(
-        sum(1 / math.log2(rank + 1) for rank in ranks if rank <= 10) / ideal,
-        1 / min(ranks),
-        share(ranks, 5),
-        share(ranks, 10),
-        # A question with more targets than places cannot be answered whole; filling the places is all there is.
-        *(float(sum(r <= n for r in ranks) == min(n, len(ranks)) and len(ranks) <= n) for n in (1, 5, 10)),
-        share(parts, 10),
+        ndcg10=sum(1 / math.log2(rank + 1) for rank in ranks if rank <= 10) / ideal,
+        mrr=1 / min(ranks),
+        recall5=share(ranks, 5),
+        recall10=share(ranks, 10),
+        acc1=whole(1),
+        acc5=whole(5),
+        acc10=whole(10),
+        parts10=share(parts, 10),
     )
 
 

@@ -126,11 +126,12 @@ def evidence(index: Index, question: str) -> tuple[tuple[str, int], Evidence, li
     Which of many equally good chunks become candidates depends on their ids; how good they are does not.
     """
     best = index.search(Query(question, k=1))[0].chunk
+    asked = read_question(question, index.source.repository)
     found = {
         (one.row.path, one.row.start_line): tuple(
             round(value, 4) for value in (one.lexical, one.vector, one.file_terms, one.file_near)
         )
-        for one in index.candidates(read_question(question, index.source.repository), 10)
+        for one in index.candidates(asked, DigestEncoder().encode([question])[0], 10)
     }
     words, vectors = (sorted((one[n] for one in found.values()), reverse=True)[:100] for n in (0, 1))
     return (best.path, best.start_line), found, words, vectors

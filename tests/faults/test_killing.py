@@ -12,8 +12,8 @@ from . import parts
 
 KILLS = 60
 """Updates that are really killed before they are done."""
-FILES = 120
-CHANGED = 30
+FILES = 90
+CHANGED = 25
 
 
 def test_killed_anywhere_an_index_ends_up_as_a_fresh_one(tmp_path: Path) -> None:

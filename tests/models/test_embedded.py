@@ -476,5 +476,7 @@ async def test_texts_become_unit_vectors_in_their_order(tiny: Path) -> None:
 
 async def test_tokens_are_counted_as_the_model_counts(tiny: Path, make_model: MakeModel) -> None:
     model = make_model(tiny)
-    assert await model.count("é<|im_end|>") == 2 + len("<|im_end|>")
-    assert await model.count("") == 0
+    counted = await model.count(complete("é<|im_end|>x", Sampling()))
+    assert (counted.prompt_tokens, counted.estimated) == (3 + len("<|im_end|>"), False)
+    empty, spoken = await model.count(complete("", Sampling())), await model.count(chat("é<|im_end|>"))
+    assert spoken.prompt_tokens > empty.prompt_tokens + 2 + len("<|im_end|>")

@@ -17,6 +17,7 @@ from codeweft.models.openai_compatible import OpenAICompatible, OpenAIEmbedder
 from codeweft.models.wire import StreamChunk, decode_chunk
 from codeweft.types import (
     Failed,
+    Filters,
     Infill,
     Message,
     ReasoningDelta,
@@ -24,6 +25,7 @@ from codeweft.types import (
     Retrieval,
     Retrieved,
     Sampling,
+    Selection,
     Started,
     TextDelta,
     TokenLogprob,
@@ -173,6 +175,22 @@ async def test_a_codeweft_servers_references_and_note_come_through() -> None:
     assert [result.chunk.path for result in found.results] == ["a.py", "b.py"]
     assert (found.results[0].chunk.start_line, found.results[0].score) == (3, 0.5)
     assert Started("m", "Only a starter.") in events
+
+
+async def test_filters_and_search_type_reach_a_codeweft_server() -> None:
+    wanted = Retrieval(
+        filters=Filters(languages=("go",), paths=("src/",)), selection=Selection("mmr", fetch_k=40)
+    )
+    async with running(HELLO) as endpoint:
+        await ask(endpoint, Request("m", messages=CHAT.messages, retrieval=wanted), codeweft=True)
+    body = endpoint.asked[0][1]
+    assert (body["languages"], body["paths"], body["search_type"], body["fetch_k"]) == (
+        ["go"],
+        ["src/"],
+        "mmr",
+        40,
+    )
+    assert not {"kinds", "branches", "lambda_mult", "vector"} & set(body)
 
 
 async def test_switching_retrieval_off_reaches_a_codeweft_server_only() -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -114,10 +115,10 @@ def test_nearness_counts_the_nearest_three_chunks_of_a_file() -> None:
 # ── what OpenSearch is asked ─────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("name", ["flask", "MyRepo", "a.B-c_D9", "X"])
+@pytest.mark.parametrize("name", ["flask", "MyRepo", "a.B-c_D9", "X", "a__B_", "_"])
 def test_names_survive_an_index_that_knows_no_capitals(name: str) -> None:
     index = ask.index_name(name)
-    assert index == index.lower() and ask.our_name(index) == name
+    assert re.fullmatch(r"codeweft-[a-z0-9._-]+", index) and ask.our_name(index) == name
 
 
 def test_only_what_is_committed_is_visible() -> None:

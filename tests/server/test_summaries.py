@@ -99,6 +99,7 @@ async def test_summaries_are_written_counted_searched_and_deleted(started: Serve
         view = await until(client, lambda view: idle(view) and view["summarised"] == 2)
         last = view["last"]
         assert (last["language"], last["models"], last["spent"]["done"]) == ("en", ["plain"], 2)
+        assert (view["job"]["done"], view["job"]["total"]) == (2, 2)
         assert last["spent"]["usd"] == pytest.approx(2 * (90 * 1 + 10 * 2) / 1e6)
         assert (await api(client, "GET", ""))["summarised"] == 2
         body = {"query": "what does a customer still owe", "index": "ledger", "k": 1}

@@ -11,7 +11,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from codeweft.cli.options import ConfigOption, IndexOption, JsonOption, ModelOption, ServerOption, settings
+from codeweft.cli.options import (
+    BranchOption,
+    ConfigOption,
+    IndexOption,
+    JsonOption,
+    KindOption,
+    LanguageOption,
+    ModelOption,
+    PathOption,
+    RepositoryOption,
+    ServerOption,
+    filters,
+    settings,
+)
 from codeweft.errors import InvalidRequest
 from codeweft.types import Message, Request, Retrieval, Sampling
 
@@ -72,6 +85,11 @@ def ask(
     model: ModelOption = None,
     index: IndexOption = None,
     k: Annotated[int | None, typer.Option("-k", min=1, max=100, help="How many references.")] = None,
+    language: LanguageOption = None,
+    path: PathOption = None,
+    kind: KindOption = None,
+    repository: RepositoryOption = None,
+    branch: BranchOption = None,
     context: ContextOption = True,
     system: SystemOption = None,
     temperature: TemperatureOption = None,
@@ -94,7 +112,9 @@ def ask(
         model or "",
         tuple(turns),
         sampling=Sampling(max_tokens=max_tokens, temperature=temperature, seed=seed),
-        retrieval=Retrieval(index=index, k=k, enabled=context),
+        retrieval=Retrieval(
+            index=index, k=k, enabled=context, filters=filters(path, language, kind, repository, branch)
+        ),
         explain=explain,
     )
     asyncio.run(_ask_once(config, server, request, as_json))

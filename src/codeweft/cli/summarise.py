@@ -80,23 +80,26 @@ async def _summarise(
             print_json({"deleted": deleted}) if as_json else note(f"{deleted} summaries are deleted.")
             return
         estimate = await asyncio.to_thread(summaries.estimate, index, choice)
-        writers = [writer.info.name for writer in summaries.models(choice)]
+        models_chosen = summaries.models(choice)
+        writers = [writer.info.name for writer in models_chosen]
         if dry_run and as_json:
             print_json(asdict(estimate) | {"models": writers})
             return
         if not as_json:
             _announce(estimate, writers)
+            for said in {writer.info.note for writer in models_chosen} - {""}:
+                note(said, "yellow")
         if dry_run or not estimate.functions:
             return
         if err.is_terminal and not yes and not as_json:
             typer.confirm("Start?", abort=True, err=True)
-        wanted, found = summaries.wanted(choice), summaries.models(choice)
+        wanted = summaries.wanted(choice)
         with progress(as_json) as bar:
 
             def report(step: Step) -> None:
                 bar(f"{step.phase}  {step.message}", step.done, step.total or None)
 
-            spent = await asyncio.to_thread(summaries.work, index, wanted, found, report)
+            spent = await asyncio.to_thread(summaries.work, index, wanted, models_chosen, report)
     if as_json:
         print_json(asdict(spent))
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
@@ -27,7 +27,9 @@ from codeweft.types import (
     ModelInfo,
     PromptProgress,
     Request,
+    Retrieval,
     Sampling,
+    Selection,
     Skills,
     Started,
     TextDelta,
@@ -298,7 +300,20 @@ class OpenAICompatible:
             fields["agents_flag"] = True
         if request.explain:
             fields["explain"] = True
-        return fields
+        return fields | _narrowing(wanted)
+
+
+def _narrowing(wanted: Retrieval) -> dict[str, Any]:
+    """Filters and search type in the fields of Codeweft's API; what is as it is by default is left out."""
+    names = asdict(wanted.filters)
+    fields: dict[str, Any] = {name: list(given) for name, given in names.items() if given}
+    chosen, usual = wanted.selection, Selection()
+    if chosen.type != usual.type:
+        fields["search_type"] = chosen.type
+    for name in ("fetch_k", "lambda_mult", "score_threshold", "distance_threshold"):
+        if getattr(chosen, name) != getattr(usual, name):
+            fields[name] = getattr(chosen, name)
+    return fields
 
 
 class OpenAIEmbedder:

@@ -16,7 +16,7 @@ from typing import Final
 from codeweft.errors import Conflict, InvalidRequest, NotFound, StorageFailed
 from codeweft.retrieval.index import Index, IndexStatus
 from codeweft.retrieval.redact import Redactor
-from codeweft.retrieval.search import Found, check, check_covered, search
+from codeweft.retrieval.search import Found, check, check_covered, search, with_terms
 from codeweft.retrieval.sources import Source, parse_source, split_token
 from codeweft.retrieval.stages import Stages
 from codeweft.retrieval.store.base import Stores
@@ -167,10 +167,13 @@ class Indexes:
         Raises `NotFound` for an unknown or empty index, for repositories and branches of which nothing is indexed and
         when there is no index at all, `NotReady` for one that is empty yet, `InvalidRequest` for an empty query.
         """
-        return self.explained(query).results
+        return self._found(query).results
 
     def explained(self, query: Query) -> Found:
         """The results of `search`, and how they came about."""
+        return with_terms(self._found(query), query)
+
+    def _found(self, query: Query) -> Found:
         check(query)
         # The other types promise their own order.
         staged = self._stages if query.selection.type == "hybrid" else None

@@ -379,6 +379,8 @@ LANGUAGES: Final = {
     "markdown": Language("markdown", prose=True),
     "rst": Language("rst", prose=True),
     "text": _TEXT,
+    # What documents are in; see `documents`.
+    **{name: Language(name, prose=True) for name in ("pdf", "word", "slides", "sheets")},
     "json": Language("json", block=_lines(r'\s{1,4}"(?P<name>[^"]+)"\s*:\s*[\[{]'), kind="block"),
     "yaml": Language("yaml", block=_lines(r"(?P<name>[\w./-]+)\s*:"), kind="block"),
     "toml": Language("toml", block=_lines(r"\[+(?P<name>[^\]]+)\]"), kind="block"),

@@ -92,7 +92,23 @@ _ROLES: Final = {
     "platform": _PLATFORM,
 }
 """Kinds of files by path; each is the name of its penalty."""
-_PROSE_LANGUAGES: Final = frozenset({"markdown", "rst", "text", "json", "yaml", "toml", "ini", "html", "css"})
+_PROSE_LANGUAGES: Final = frozenset(
+    {
+        "markdown",
+        "rst",
+        "text",
+        "pdf",
+        "word",
+        "slides",
+        "sheets",
+        "json",
+        "yaml",
+        "toml",
+        "ini",
+        "html",
+        "css",
+    }
+)
 _ASKS_FOR_TESTS: Final = re.compile(
     r"\b(?:tests?|testing|specs?|fixtures?|mocks?|unittest|pytest|benchmarks?)\b|테스트", re.I
 )

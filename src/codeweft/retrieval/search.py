@@ -6,7 +6,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -61,6 +61,8 @@ def check(query: Query) -> None:
 def search(indexes: Sequence[Index], query: Query) -> Found:
     """The best `query.k` chunks of `indexes`, ranked against each other; empty when nothing matches.
 
+    The explanation has no terms yet (`with_terms`): reading every result for them costs as much as the search.
+
     Raises `InvalidRequest` as `check` does, and for a question of which the encoder knows no word where only vectors
     are compared.
     """
@@ -81,7 +83,7 @@ def search(indexes: Sequence[Index], query: Query) -> Found:
         Explanation(
             type=query.selection.type,
             indexes=tuple(index.name for index in asked),
-            terms=_forms_found(question, results) if query.selection.type == "hybrid" else {},
+            terms={},
             symbols=question.symbols if query.selection.type == "hybrid" else (),
             candidates=considered,
             seconds=dict(clock.seconds),
@@ -182,6 +184,14 @@ def _read(indexes: Sequence[Index], ranked: Sequence[Candidate]) -> list[SearchR
         own = [one for one in ranked if one.home == index.name]
         found.update({(index.name, chunk): result for chunk, result in index.results(own)})
     return [found[one.home, one.row.id] for one in ranked if (one.home, one.row.id) in found]
+
+
+def with_terms(found: Found, query: Query) -> Found:
+    """`found` with the words that were looked up in its explanation; vectors know no words."""
+    if query.selection.type != "hybrid":
+        return found
+    terms = _forms_found(read_question(query.text), found.results)
+    return replace(found, explanation=replace(found.explanation, terms=terms))
 
 
 def _forms_found(question: Question, results: Sequence[SearchResult]) -> dict[str, tuple[str, ...]]:

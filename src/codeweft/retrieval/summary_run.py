@@ -136,6 +136,7 @@ def run(
         keep()
         last = LastRun(wanted.language.code, summariser.models, summariser.spent, time.time(), error)
         index.store.set(**{LAST_RUN: msgspec.json.encode(last).decode()})
+    report(summariser.spent)
     make_searchable(index, lambda: report(summariser.spent), None if whole else sorted(written))
     return summariser.spent
 

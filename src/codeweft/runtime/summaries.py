@@ -219,7 +219,7 @@ def subject(index: str) -> str:
 def said(spent: Spent) -> str:
     """Cost and failures of a run, in a line."""
     parts = [f"{spent.prompt_tokens + spent.completion_tokens:,} tokens"]
-    if spent.usd is not None:
+    if spent.usd:
         parts.append(f"${spent.usd:.4f}" if spent.usd < 1 else f"${spent.usd:,.2f}")
     if spent.failed:
         parts.append(f"{spent.failed} failed")

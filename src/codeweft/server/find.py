@@ -38,13 +38,17 @@ def find_routes(runtime: Runtime) -> APIRouter:
     @routes.post("/search")
     def search(body: SearchBody) -> SearchView:
         """Search code by words, names and meaning."""
-        found = indexes.explained(
-            SearchQuery(body.query, body.index, body.k, body.filters(), body.selection())
-        )
+        asked = SearchQuery(body.query, body.index, body.k, body.filters(), body.selection())
+        explanation = None
+        if body.explain:
+            found = indexes.explained(asked)
+            results, explanation = found.results, ExplanationView.of(found.explanation)
+        else:
+            results = indexes.search(asked)
         return SearchView(
-            results=ReferenceView.all(found.results),
-            explanation=ExplanationView.of(found.explanation) if body.explain else None,
-            note=clean(found.results[0].note) if found.results else "",
+            results=ReferenceView.all(results),
+            explanation=explanation,
+            note=clean(results[0].note) if results else "",
         )
 
     @routes.get("/symbols")

@@ -210,8 +210,8 @@ def _credentials(url: str, token: str) -> Mapping[str, str]:
 
 
 def _failed(url: str, ref: str, stderr: str, token: str) -> UpstreamFailed | StorageFailed:
-    if token:
-        stderr = stderr.replace(token, "***").replace(token.rpartition(":")[2], "***")
+    for secret in filter(None, (token, token.rpartition(":")[2])):
+        stderr = stderr.replace(secret, "***")
     lines = [
         line for line in stderr.strip().splitlines() if line.startswith(("fatal", "remote:", "error", "ssh"))
     ]

@@ -233,7 +233,8 @@ class Store(Protocol):
     def write(self, files: Sequence[NewFile], gone: Sequence[str] = ()) -> None:
         """Replace `files` and remove the paths `gone`, all or nothing; searches see it when this returns.
 
-        What is gone leaves the store's files for good: when `updating` is left, or a day later where that is costly.
+        A store that keeps files of its own leaves nothing in them of what is gone once `updating` is left, or within a
+        day where that is costly.
         """
         ...
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -53,14 +54,13 @@ _WORD: Final = {"type": "keyword"}
 
 
 def index_name(name: str) -> str:
-    """The OpenSearch index of an index of ours: lower case, capitals marked by `+`."""
-    return "codeweft-" + "".join(f"+{c.lower()}" if c.isupper() else c for c in name)
+    """The OpenSearch index of an index of ours. It knows no capitals: `_` marks them and itself."""
+    return "codeweft-" + "".join(f"_{c.lower()}" if c.isupper() or c == "_" else c for c in name)
 
 
 def our_name(index: str) -> str:
     """The reverse of `index_name`."""
-    head, *capitals = index.removeprefix("codeweft-").split("+")
-    return head + "".join(part[:1].upper() + part[1:] for part in capitals)
+    return re.sub(r"_(.)", lambda marked: marked[1].upper(), index.removeprefix("codeweft-"))
 
 
 def vector_field(dimensions: int) -> str:

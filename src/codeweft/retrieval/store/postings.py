@@ -114,6 +114,7 @@ class PostingLists:
 
     def __init__(self, packed_lists: Mapping[str, bytes], totals: Totals) -> None:
         self._lists = {term: np.frombuffer(data, POSTING) for term, data in packed_lists.items()}
+        self._masks: dict[tuple[str, Allowed], NDArray[np.bool_]] = {}
         chunks = max(totals.chunks, 1)
         self._chunks = chunks
         self._norms = [K1 * (1 - B + B * _LENGTHS / max(terms / chunks, 1e-9)) for terms in totals.terms]
@@ -125,7 +126,8 @@ class PostingLists:
 
     def share(self, allowed: Allowed) -> float:
         """About what share of the chunks passes, judged by those that hold one of the terms."""
-        counts = [(int(allowed(one).sum()), len(one)) for one in self._lists.values()]
+        masks = [self._passing(term, allowed) for term in self._lists]
+        counts = [(int(mask.sum()), len(mask)) for mask in masks]
         return sum(passing for passing, _ in counts) / max(sum(size for _, size in counts), 1)
 
     def search(
@@ -148,7 +150,7 @@ class PostingLists:
             )
             keep = np.asarray(score) > 0
             if allowed is not None:
-                keep &= allowed(postings)
+                keep &= self._passing(term, allowed)
             scores.append(np.asarray(score)[keep])
             chunks.append(postings["chunk"][keep])
         if not chunks:
@@ -167,13 +169,20 @@ class PostingLists:
                 return np.zeros(0, np.int64)
             keep = postings["count"][:, _BODY] > 0
             if allowed is not None:
-                keep &= allowed(postings)
+                keep &= self._passing(term, allowed)
             here = postings["chunk"][keep]
             common = here if common is None else np.intersect1d(common, here)
         if common is None:
             return np.zeros(0, np.int64)
         ids, _ = self.search(dict.fromkeys(terms, 1.0), {"body": 1.0}, self._chunks, allowed)
         found: Ids = ids[np.isin(ids, common)][:limit]
+        return found
+
+    def _passing(self, term: str, allowed: Allowed) -> NDArray[np.bool_]:
+        """Which postings of a term pass; a question asks the same several times."""
+        found = self._masks.get((term, allowed))
+        if found is None:
+            found = self._masks[term, allowed] = allowed(self._lists[term])
         return found
 
     def _of_field(self, postings: Postings, field: int) -> NDArray[np.float64]:
@@ -189,8 +198,12 @@ class Allowed:
     """Which postings pass a filter: chunks of some files, of some kinds, or both."""
 
     def __init__(self, files: Ids | None, kinds: Sequence[int] | None, file_of: int) -> None:
-        """`files` are ascending; `file_of` is by how many bits a chunk's id is above its file's."""
-        self._files = files
+        """`file_of` is by how many bits a chunk's id is above its file's."""
+        self._files: NDArray[np.bool_] | None = None
+        if files is not None:
+            # By file id; one more that stands for all that are not known.
+            self._files = np.zeros(int(files.max(initial=0)) + 2, bool)
+            self._files[files] = True
         self._kinds = None if kinds is None else np.array(kinds, np.uint8)
         self._bits = file_of
 
@@ -199,5 +212,6 @@ class Allowed:
         if self._kinds is not None:
             keep &= np.isin(postings["kind"], self._kinds)
         if self._files is not None:
-            keep &= np.isin(postings["chunk"] >> self._bits, self._files)
+            files = np.minimum(postings["chunk"] >> self._bits, len(self._files) - 1)
+            keep &= self._files[files]
         return keep

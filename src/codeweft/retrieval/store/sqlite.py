@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import queue
 import sqlite3
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from codeweft.retrieval.store import purge
 from codeweft.retrieval.store.base import (
     FORMAT,
     KINDS,
@@ -138,7 +138,7 @@ class Tables:
         replaced: list[int] = []
         with self._connected() as connection, _transaction(connection):
             generation = _generation(connection) + 1
-            _note_removal(connection, gone)
+            purge.note(connection, gone)
             for path in [*gone, *(file.path for file in files)]:
                 if (old := _remove(connection, path, generation)) is not None:
                     replaced.append(old)
@@ -170,30 +170,12 @@ class Tables:
     def removed_since(self) -> tuple[int, float] | None:
         """Chunks of files that went away, and since when (Unix seconds) they wait to be purged."""
         with self._connected() as connection:
-            count, since = (
-                int(_setting(connection, "unpurged", "0")),
-                _setting(connection, "unpurged_since", "0"),
-            )
-        return (count, float(since)) if count else None
+            return purge.waiting(connection)
 
     def purge(self) -> None:
-        """Leave nothing in the files of what was removed; the summaries of removed files go, too.
-
-        Deleted rows are overwritten as they are deleted, but rows that moved leave copies in their pages: only the file
-        written anew holds none, and the log only once it is emptied.
-        """
+        """Leave nothing in the files of what was removed; the summaries of removed files go, too."""
         with self._connected() as connection:
-            with _transaction(connection):
-                connection.execute(
-                    "DELETE FROM summaries WHERE digest IN (SELECT digest FROM orphans)"
-                    " AND digest NOT IN (SELECT digest FROM chunks)"
-                )
-                connection.execute("DELETE FROM orphans")
-            connection.execute("VACUUM")
-            busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            if not busy:
-                with _transaction(connection):
-                    connection.execute("DELETE FROM settings WHERE key IN ('unpurged', 'unpurged_since')")
+            purge.purge(connection)
 
     def count_chunks(self) -> int:
         """How many chunks there are."""
@@ -225,9 +207,16 @@ class Tables:
     def rows(self, ids: Iterable[int], *, text: bool = False) -> list[Row]:
         """Chunks by id, in no particular order; ids that are gone are missing."""
         wanted = json.dumps(list(ids))
-        query = f"{_select(text)} WHERE c.id IN (SELECT value FROM json_each(?))"
+        tables = _tables(text)
+        # One text instead of many rows: each row would let go of the interpreter's lock, and while another thread
+        # indexes, getting it back takes milliseconds.
+        query = (
+            f"SELECT json_group_array(json_array({_columns(text)})) FROM {tables}"
+            " WHERE c.id IN (SELECT value FROM json_each(?))"
+        )
         with self._connected() as connection:
-            return list(map(_row, connection.execute(query, (wanted,))))
+            (found,) = connection.execute(query, (wanted,)).fetchone()
+        return list(map(_row, json.loads(found)))
 
     def chunks(self, path: str) -> list[Row]:
         """The chunks of one file in order, with text."""
@@ -418,26 +407,6 @@ def _remove(connection: sqlite3.Connection, path: str, generation: int) -> int |
     return file
 
 
-def _note_removal(connection: sqlite3.Connection, gone: Sequence[str]) -> None:
-    """Remember that files went away until `purge` has cleaned up behind them."""
-    paths = json.dumps(list(gone))
-    within = "file IN (SELECT f.id FROM files f JOIN json_each(?) j ON f.path = j.value)"
-    (count,) = connection.execute(f"SELECT count(*) FROM chunks WHERE {within}", (paths,)).fetchone()
-    if not count:
-        return
-    connection.execute(
-        f"INSERT OR IGNORE INTO orphans SELECT digest FROM chunks WHERE {within}"
-        " AND digest IN (SELECT digest FROM summaries)",
-        (paths,),
-    )
-    before = int(_setting(connection, "unpurged", "0"))
-    since = _setting(connection, "unpurged_since", repr(time.time()))
-    connection.executemany(
-        "INSERT OR REPLACE INTO settings VALUES (?, ?)",
-        [("unpurged", str(before + count)), ("unpurged_since", since)],
-    )
-
-
 def _trim_log(connection: sqlite3.Connection, last: int) -> None:
     """Keep the log of removals short; whoever is further behind starts over."""
     if last % _REMOVED_KEPT:
@@ -529,10 +498,11 @@ def lexical_document(number: int, file: int, path: str, language: str, chunk: Ne
 
 
 def _select(text: bool) -> str:
-    return (
-        f"SELECT {_columns(text)}"
-        f" FROM chunks c JOIN files f ON f.id = c.file{' JOIN texts t ON t.id = c.id' if text else ''}"
-    )
+    return f"SELECT {_columns(text)} FROM {_tables(text)}"
+
+
+def _tables(text: bool) -> str:
+    return f"chunks c JOIN files f ON f.id = c.file{' JOIN texts t ON t.id = c.id' if text else ''}"
 
 
 def _columns(text: bool) -> str:
@@ -545,5 +515,5 @@ def _columns(text: bool) -> str:
     )
 
 
-def _row(values: tuple[Any, ...]) -> Row:
+def _row(values: Sequence[Any]) -> Row:
     return Row._make(values)
