@@ -226,7 +226,7 @@ def test_code_can_be_added_searched_and_deleted(page: Page, server: Server, tmp_
     )
     page.goto(f"{server.url}/knowledge")
     page.get_by_role("button", name="Add code").first.click()
-    page.get_by_label("Folder or git URL").fill(str(tmp_path / "shelf"))
+    page.get_by_label("Path on the server").fill(str(tmp_path / "shelf"))
     page.get_by_role("dialog").get_by_role("button", name="Add code").click()
     expect(page.get_by_text("shelf", exact=True).first).to_be_visible()
     expect(page.get_by_text("Ready")).to_have_count(2)
@@ -242,7 +242,7 @@ def test_code_can_be_added_searched_and_deleted(page: Page, server: Server, tmp_
 def test_a_folder_that_does_not_exist_is_said_in_the_dialog(page: Page, server: Server) -> None:
     page.goto(f"{server.url}/knowledge")
     page.get_by_role("button", name="Add code").first.click()
-    page.get_by_label("Folder or git URL").fill("/no/such/folder")
+    page.get_by_label("Path on the server").fill("/no/such/folder")
     page.get_by_role("dialog").get_by_role("button", name="Add code").click()
     expect(page.get_by_role("dialog").get_by_text("/no/such/folder").first).to_be_visible()
 
