@@ -78,6 +78,16 @@ def stub() -> Iterator[Stub]:
 Open = Callable[..., Page]
 
 
+def violations(page: Page) -> list[tuple[str, str, str]]:
+    """What axe finds on a page: the rule, the element, what to do."""
+    axe = ROOT / "web/node_modules/axe-core/axe.min.js"
+    if not axe.exists():
+        pytest.skip("axe-core is not installed: cd web && npm ci")
+    page.evaluate(axe.read_text())
+    found = page.evaluate("axe.run().then((found) => found.violations)")
+    return [(v["id"], node["html"][:120], node["failureSummary"]) for v in found for node in v["nodes"]]
+
+
 @pytest.fixture
 def open_page(browser: Browser) -> Iterator[Open]:
     """Opens an address in a fresh profile. What the page logs as an error, or throws, fails the test."""

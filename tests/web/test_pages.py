@@ -7,9 +7,19 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from .conftest import ROOT, Open, Stub
+from .conftest import Open, Stub, violations
 
-PAGES = ("/", "/c/c1", "/c/c3", "/knowledge", "/knowledge/codeweft", "/models", "/connect", "/nowhere")
+PAGES = (
+    "/",
+    "/c/c1",
+    "/c/c3",
+    "/knowledge",
+    "/knowledge/codeweft",
+    "/knowledge/codeweft?tab=secrets",
+    "/models",
+    "/connect",
+    "/nowhere",
+)
 
 
 def test_a_folder_is_added_and_its_progress_shown_until_it_is_ready(stub: Stub, open_page: Open) -> None:
@@ -17,14 +27,15 @@ def test_a_folder_is_added_and_its_progress_shown_until_it_is_ready(stub: Stub, 
     expect(page.get_by_text("Nothing is indexed yet")).to_be_visible()
     page.get_by_role("button", name="Add code").first.click()
     dialog = page.get_by_role("dialog")
-    dialog.get_by_label("Folder or git URL").fill("shop")
+    dialog.get_by_label("Path on the server").fill("shop")
     dialog.get_by_role("button", name="Add code").click()
     expect(dialog.get_by_role("alert")).to_contain_text("neither a folder on this server nor a git address")
-    dialog.get_by_label("Folder or git URL").fill("/srv/code/shop")
+    dialog.get_by_label("Path on the server").fill("/srv/code/shop")
     dialog.get_by_role("button", name="Add code").click()
     expect(dialog).to_be_hidden()
     expect(page.get_by_role("progressbar")).to_be_visible()
     expect(page.get_by_text(re.compile(r"\d+ of 340"))).to_be_visible()
+    expect(page.get_by_text("28 files/s")).to_be_visible()
     expect(page.get_by_role("listitem").filter(has_text="shop").get_by_text("Ready")).to_be_visible(
         timeout=20_000
     )
@@ -221,18 +232,11 @@ def test_nothing_is_wider_than_a_phone(stub: Stub, open_page: Open) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing(stub: Stub, open_page: Open, scheme: str) -> None:
-    axe = ROOT / "web/node_modules/axe-core/axe.min.js"
-    if not axe.exists():
-        pytest.skip("axe-core is not installed: cd web && npm ci")
     address = stub()
     page = open_page(address, color_scheme=scheme, reduced_motion="reduce")
     found = {}
     for path in PAGES:
         page.goto(f"{address}{path}")
         settled(page)
-        page.evaluate(axe.read_text())
-        violations = page.evaluate("axe.run().then((found) => found.violations)")
-        found[path] = [
-            (v["id"], node["html"][:120], node["failureSummary"]) for v in violations for node in v["nodes"]
-        ]
+        found[path] = violations(page)
     assert {path: what for path, what in found.items() if what} == {}

@@ -9,7 +9,7 @@ export function WhyBars({ why }: { why: Record<string, number> }) {
           <dt className="text-ink-2">{reason}</dt>
           <dd className="h-1.5 rounded-full bg-hover" aria-hidden>
             <div
-              className="h-full rounded-full bg-accent"
+              className={`h-full rounded-full ${value < 0 ? 'bg-danger' : 'bg-accent'}`}
               style={{ width: `${Math.max(2, (100 * Math.abs(value)) / largest)}%` }}
             />
           </dd>

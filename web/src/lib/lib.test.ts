@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { snippets } from '../features/connect/snippets'
 import { downloadName, fenceLanguage, languageLabel, segments } from './code'
-import { bytes, duration, shares } from './format'
+import { bytes, dollars, duration, shares } from './format'
 import { highlight } from './highlight'
 import { en } from './i18n/en'
 import { ko } from './i18n/ko'
@@ -91,6 +91,10 @@ test('a preset is recognised whatever length and seed are', () => {
   expect(presetOf({ temperature: 0.5 })).toBe('custom')
 })
 
+test('an amount below a cent is not called nothing', () => {
+  expect([0, 0.00042, 1.5].map((amount) => dollars(amount, 'en'))).toEqual(['$0.00', '$0.00042', '$1.50'])
+})
+
 test('every snippet names this server and the key, except those of the local command line', () => {
   const target = { origin: 'http://host:8000', key: 'cw_key', model: 'codegen', infill: 'starter' }
   for (const { name, code } of snippets(target)) {
@@ -101,7 +105,7 @@ test('every snippet names this server and the key, except those of the local com
 })
 
 test('Korean has every text, none of them empty or left in English', () => {
-  const same = new Set(['Top-p', 'Top-k', 'Python', 'Git', 'Codeweft'])
+  const same = new Set(['Top-p', 'Top-k', 'Python', 'Git', 'Codeweft', en.knowledge.symbolPlaceholder])
   const compare = (a: unknown, b: unknown, path: string) => {
     if (typeof a === 'string') {
       expect(b, path).toBeTruthy()

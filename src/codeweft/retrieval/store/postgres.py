@@ -71,6 +71,17 @@ class _Files:
         return self.passing if len(self.passing) <= len(self.failing) else self.failing
 
 
+@dataclass(frozen=True, slots=True)
+class _Among:
+    """What passes a question's filters: which files and postings, the condition for it, and about how many chunks."""
+
+    files: _Files | None
+    allowed: Allowed | None
+    where: LiteralString
+    values: Mapping[str, Any]
+    count: int
+
+
 class PostgresStore:
     """Implements `Store` in one schema. Any number of threads, processes and machines may search while one updates."""
 
@@ -240,9 +251,8 @@ class PostgresStore:
             totals = self._totals(cursor)
             if not totals.chunks:
                 return []
-            files = self._files(cursor, probe.filters)
-            kinds = gather.matching_kinds(probe.filters)
-            allowed = _allowed(files, kinds)
+            among = self._among(cursor, probe.filters, totals.chunks)
+            allowed = among.allowed
             lists = self._lists(
                 cursor,
                 {form for term in question.terms for form in (term, *possible_forms(term))},
@@ -251,10 +261,10 @@ class PostgresStore:
             forms = {term: known_forms(term, lists.frequency) for term in question.terms}
             terms = gather.weighted_terms(question.terms, forms)
             depth = gather.depth(probe.k)
-            few = allowed if allowed is not None and lists.share(allowed) < gather.FEW else None
+            few = allowed if among.count < gather.FEW * totals.chunks else None
             found = Found(
                 lexical=Hits(*lists.search(terms, FIELD_WEIGHTS, depth, allowed)),
-                near=self._near(cursor, vector, depth, files, kinds, totals.chunks),
+                near=self._near(cursor, vector, depth, among),
                 defining=self._defining(cursor, question.folded_symbols, SYMBOL_CANDIDATES),
                 terms=[
                     (
@@ -271,14 +281,14 @@ class PostgresStore:
         kept = [
             row
             for row in rows
-            if (files is None or row.file in files.passing) and _of_kind(row.kind, probe.filters)
+            if (among.files is None or row.file in among.files.passing) and _of_kind(row.kind, probe.filters)
         ]
         return gather.candidates(found, kept, cosine)
 
     def nearest(self, vector: Vectors, k: int, filters: Filters) -> list[tuple[int, float]]:
         with self._database.snapshot() as cursor:
-            files, kinds = self._files(cursor, filters), gather.matching_kinds(filters)
-            found = self._near(cursor, vector, k, files, kinds, self._totals(cursor).chunks)
+            among = self._among(cursor, filters, self._totals(cursor).chunks)
+            found = self._near(cursor, vector, k, among)
         return list(zip(found.ids.tolist(), found.scores.tolist(), strict=True))
 
     def vectors(self, ids: Sequence[int]) -> Vectors:
@@ -343,19 +353,10 @@ class PostgresStore:
         found = cursor.execute(self._sql(ask.DEFINING), (list(folded), limit)).fetchall()
         return np.array([chunk for (chunk,) in found], np.int64)
 
-    def _near(
-        self,
-        cursor: Cursor,
-        vector: Vectors,
-        k: int,
-        files: _Files | None,
-        kinds: list[int] | None,
-        chunks: int,
-    ) -> Hits:
-        """The nearest chunks: all compared where few are left, else by the graph."""
-        if not vector.any():
-            return Hits()
-        values: dict[str, Any] = {"v": HalfVector(vector), "k": k, "most": GRAPH_ROWS}
+    def _among(self, cursor: Cursor, filters: Filters, chunks: int) -> _Among:
+        """What passes the filters, of so many chunks; counted as far as it matters."""
+        files, kinds = self._files(cursor, filters), gather.matching_kinds(filters)
+        values: dict[str, Any] = {"most": max(GRAPH_ROWS, int(chunks * gather.FEW) + 1)}
         conditions: list[LiteralString] = []
         if files is not None:
             values["files"] = sorted(files.fewer)
@@ -363,13 +364,20 @@ class PostgresStore:
         if kinds is not None:
             values["kinds"] = kinds
             conditions.append(ask.IN_KINDS)
-        where: LiteralString = " WHERE " + " AND ".join(conditions) if conditions else ""
-        if conditions:
-            counting = self._sql(ask.COUNT + where + ask.UP_TO)
-            chunks = cursor.execute(counting, values).fetchall()[0][0]
-        exact = chunks < GRAPH_ROWS or k > GRAPH_REACH
-        ordered = ask.EXACTLY if exact else ask.BY_GRAPH
-        rows = cursor.execute(self._sql(ask.NEAR + where + ordered), values).fetchall()
+        if not conditions:
+            return _Among(None, None, "", {}, chunks)
+        where: LiteralString = " WHERE " + " AND ".join(conditions)
+        [(count,)] = cursor.execute(self._sql(ask.COUNT + where + ask.UP_TO), values).fetchall()
+        return _Among(files, _allowed(files, kinds), where, values, count)
+
+    def _near(self, cursor: Cursor, vector: Vectors, k: int, among: _Among) -> Hits:
+        """The nearest chunks: all compared where few are left, else by the graph."""
+        if not vector.any():
+            return Hits()
+        exact = among.count < GRAPH_ROWS or k > GRAPH_REACH
+        statement = ask.NEAR + among.where + (ask.EXACTLY if exact else ask.BY_GRAPH)
+        values = {**among.values, "v": HalfVector(vector), "k": k}
+        rows = cursor.execute(self._sql(statement), values).fetchall()
         # A graph that goes on behind a filter gives its finds in nearly the right order.
         rows.sort(key=lambda row: -row[1])
         return Hits(

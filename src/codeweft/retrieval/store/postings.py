@@ -124,12 +124,6 @@ class PostingLists:
         found = self._lists.get(term)
         return 0 if found is None else int(np.count_nonzero(found["count"][:, _BODY]))
 
-    def share(self, allowed: Allowed) -> float:
-        """About what share of the chunks passes, judged by those that hold one of the terms."""
-        masks = [self._passing(term, allowed) for term in self._lists]
-        counts = [(int(mask.sum()), len(mask)) for mask in masks]
-        return sum(passing for passing, _ in counts) / max(sum(size for _, size in counts), 1)
-
     def search(
         self,
         terms: Mapping[str, float],

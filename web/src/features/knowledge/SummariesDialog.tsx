@@ -1,5 +1,5 @@
 import { useMutation } from '@tanstack/react-query'
-import { type FormEvent, useId, useState } from 'react'
+import { type FormEvent, useEffect, useId, useState } from 'react'
 import { api, asProblem } from '../../api/client'
 import { isBusy, keys, queryClient, useModels, useSummaries } from '../../api/queries'
 import type { Estimate, Spent, Summaries, SummariesRequest } from '../../api/types'
@@ -15,16 +15,15 @@ export function SummariesDialog({ name, onClose }: { name: string; onClose: () =
   const summaries = useSummaries(name)
   const [deleting, setDeleting] = useState(false)
   const [language, setLanguage] = useState('')
-  const kept = (found: Summaries) => {
-    queryClient.setQueryData<Summaries>(keys.summaries(name), found)
-    return queryClient.invalidateQueries({ queryKey: keys.indexes })
-  }
   const estimate = useMutation({
     mutationFn: (body: SummariesRequest) => api.writeSummaries(name, { ...body, dry_run: true }),
   })
   const start = useMutation({
     mutationFn: (body: SummariesRequest) => api.writeSummaries(name, body),
-    onSuccess: kept,
+    onSuccess: (found) => {
+      estimate.reset()
+      queryClient.setQueryData<Summaries>(keys.summaries(name), found)
+    },
   })
   const remove = useMutation({
     mutationFn: () => api.deleteSummaries(name, language || (data?.last?.language ?? '')),
@@ -39,6 +38,10 @@ export function SummariesDialog({ name, onClose }: { name: string; onClose: () =
   const form = useId()
   const { data } = summaries
   const busy = isBusy(data?.job ?? null)
+  useEffect(() => {
+    // What a run wrote is counted in the index, too.
+    if (!busy) queryClient.invalidateQueries({ queryKey: keys.indexes })
+  }, [busy])
   const cost = estimate.data?.estimate
   const refused = estimate.error ?? start.error
   return (

@@ -52,6 +52,29 @@ describe('an answer from its events', () => {
     expect(resumed).toEqual(play(dialogue))
   })
 
+  test('what could not be verified is marked, and gone from the finished text', () => {
+    const second = { ...reference, number: 2 } as Reference
+    const told = [
+      { type: 'retrieved', query: 'f', index: 'shop', results: [reference, second] },
+      { type: 'text', text: 'f [1], g [2]' },
+      { type: 'cited', verified: [1], dropped: [2, 9], gone: [2] },
+    ] satisfies AnswerEvent[]
+    const answer = play(told)
+    expect(answer.references?.map(({ verified }) => verified)).toEqual([true, false])
+    expect(answer.dropped).toEqual([2, 9])
+  })
+
+  test('an explanation is kept as it was told', () => {
+    const explained = {
+      question: 'and f?',
+      query: 'f',
+      candidates: [],
+      prompt: [{ role: 'user', content: 'and f?' }],
+    }
+    expect(play([...dialogue.slice(0, 7), { type: 'explained', ...explained }]).explained).toEqual(explained)
+    expect(play(dialogue).explained).toBeNull()
+  })
+
   test('a failure keeps what was written and says what to do', () => {
     const error = { message: 'The engine stopped.', fix: 'Ask again.' }
     const answer = play([...dialogue.slice(0, 6), { type: 'failed', error, turn }])
