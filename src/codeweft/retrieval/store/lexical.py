@@ -5,6 +5,7 @@ It holds nothing that SQLite does not; the generation it was committed at is sto
 
 from __future__ import annotations
 
+import json
 import shutil
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -56,6 +57,7 @@ class LexicalIndex:
     def __init__(self, folder: Path) -> None:
         """Open or create. Raises ValueError when the files are damaged; `wipe` and open again."""
         folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
         builder = tantivy.SchemaBuilder()
         builder.add_unsigned_field("chunk", stored=False, indexed=False, fast=True)
         builder.add_unsigned_field("file", stored=False, indexed=True, fast=True)
@@ -129,7 +131,15 @@ class LexicalIndex:
         writer = self._index.writer(heap_size=_HEAP_BYTES, num_threads=1)
         # A commit that was killed leaves files with the names that the next commit gives to its own.
         writer.garbage_collect_files()
+        self._remove_unborn()
         return writer
+
+    def _remove_unborn(self) -> None:
+        """Remove lists of deletions newer than the last commit: no reader can know them, and collecting misses some."""
+        last = json.loads((self._folder / "meta.json").read_text())["opstamp"]
+        for path in self._folder.glob("*.*.del"):
+            if int(path.name.split(".")[1]) > last:
+                path.unlink(missing_ok=True)
 
     def finish(self) -> None:
         """Let segments be merged and others write."""
