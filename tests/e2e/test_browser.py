@@ -125,6 +125,21 @@ def test_an_answer_of_the_real_engine_shows_its_references_and_who_wrote_it(page
     expect(page.get_by_role("dialog")).to_have_count(0)
 
 
+def test_an_explained_answer_of_the_real_engine_shows_scores_and_the_prompt(page: Page) -> None:
+    page.get_by_role("button", name="Sampling").click()
+    page.get_by_role("switch", name="Explain answers").check()
+    page.keyboard.press("Escape")
+    ask(page, "Write a function that adds up the lines of an invoice")
+    expect(page.get_by_role("button", name="Answer again")).to_be_visible(timeout=60_000)
+    page.get_by_role("button", name="What was retrieved and why").click()
+    drawer = page.get_by_role("dialog", name="What was retrieved and why")
+    shown = drawer.get_by_role("region", name=re.compile(r"^Shown to the model"))
+    expect(shown).to_contain_text("billing/invoices.py")
+    drawer.get_by_role("tab", name="Prompt").click()
+    expect(drawer).to_contain_text("Add up the lines of an invoice")
+    expect(drawer.get_by_role("region", name="User").last).to_contain_text("adds up the lines")
+
+
 def test_code_streams_in_highlighted_and_citations_are_links(slow_page: Page) -> None:
     ask(slow_page, "Add up invoice lines")
     code = slow_page.locator("pre code").first

@@ -337,7 +337,7 @@ export const en = {
   },
   summaries: {
     title: 'Summaries',
-    text: 'A model says in one sentence what each function does, in your language. Search is good without them; with them, questions in your language find more.',
+    text: 'A model says what each function does, in your language. Search is good without; summaries help where code says little about itself. Take a model that you would let explain the code: the starter is too weak.',
     state: (done: string, all: string) => `${done} of ${all} chunks have one`,
     manage: 'Summaries…',
     language: 'Language',
