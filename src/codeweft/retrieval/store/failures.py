@@ -38,14 +38,21 @@ def storage_errors(folder: Path) -> Iterator[None]:
                 f"The index in {folder} is damaged ({text}).",
                 fix="Remove the index and add its source again.",
             ) from error
-        if isinstance(error, ValueError):
-            raise
-        if isinstance(error, sqlite3.Error) and error.sqlite_errorname.startswith("SQLITE_IOERR"):
+        if _not_taken(error):
             raise StorageFailed(
                 f"The disk of {folder} did not take what was written ({text}); what was indexed before is intact.",
                 fix="Check its free space, your quota and its health, then run the same command again.",
             ) from error
+        if isinstance(error, ValueError):
+            raise
         raise StorageFailed(
             f"The index in {folder} cannot be read or written ({text}).",
             fix="Check the folder's owner and permissions.",
         ) from error
+
+
+def _not_taken(error: Exception) -> bool:
+    """Whether a disk did not take what was written. Tantivy writes in a thread, of which it only says that it ended."""
+    if isinstance(error, sqlite3.Error):
+        return error.sqlite_errorname.startswith("SQLITE_IOERR")
+    return isinstance(error, ValueError) and "index writer was killed" in str(error)

@@ -126,17 +126,18 @@ class Searcher:
     def _current_lexical(self) -> LexicalIndex:
         """The lexical index as last committed; repaired when the updater that should have done so died.
 
-        Raises `NotReady` when it is damaged and an updater that is about to repair it takes too long.
+        One that is only behind still finds what it knows where a full disk does not let it be repaired. Raises `NotReady` when it is damaged and an updater that is about to repair it takes too long.
         """
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while True:
+            lexical: LexicalIndex | None = None
             try:
                 lexical = self._open()
                 lexical.reload()
                 if lexical.generation() >= self._generation or self._updater() is not None:
                     return lexical
             except ValueError:
-                self._lexical = None
+                self._lexical = lexical = None
             try:
                 with self._updating(self._folder.name):
                     self.repair()
@@ -146,6 +147,10 @@ class Searcher:
                     raise NotReady(
                         f"The index {self._folder.name} is being repaired.", fix="Try again."
                     ) from conflict
+            except (OSError, ValueError):
+                if lexical is None:
+                    raise
+                return lexical
 
     # ── candidates ───────────────────────────────────────────────────────────────────────────────────────────
 
