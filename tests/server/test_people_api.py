@@ -96,9 +96,14 @@ async def test_members_see_their_own_and_change_nothing(starting: Callable[..., 
         ("GET", "/api/audit", None),
         ("PUT", "/api/limits/everyone/all", {}),
         ("DELETE", f"/api/users/{ann['id']}", None),
+        ("POST", "/api/indexes", {"source": "/etc"}),
+        ("DELETE", "/api/indexes/shop", None),
     ):
         status, told = await call(server, method, path, body, key)
         assert (status, told["error"]["code"]) == (403, "not_allowed"), path
+    status, told = await call(server, "POST", "/v1/dataprep/delete", {"file_path": "all"}, key)
+    assert (status, told["error"]["code"]) == (403, "not_allowed")
+    assert (await call(server, "GET", "/api/indexes", key=key))[0] == 200
     assert (await call(server, "PATCH", f"/api/users/{ann['id']}", {"status": "disabled"}))[0] == 200
     assert (await call(server, "GET", "/api/usage", key=key))[0] == 401
 

@@ -4,13 +4,11 @@ from codeweft.accounts.accounts import SCOPES, Accounts, Identity, Key, Scope
 from codeweft.accounts.conversations import Conversation, Conversations, Turn
 from codeweft.accounts.ledger import Entry, Group, Ledger, Outcome, Total
 from codeweft.accounts.limits import EVERYONE, Gate, Limit, Period, Subject, SubjectKind
-from codeweft.accounts.people import ROLES, STATUSES, Change, People, Role, Status, Team, User
+from codeweft.accounts.people import Change, People, Role, Status, Team, User
 
 __all__ = [
     "EVERYONE",
-    "ROLES",
     "SCOPES",
-    "STATUSES",
     "Accounts",
     "Change",
     "Conversation",

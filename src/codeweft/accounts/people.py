@@ -16,9 +16,7 @@ from codeweft.accounts.tables import ApiKeyRow, AuditRow, LimitRow, TeamRow, Use
 from codeweft.errors import Conflict, InvalidRequest, NotAllowed, NotFound
 
 Role = Literal["admin", "member"]
-Status = Literal["active", "pending", "disabled"]
-ROLES: Final[tuple[Role, ...]] = get_args(Role)
-STATUSES: Final[tuple[Status, ...]] = get_args(Status)
+Status = Literal["active", "disabled"]
 _LONGEST_NAME: Final = 200
 
 
@@ -88,7 +86,7 @@ class People:
         """Make a user. Raises `InvalidRequest`, `Conflict` for a name that is taken, `NotFound` for no such team."""
         name = _checked(name, "user")
         team_id = (await self.team(team)).id if team else ""
-        user = User(secrets.token_hex(8), name, role, team_id, status)
+        user = User(secrets.token_hex(8), name, role, team_id)
         try:
             async with self._engine.begin() as connection:
                 await connection.execute(insert(UserRow).values(asdict(user) | {"created_at": self._clock()}))

@@ -273,18 +273,15 @@ def message(model: str, answer: emit.Answer) -> bytes:
     for call in answer.tool_calls():
         function = call["function"]
         content.append(
-            {"type": "tool_use", "id": call["id"], "name": function["name"], "input": _input(function)}
+            {
+                "type": "tool_use",
+                "id": call["id"],
+                "name": function["name"],
+                "input": emit.arguments(function["arguments"]),
+            }
         )
     told = _envelope(model, content, _REASONS[answer.reason], answer.usage)
     return dumps({**told, **emit.extras([answer], with_text=True)})
-
-
-def _input(function: dict[str, Any]) -> Any:
-    try:
-        return text_json.loads(function["arguments"] or "{}")
-    except ValueError:
-        # A small model's arguments may not be JSON; the client sees what it wrote.
-        return {"arguments": function["arguments"]}
 
 
 def _event(kind: str, **data: Any) -> bytes:

@@ -59,7 +59,12 @@ _SCOPES: tuple[tuple[str, Scope], ...] = (
     ("/v1/search", "search"),
     ("/v1/retrieval", "search"),
     ("/v1/embeddings", "search"),
+    ("/v1/dataprep/get", "search"),
+    ("/v1/dataprep/indices", "search"),
     ("/v1/dataprep", "knowledge"),
+    ("/api/search", "search"),
+    ("/api/symbols", "search"),
+    ("/api/grep", "search"),
     ("/api/indexes", "knowledge"),
     ("/api/jobs", "knowledge"),
     ("/api/tags", "generate"),
@@ -76,14 +81,17 @@ _SCOPES: tuple[tuple[str, Scope], ...] = (
 """Which scope an address needs, by its beginning; all others write answers."""
 
 
-def check_scope(identity: Identity, path: str) -> None:
-    """Raises `NotAllowed` for a key that is not for this address."""
+def check_scope(identity: Identity, path: str, method: str) -> None:
+    """Raises `NotAllowed` for a key that is not for this address, and for a member who changes what is indexed."""
     needed: Scope = next((scope for start, scope in _SCOPES if path.startswith(start)), "generate")
     if not identity.may(needed):
         raise NotAllowed(
             f"This key is for {', '.join(identity.scopes)}; {path} needs {needed}.",
             fix=f"Make a key with the scope {needed} (`codeweft keys create --scope {needed}`).",
         )
+    if needed == "knowledge" and method not in SAFE and identity.user.role != "admin":
+        # Whoever adds an index chooses what this machine reads, and what a summary of it costs.
+        raise NotAllowed("Only an administrator may change what is indexed.", fix="Ask one of them.")
 
 
 async def identify(accounts: Accounts, given: Credentials, path: str, method: str) -> Identity | None:
@@ -110,7 +118,7 @@ async def identify(accounts: Accounts, given: Credentials, path: str, method: st
             else "`codeweft keys create --name NAME` makes a new one.",
         )
     if identity is not None and needs_identity(path):
-        check_scope(identity, path)
+        check_scope(identity, path, method)
     if identity is not None and given.by_cookie and method not in SAFE and not given.marked:
         raise NotAllowed(
             "A change made with a session needs the header `X-Codeweft: 1`.", fix="Send it, or use a key."

@@ -185,6 +185,14 @@ class Answer:
         return found
 
 
+def arguments(text: str) -> Any:
+    """A tool call's arguments as values. A small model's may not be JSON; the client sees what it wrote."""
+    try:
+        return msgspec.json.decode(text or "{}")
+    except msgspec.DecodeError:
+        return {"arguments": text}
+
+
 async def fold(events: AsyncIterator[tuple[int, Event]], choices: int) -> list[Answer]:
     """The answers that the events of several choices add up to. Raises the error of the first that failed."""
     answers = [Answer() for _ in range(choices)]

@@ -354,7 +354,12 @@ def _loaded(model: Model, empty: dict[str, Any]) -> dict[str, Any]:
 
 def _ended(model: str, told: dict[str, Any], answer: emit.Answer, began: int) -> dict[str, Any]:
     calls = [
-        {"function": {"name": call["function"]["name"], "arguments": _arguments(call["function"])}}
+        {
+            "function": {
+                "name": call["function"]["name"],
+                "arguments": emit.arguments(call["function"]["arguments"]),
+            }
+        }
         for call in answer.tool_calls()
     ]
     if calls and "message" in told:
@@ -370,13 +375,6 @@ def _ended(model: str, told: dict[str, Any], answer: emit.Answer, began: int) ->
         "eval_count": answer.usage.completion_tokens,
         **emit.extras([answer], with_text=False),
     }
-
-
-def _arguments(function: dict[str, Any]) -> Any:
-    try:
-        return text_json.loads(function["arguments"] or "{}")
-    except ValueError:
-        return {"arguments": function["arguments"]}
 
 
 async def _lines(events: Choices, model: str, told: Told) -> AsyncIterator[bytes]:

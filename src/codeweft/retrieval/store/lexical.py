@@ -172,9 +172,10 @@ class LexicalIndex:
         limit: int,
         restriction: Restriction = UNRESTRICTED,
     ) -> Ids:
-        """The file of each of the best chunks, best first."""
+        """The file of each of the best chunks, best first; of equal ones all or none, whatever their order."""
         query = self._any_of(dict.fromkeys(terms, 1.0), weights, restriction)
-        return self._found(query, limit, "file")[0]
+        files, scores = self._found(query, limit, "file")
+        return files if len(files) < limit else files[scores > scores[-1]]
 
     def holding(self, terms: Sequence[str], limit: int, restriction: Restriction) -> Ids:
         """Chunk ids whose body holds all of `terms`, best first."""
