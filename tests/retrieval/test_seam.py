@@ -181,7 +181,7 @@ def test_many_files_indexed_by_workers_are_found_as_if_indexed_by_one_process(tm
     for n in range(MANY_FILES + 40):
         (root / f"m{n}.py").write_text(f"def work_{n}(order):\n    return order.total_{n}\n")
     encoder = StaticEncoder.load()
-    found, scores = [], []
+    found = []
     for name, workers in (("one", 0), ("two", 2)):
         index = Index.create(
             tmp_path / name,
@@ -190,12 +190,14 @@ def test_many_files_indexed_by_workers_are_found_as_if_indexed_by_one_process(tm
             limits=IndexLimits(workers=workers, redactor=None),
         )
         index.update()
+        # A file that goes away has the lexical index written anew: how often was committed shows in BM25's statistics.
+        (root / "extra.py").write_text("def extra(): ...\n")
+        index.update()
+        (root / "extra.py").unlink()
+        index.update()
         ids = {row.path: row.id for file in index.files() for row in index.store.chunks(file.path)}
         vectors = index.store.vectors([ids[path] for path in sorted(ids)])
-        results = index.search(Query("the total of order 77", k=5))
-        found.append((sorted(ids), vectors.tobytes(), results[0].chunk.path))
-        scores.append([result.score for result in results])
+        hits = [(r.chunk.path, r.score) for r in index.search(Query("the total of order 77", k=5))]
+        found.append((sorted(ids), vectors.tobytes(), hits))
     assert found[0] == found[1]
-    assert found[0][2] == "m77.py"
-    # How often was committed shows a little in BM25: the lexical index counts documents that are gone.
-    assert scores[0] == pytest.approx(scores[1], rel=0.02)
+    assert found[0][2][0][0] == "m77.py"
