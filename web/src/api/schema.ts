@@ -805,7 +805,7 @@ export interface components {
              */
             team?: string | null;
             /** Status */
-            status?: ("active" | "pending" | "disabled") | null;
+            status?: ("active" | "disabled") | null;
         };
         /** ChangeView */
         ChangeView: {
