@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import random
+import signal
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -16,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
@@ -54,16 +56,17 @@ class Preset:
     checkpoint_minutes: float = 5.0
 
 
-LATE = {512: (8, 0.85), 1024: (4, 0.15)}
+MIXED = {512: (12, 0.9), 1024: (6, 0.1)}
+LATE = {512: (12, 0.7), 1024: (6, 0.3)}
 
 PRESETS = {
     # Short rows first: attention over long ones costs a quarter of the time of a CPU core.
     "cpu": Preset(
-        shape=Shape(width=192, layers=4, heads=6, kv_heads=2, hidden=512),
-        minutes=57,
-        stages=(Stage(0.0, {256: (16, 1.0)}), Stage(0.55, LATE), Stage(0.9, LATE, end_weight=8.0)),
-        matrix_rate=0.02,
-        other_rate=4e-3,
+        shape=Shape(width=256, layers=4, heads=8, kv_heads=8, hidden=512, rotated=8),
+        minutes=75,
+        stages=(Stage(0.0, {512: (12, 1.0)}, 3.0), Stage(0.3, MIXED, 3.0), Stage(0.75, LATE, 3.0)),
+        matrix_rate=0.01,
+        other_rate=2e-3,
     ),
     # About 60M parameters; 25 minutes of one H200-class GPU.
     "gpu": Preset(
@@ -144,6 +147,7 @@ class Run:
         self._loss = torch.compile(self.model.loss, dynamic=False) if compiled else self.model.loss
         self.seconds = 0.0
         self.step = self.tokens = 0
+        self._stopping = False
         self._smooth: float | None = None
 
     def resume(self) -> None:
@@ -180,11 +184,19 @@ class Run:
         }
         save_file(weights, path, metadata={"shape": json.dumps(asdict(self.shape))})
 
+    def begin_with(self, weights: Path) -> None:
+        """Starts from the weights of another run, of the same shape."""
+        self.model.load_state_dict(load_file(weights))
+
+    def stop(self, *_: object) -> None:
+        """Ends the slice behind the step in progress (a handler of signals)."""
+        self._stopping = True
+
     def train(self, slice_minutes: float) -> bool:
         """Trains until the slice or the run is over; true when the run is."""
         total, until = self.preset.minutes * 60, self.seconds + slice_minutes * 60
         saved = self.seconds
-        while self.seconds < min(total, until):
+        while self.seconds < min(total, until) and not self._stopping:
             started = time.monotonic()
             loss = self._one_step(self.seconds / total)
             self.seconds += time.monotonic() - started
@@ -212,7 +224,9 @@ class Run:
         stage = [stage for stage in self.preset.stages if stage.start <= share][-1]
         lengths = stage.lengths
         # Weighted round robin by what was read so far, so that a resumed run reads the same rows.
-        length = min(lengths, key=lambda each: self._rows_of(each).at * each / lengths[each][1])
+        # Drawn by the share of tokens; seeded by the step, so that a run that was stopped goes on alike.
+        drawn = {each: weight / (rows * each) for each, (rows, weight) in lengths.items()}
+        length = random.Random(self.step).choices(list(drawn), list(drawn.values()))[0]
         inputs, targets = self._rows_of(length).next(lengths[length][0])
         for optimiser, full in zip(self.optimisers, self._rates, strict=True):
             for group in optimiser.param_groups:
@@ -265,6 +279,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--threads", type=int, default=1, help="on the CPU; more than the free cores is far slower"
     )
+    parser.add_argument("--init", type=Path, help="weights to begin with where there is no checkpoint yet")
     parser.add_argument("--no-compile", action="store_true")
     parser.add_argument(
         "--parts", action="store_true", help="also write the final weights in parts, to OUT/parts"
@@ -279,7 +294,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     run = Run(preset, options.work, out, device, not options.no_compile)
     parameters = sum(value.numel() for value in run.model.parameters())
     print(f"{parameters / 1e6:.2f}M parameters on {device}, {asdict(run.shape)}", flush=True)
+    if options.init:
+        run.begin_with(options.init)
     run.resume()
+    signal.signal(signal.SIGTERM, run.stop)
     if run.train(options.slice_minutes):
         weights = out / "weights.safetensors"
         run.write_weights(weights)
