@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from training.starter.model import Llama, RMSNorm
+from training.starter.model import Attention, Llama, RMSNorm, Shape
 
 CODE = 16  # channels of a token's code; a head compares all of them in the pairs that do not rotate
 FARTHER = 0.8  # weight of the token two positions back, against the one before
@@ -59,6 +59,12 @@ def install(model: Llama, sample: Tensor, strength: Strength = Strength(), seed:
         norms = [norm for block in model.model.layers for norm in (block.input_layernorm, block.post_attention_layernorm)]
         _calibrate(model, norms[0], sample, used)
         first, second = model.model.layers[0].self_attn, model.model.layers[1].self_attn
+        for block in model.model.layers:
+            # Only the copying heads write to these channels.
+            block.self_attn.o_proj.weight[own.start :] = 0.0
+            block.mlp.down_proj.weight[own.start :] = 0.0
+        for attention in (first, second):
+            _silence(attention)
         for head, distance, mix in ((-2, 1, torch.eye(CODE)), (-1, 2, FARTHER * turn)):
             rows = _rows(shape, head)
             _look_back(first, rows, distance)
@@ -88,21 +94,26 @@ def install(model: Llama, sample: Tensor, strength: Strength = Strength(), seed:
         model.model.norm.weight[own] = strength.logit / (size**2 / x.pow(2).mean(-1).sqrt().mean())
 
 
-def _rows(shape: object, head: int) -> slice:
+def _rows(shape: Shape, head: int) -> slice:
     """Rows of one head, counted from the end, in a projection to heads."""
-    heads, width = shape.heads, shape.head_width  # type: ignore[attr-defined]
-    return slice((heads + head) * width, (heads + head + 1) * width)
+    return slice((shape.heads + head) * shape.head_width, (shape.heads + head + 1) * shape.head_width)
 
 
-def _look_back(attention: torch.nn.Module, rows: slice, distance: int) -> None:
+def _silence(attention: Attention) -> None:
+    """Empties the last two heads: what they were before would be noise in the codes."""
+    rows = slice((attention.shape.heads - 2) * attention.shape.head_width, None)
+    for projection in (attention.q_proj, attention.k_proj, attention.v_proj):
+        projection.weight[rows] = 0.0
+    attention.q_proj.bias[rows] = attention.k_proj.bias[rows] = 0.0
+    attention.o_proj.weight[:, rows] = 0.0
+
+
+def _look_back(attention: Attention, rows: slice, distance: int) -> None:
     """Constant query and key whose product is largest ``distance`` positions back."""
     shape = attention.shape
     pairs = shape.head_width // 2
     angles = shape.frequencies()[: shape.rotated] * distance
     size = math.sqrt(LOOK_BACK * math.sqrt(shape.head_width))
-    for projection in (attention.q_proj, attention.k_proj):
-        projection.weight[rows] = 0.0
-        projection.bias[rows] = 0.0
     real = slice(rows.start, rows.start + shape.rotated)
     imaginary = slice(rows.start + pairs, rows.start + pairs + shape.rotated)
     attention.q_proj.bias[real], attention.q_proj.bias[imaginary] = size * angles.cos(), -size * angles.sin()

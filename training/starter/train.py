@@ -56,15 +56,15 @@ class Preset:
     checkpoint_minutes: float = 5.0
 
 
-MIXED = {512: (12, 0.9), 1024: (6, 0.1)}
-LATE = {512: (12, 0.7), 1024: (6, 0.3)}
+MIXED = {512: (12, 0.6), 1024: (6, 0.4)}
+LATE = {512: (12, 0.4), 1024: (6, 0.6)}
 
 PRESETS = {
     # Short rows first: attention over long ones costs a quarter of the time of a CPU core.
     "cpu": Preset(
         shape=Shape(width=256, layers=4, heads=8, kv_heads=8, hidden=512, rotated=8),
         minutes=75,
-        stages=(Stage(0.0, {512: (12, 1.0)}, 3.0), Stage(0.3, MIXED, 3.0), Stage(0.75, LATE, 3.0)),
+        stages=(Stage(0.0, {512: (12, 1.0)}, 3.0), Stage(0.2, MIXED, 3.0), Stage(0.6, LATE, 3.0)),
         matrix_rate=0.01,
         other_rate=2e-3,
     ),
