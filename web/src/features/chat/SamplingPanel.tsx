@@ -7,7 +7,7 @@ import { type Field, fields, presetNames, presetOf, presets } from '../../lib/sa
 import { changeSettings, useSettings } from '../../lib/settings'
 
 export function SamplingPanel() {
-  const words = useWords()
+  const words = useWords('chat')
   const { sampling, explain } = useSettings()
   const preset = presetOf(sampling)
   const changed = Object.values(sampling).some((value) => value != null)
@@ -78,7 +78,7 @@ export function SamplingPanel() {
 }
 
 function Control({ field }: { field: Field }) {
-  const words = useWords()
+  const words = useWords('chat')
   const { sampling } = useSettings()
   const id = useId()
   const value = sampling[field.name]
