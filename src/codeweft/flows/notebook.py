@@ -38,7 +38,7 @@ class Notebook:
     """Everything that was read, numbered in the order of reading, and which calls were made."""
 
     sources: list[SearchResult] = field(default_factory=list)
-    asked: list[int] = field(default_factory=list)
+    asked: set[int] = field(default_factory=set)
     """Numbers of what was read because a file or a name was asked for, not because a search ranked it."""
     calls: set[str] = field(default_factory=set)
     _numbers: dict[tuple[str, str, int, int], int] = field(default_factory=dict)
@@ -58,10 +58,10 @@ class Notebook:
         self.calls.add(choice.key)
         return known
 
-    def told(self, output: ToolOutput, room: int) -> str:
+    def told(self, output: ToolOutput, room: int, *, asked: bool = False) -> str:
         """A tool's answer with numbers in front of what can be cited, in at most about `room` bytes.
 
-        What does not fit is no reference.
+        What does not fit is no reference. `asked` says that it was asked for by name.
         """
         said: list[str] = []
         for piece in output.pieces:
@@ -71,7 +71,10 @@ class Notebook:
                 said.append(f"… and {left} more that did not fit; narrow the call down")
                 break
             if piece.source is not None:
-                text = f"[{self.number(piece.source)}] {text}"
+                number = self.number(piece.source)
+                text = f"[{number}] {text}"
+                if asked:
+                    self.asked.add(number)
             said.append(text)
             room -= size(text)
         between = "\n\n" if any("\n" in text for text in said) else "\n"
@@ -79,8 +82,7 @@ class Notebook:
 
     def by_use(self) -> tuple[SearchResult, ...]:
         """What was read, what was asked for by name before what a search ranked."""
-        asked = set(self.asked)
-        ordered = sorted(range(1, len(self.sources) + 1), key=lambda number: number not in asked)
+        ordered = sorted(range(1, len(self.sources) + 1), key=lambda number: number not in self.asked)
         return tuple(self.sources[number - 1] for number in ordered)
 
 

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from codeweft.errors import InvalidRequest, NotFound
 from codeweft.retrieval.catalogue import Indexes
 from codeweft.retrieval.grep import GREP_SECONDS, Grep, Pattern
-from codeweft.retrieval.index import Index
+from codeweft.retrieval.index import Index, trimmed
 from codeweft.retrieval.symbols import Wanted, look_up
 from codeweft.retrieval.walk import path_patterns
 from codeweft.types import Chunk, Filters, Piece, Query, Retrieval, SearchResult, Tool, ToolOutput
@@ -129,7 +129,7 @@ class IndexTools:
             head.repository, path, start_line, start_line + len(lines) - 1, head.language, "section", "",
             text, commit=head.commit,
         )  # fmt: skip
-        source = SearchResult(read, 1.0, index=home.name) if text.strip() else None
+        source = SearchResult(trimmed(read), 1.0, index=home.name) if text.strip() else None
         return ToolOutput((Piece(numbered, source),), f"… read on from line {last + 1}" if more else "")
 
     def list_indexes(self) -> ToolOutput:
@@ -247,7 +247,7 @@ class _Around:
         if key not in self._files:
             self._files[key] = self._indexes.get(index).chunks(path)
         found = next((one for one in self._files[key] if one.start_line <= line <= one.end_line), None)
-        return None if found is None else SearchResult(found, 1.0, index=index)
+        return None if found is None else SearchResult(trimmed(found), 1.0, index=index)
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,6 +98,7 @@ class MessagesBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     output_config: OutputBody | None = None
     index: str | None = None
     k: int | None = None
+    agents_flag: bool | str | None = None
 
 
 class Anthropic:
@@ -144,6 +145,7 @@ class Anthropic:
             stop=body.stop_sequences,
             index=body.index,
             k=body.k,
+            agents_flag=body.agents_flag,
             response_format=_response_format(body.output_config),
             tools=[_tool(tool, f"tools[{n}]") for n, tool in enumerate(body.tools or ())] or None,
             tool_choice=_choice(body.tool_choice),

@@ -19,7 +19,7 @@ from codeweft.accounts import Turn
 from codeweft.accounts.conversations import title_from
 from codeweft.citations import without
 from codeweft.errors import CodeweftError, Conflict, InvalidRequest, NotFound, NotReady
-from codeweft.retrieval.record import explanation
+from codeweft.retrieval.record import explanation, step_record
 from codeweft.runtime.compose import Runtime
 from codeweft.server.emit import dumps
 from codeweft.server.failures import translate
@@ -45,6 +45,7 @@ from codeweft.types import (
     Retrieved,
     Sampling,
     Started,
+    Step,
     TextDelta,
 )
 
@@ -124,6 +125,8 @@ class Answer:
                 await self.publish("reasoning", {"text": event.text})
             case Cited():
                 await self._check(event)
+            case Step():
+                await self.publish("step", step_record(event))
             case Explained():
                 await self.publish("explained", explanation(event))
             case NodeStarted():
@@ -260,7 +263,9 @@ class Answers:
             model=model.info.name,
             messages=history(turns),
             sampling=Sampling(**sampling),
-            retrieval=Retrieval(index=body.index or None, enabled=body.index != ""),
+            retrieval=Retrieval(
+                index=body.index or None, enabled=body.index != "", agent=body.agent and body.index != ""
+            ),
             explain=body.explain,
             caller=Caller(user),
         )

@@ -126,7 +126,17 @@ CODEGEN: Fields = {
 
 RESPONSES: Fields = {
     **_used(
-        *("index", "input", "instructions", "k", "max_output_tokens", "metadata", "model", "stream"),
+        *(
+            "agents_flag",
+            "index",
+            "input",
+            "instructions",
+            "k",
+            "max_output_tokens",
+            "metadata",
+            "model",
+            "stream",
+        ),
         *("temperature", "text", "tool_choice", "tools", "top_p"),
     ),
     "access_programs": NOTE,
@@ -157,6 +167,7 @@ RESPONSES: Fields = {
 
 MESSAGES: Fields = {
     **_used(
+        "agents_flag",
         "index",
         "k",
         "max_tokens",

@@ -79,6 +79,7 @@ class ResponsesBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     metadata: dict[str, str] | None = None
     index: str | None = None
     k: int | None = None
+    agents_flag: bool | str | None = None
 
 
 class Responses:
@@ -109,6 +110,7 @@ class Responses:
             top_p=body.top_p,
             index=body.index,
             k=body.k,
+            agents_flag=body.agents_flag,
             response_format=_response_format(body.text),
             tools=[_tool(tool, f"tools[{n}]") for n, tool in enumerate(body.tools or ())] or None,
             tool_choice=_choice(body.tool_choice),

@@ -167,11 +167,7 @@ class _Run:
 
     def note(self, choice: Choice, output: ToolOutput, room: int) -> str:
         """A tool's answer as the model will read it; what it shows is numbered and known from now on."""
-        before = len(self.book.sources)
-        said = self.book.told(output, room)
-        if choice.tool != _SEARCH:
-            self.book.asked += range(before + 1, len(self.book.sources) + 1)
-        return said
+        return self.book.told(output, room, asked=choice.tool != _SEARCH)
 
 
 _SEARCH: Final = "search_code"
@@ -232,6 +228,7 @@ class Agent(Node):
             async with aclosing(self._turn(run, asked, turn, last=last, free=free)) as events:
                 async for event in events:
                     yield event
+            state.weighed = True
             if turn.cut:
                 continue
             if not turn.calls or last:
@@ -249,7 +246,6 @@ class Agent(Node):
             idle = idle + 1 if all(step.error for step in steps) else 0
             if len(run.book.sources) > begun:
                 yield self._found(run)
-        state.weighed = True
         if not state.answered:
             yield self._lay_out(run)
             return
@@ -345,7 +341,8 @@ class Agent(Node):
         made = [read_call(call.name, call.arguments, run.tools) for call in calls]
         made[CALLS_AT_ONCE:] = [replace(one, fault=TOO_MANY) for one in made[CALLS_AT_ONCE:]]
         looked = await asyncio.gather(*(run.look(choice) for choice in made))
-        answers, steps = [], []
+        answers: list[Message] = []
+        steps: list[Step] = []
         thought = "" if turn.shown else turn.text.strip()
         for call, choice, (output, error, seconds) in zip(calls, made, looked, strict=True):
             said = f"Error: {error}" if error else run.note(choice, output, run.room // len(calls))
