@@ -167,6 +167,10 @@ class Request:
     sampling: Sampling = Sampling()
     tools: tuple[Mapping[str, Any], ...] = ()
     tool_choice: Any = None
+    parallel_tools: bool | None = None
+    """Whether the model may call several tools at once; None leaves it to the model."""
+    forwarded: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of OpenAI's chat that only some endpoints know, as they came; a model that does not refuses them."""
     retrieval: Retrieval = Retrieval()
     context: tuple[SearchResult, ...] = ()
     explain: bool = False

@@ -288,6 +288,7 @@ class Agent(Node):
             messages=tuple(messages),
             tools=tuple(tool.schema for tool in run.tools),
             tool_choice="none" if last else "auto",
+            parallel_tools=None,
             sampling=state.request.sampling
             if free
             else Sampling(temperature=state.request.sampling.temperature),
