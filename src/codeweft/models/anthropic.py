@@ -265,10 +265,12 @@ def _block(block: blocks.Block) -> dict[str, Any]:
 
 def _tool(function: dict[str, Any]) -> dict[str, Any]:
     parameters = function.get("parameters") or {"type": "object", "properties": {}}
+    strict = {"strict": function["strict"]} if "strict" in function else {}
     return {
         "name": function["name"],
         "description": function.get("description", ""),
         "input_schema": parameters,
+        **strict,
     }
 
 
