@@ -15,9 +15,11 @@ from codeweft.flows.nodes.agent import ANSWER_NOW, REPEATED
 from codeweft.flows.notebook import Notebook, choices, menu, read_choice, shortened
 from codeweft.models import schema
 from codeweft.models.embedded import EmbeddedModel
+from codeweft.models.openai_compatible import OpenAICompatible
 from codeweft.models.scripted import ScriptedModel, calling
 from codeweft.models.starter import bundled
 from codeweft.retrieval.catalogue import Indexes, IndexRetriever
+from codeweft.retrieval.record import explanation
 from codeweft.retrieval.toolbox import IndexTools
 from codeweft.stream import Answer, fold
 from codeweft.types import (
@@ -41,6 +43,7 @@ from codeweft.types import (
     ToolOutput,
     Usage,
 )
+from tests.models import endpoint
 from tests.retrieval.conftest import SESSION, WordEncoder
 
 AGENT = Retrieval(agent=True)
@@ -272,6 +275,41 @@ async def test_the_trace_is_part_of_the_explanation(indexes: Indexes) -> None:
     assert answer.explained.question == "How are sessions opened?"
     assert list(answer.explained.steps) == answer.steps
     assert [turn.role for turn in answer.explained.prompt][-2:] == ["assistant", "tool"]
+    told = explanation(answer.explained)
+    assert told["prompt"][-2]["content"] == 'find_symbol({"name": "sign_in"})'
+    assert told["steps"][0]["tool"] == "find_symbol"
+
+
+async def test_over_http_the_conversation_has_the_shape_that_endpoints_want(indexes: Indexes) -> None:
+    def piece(**function: str) -> dict[str, Any]:
+        call = {"index": 0, "function": function} | ({"id": "c1"} if "name" in function else {})
+        return {"choices": [{"index": 0, "delta": {"tool_calls": [call]}}]}
+
+    called = endpoint.stream(
+        piece(name="find_symbol", arguments='{"na'),
+        piece(arguments='me": "sign_in"}'),
+        {"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]},
+    )
+    answered = endpoint.stream(endpoint.said("As in [1]."), endpoint.FINISHED, endpoint.USAGE)
+    async with endpoint.running(called, answered) as there:
+        model = OpenAICompatible("m", there.url + "/v1", model="gpt-x")
+        try:
+            answer = await fold(flow(model, indexes).stream(ask()))
+        finally:
+            await model.close()
+        (_, first), (_, second) = there.asked
+    assert first["tool_choice"] == "auto" and first["tools"][0]["type"] == "function"
+    assert "parallel_tool_calls" not in first
+    call, result = second["messages"][-2:]
+    assert call["content"] is None and call["tool_calls"] == [
+        {
+            "id": "c1",
+            "type": "function",
+            "function": {"name": "find_symbol", "arguments": '{"name": "sign_in"}'},
+        }
+    ]
+    assert (result["role"], result["tool_call_id"]) == ("tool", "c1") and "sign_in" in result["content"]
+    assert answer.text == "As in [1]." and answer.steps[0].arguments == {"name": "sign_in"}
 
 
 async def test_nothing_is_looked_up_unless_an_agent_is_wanted(indexes: Indexes) -> None:

@@ -104,7 +104,7 @@ def print_step(step: Step) -> None:
 
 def print_explanation(told: Explained) -> None:
     """What was searched for, what was found and why, what of it the model read, and all else that it read."""
-    from codeweft.retrieval.record import explanation
+    from codeweft.retrieval.record import explanation, said
 
     fields = explanation(told)
     err.print(Text.assemble(("Searched for: ", "bold"), " ".join(told.query.split())))
@@ -119,7 +119,7 @@ def print_explanation(told: Explained) -> None:
         )
     err.print(Text("What the model read:", "bold"))
     for turn in told.prompt:
-        err.print(Text.assemble((f"{turn.role}: ", "bold"), turn.content))
+        err.print(Text.assemble((f"{turn.role}: ", "bold"), said(turn)))
 
 
 def print_references(answer: Answer) -> None:

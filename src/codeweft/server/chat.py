@@ -220,6 +220,12 @@ class Answers:
             raise Conflict(
                 "An answer is still being written in this conversation.", fix="Stop it, or wait for it."
             )
+        if body.agent and body.index == "":
+            raise InvalidRequest(
+                "An agent looks things up, and the empty `index` forbids it.",
+                fix="Leave one of them out.",
+                param="agent",
+            )
         check_max_tokens(body.sampling.max_tokens, self._runtime.settings.limits.max_tokens)
         model = self._service.model(body.model)
         self._busy.add(conversation_id)
@@ -263,9 +269,7 @@ class Answers:
             model=model.info.name,
             messages=history(turns),
             sampling=Sampling(**sampling),
-            retrieval=Retrieval(
-                index=body.index or None, enabled=body.index != "", agent=body.agent and body.index != ""
-            ),
+            retrieval=Retrieval(index=body.index or None, enabled=body.index != "", agent=body.agent),
             explain=body.explain,
             caller=Caller(user),
         )
