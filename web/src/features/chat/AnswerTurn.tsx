@@ -11,6 +11,7 @@ import { number } from '../../lib/format'
 import { useLanguage, useWords } from '../../lib/i18n'
 import { Rate } from './Rate'
 import { ReferenceChips } from './ReferenceChips'
+import { Steps } from './Steps'
 
 const ExplainDrawer = lazy(() => import('./ExplainDrawer').then((m) => ({ default: m.ExplainDrawer })))
 
@@ -36,6 +37,7 @@ export const AnswerTurn = memo(function AnswerTurn(props: AnswerTurnProps) {
   const [shown, setShown] = useState<Reference | null>(null)
   const [explaining, setExplaining] = useState(false)
   const told = useTold(turn.id)
+  const steps = answer?.steps ?? told?.steps ?? []
   const dropped = (answer?.dropped ?? told?.dropped ?? []).length
 
   const citations = useMemo(
@@ -49,6 +51,7 @@ export const AnswerTurn = memo(function AnswerTurn(props: AnswerTurnProps) {
   return (
     <article aria-label={words.chat.answer} aria-busy={writing} className="min-w-0">
       {writing && <Status live={live} hasText={text !== ''} />}
+      {steps.length > 0 && <Steps steps={steps} working={writing && text === ''} />}
       {answer?.reasoning && <Reasoning text={answer.reasoning} open={writing && text === ''} />}
       <Markdown text={text} writing={writing} citations={citations} />
       {last && looksUp && !writing && !turn.error && references.length === 0 && (
