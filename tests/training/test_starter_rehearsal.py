@@ -62,7 +62,7 @@ def test_a_run_in_slices_goes_on_where_it_stopped_and_its_parts_become_a_model(
     assert found.files == "9/9"
     same, total = map(int, found.greedy.split("/"))
     assert same == total > 20
-    assert found.worst < 0.01
+    assert found.worst < 0.03
 
 
 def test_padding_does_not_count_in_the_loss(work: Path) -> None:

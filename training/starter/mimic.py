@@ -17,13 +17,13 @@ import math
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from training.starter.model import Attention, Llama, RMSNorm, Shape
 
 CODE = 16  # channels of a token's code; a head compares all of them in the pairs that do not rotate
-FARTHER = 0.8  # weight of the token two positions back, against the one before
-SHARPNESS = 16.0  # nats of attention for one token in common
+FARTHER = 0.6  # weight of the token two positions back, against the one before
+SHARPNESS = 20.0  # nats of attention for one token in common
 LENGTH = 4.0  # of a code behind a norm
 LOOK_BACK = 25.0  # nats of attention of each rotating pair for the position looked for
 
@@ -33,7 +33,7 @@ class Strength:
     """How strongly the heads speak: the share of the code in a channel's norm, and what a copy adds to a logit."""
 
     share: float = 1 / 3
-    logit: float = 5.0
+    logit: float = 4.0
 
 
 def install(model: Llama, sample: Tensor, strength: Strength = Strength(), seed: int = 0) -> None:
@@ -52,7 +52,9 @@ def install(model: Llama, sample: Tensor, strength: Strength = Strength(), seed:
     turn = torch.linalg.qr(torch.randn(CODE, CODE, generator=random))[0]
     with torch.no_grad():
         embedding = model.model.embed_tokens.weight
-        codes = torch.randn(shape.vocabulary, CODE, generator=random)
+        device = embedding.device
+        turn, one = turn.to(device), torch.eye(CODE, device=device)
+        codes = torch.randn(shape.vocabulary, CODE, generator=random).to(device)
         codes /= codes.norm(dim=1, keepdim=True)
         size = math.sqrt(strength.share) * float(embedding[sample.unique(), used].norm(dim=1).mean())
         embedding[:, own], embedding[:, before] = size * codes, 0.0
@@ -65,10 +67,10 @@ def install(model: Llama, sample: Tensor, strength: Strength = Strength(), seed:
             block.mlp.down_proj.weight[own.start :] = 0.0
         for attention in (first, second):
             _silence(attention)
-        for head, distance, mix in ((-2, 1, torch.eye(CODE)), (-1, 2, FARTHER * turn)):
+        for head, distance, mix in ((-2, 1, one), (-1, 2, FARTHER * turn)):
             rows = _rows(shape, head)
             _look_back(first, rows, distance)
-            first.v_proj.weight[rows.start : rows.start + CODE, own] = torch.eye(CODE) / LENGTH
+            first.v_proj.weight[rows.start : rows.start + CODE, own] = one / LENGTH
             first.o_proj.weight[before, rows.start : rows.start + CODE] = size * mix
         for norm in norms[1:3]:
             _calibrate(model, norm, sample, used)
@@ -77,21 +79,53 @@ def install(model: Llama, sample: Tensor, strength: Strength = Strength(), seed:
         content = [rows.start + at for at in (*range(shape.rotated, pairs), *range(pairs + shape.rotated, 2 * pairs))]
         content = content[:CODE]
         sharp = math.sqrt(SHARPNESS * math.sqrt(shape.head_width)) / LENGTH
-        second.q_proj.weight[content, own] = sharp * torch.eye(CODE)
+        second.q_proj.weight[content, own] = sharp * one
         second.q_proj.weight[content, before] = sharp * FARTHER * turn
-        second.k_proj.weight[content, before] = sharp * torch.eye(CODE)
-        second.v_proj.weight[rows.start : rows.start + CODE, own] = torch.eye(CODE) / LENGTH
-        second.o_proj.weight[own, rows.start : rows.start + CODE] = size * torch.eye(CODE)
+        second.k_proj.weight[content, before] = sharp * one
+        second.v_proj.weight[rows.start : rows.start + CODE, own] = one / LENGTH
+        second.o_proj.weight[own, rows.start : rows.start + CODE] = size * one
         rows = _rows(shape, -2)
         _look_back(second, rows, 0)
-        second.v_proj.weight[rows.start : rows.start + CODE, own] = torch.eye(CODE) / LENGTH
-        second.o_proj.weight[own, rows.start : rows.start + CODE] = -size * torch.eye(CODE)
+        second.v_proj.weight[rows.start : rows.start + CODE, own] = one / LENGTH
+        second.o_proj.weight[own, rows.start : rows.start + CODE] = -size * one
         for norm in (*norms[3:], model.model.norm):
             _calibrate(model, norm, sample, used)
         # A code times its embedding is `size`; the norm divides it by the root mean square of all channels.
         model.model.norm.weight[before] = 0.0
         x = _inputs(model, model.model.norm, sample)
         model.model.norm.weight[own] = strength.logit / (size**2 / x.pow(2).mean(-1).sqrt().mean())
+
+
+class Kept:
+    """Holds the copying heads as they are: steps of equal size in all directions, as Muon's, would wash them out.
+
+    What reads the copies (the gains of the last norm, later layers) is trained like the rest.
+    """
+
+    def __init__(self, model: Llama) -> None:
+        shape = model.shape
+        codes = slice(shape.width - 2 * CODE, None)
+        heads = slice((shape.heads - 2) * shape.head_width, None)
+        first, second = model.model.layers[0], model.model.layers[1]
+        parts: list[tuple[nn.Parameter, tuple[slice, ...]]] = [
+            (model.model.embed_tokens.weight, (slice(None), codes)),
+            (first.self_attn.o_proj.weight, (codes, slice(None))),
+            (first.mlp.down_proj.weight, (codes, slice(None))),
+            (second.self_attn.o_proj.weight, (codes, heads)),
+        ]
+        for block in (first, second):
+            parts.append((block.input_layernorm.weight, (codes,)))
+            for projection in (block.self_attn.q_proj, block.self_attn.k_proj, block.self_attn.v_proj):
+                parts.append((projection.weight, (heads, slice(None))))
+                if projection.bias is not None:
+                    parts.append((projection.bias, (heads,)))
+        self._parts = [(parameter, where, parameter.detach()[where].clone()) for parameter, where in parts]
+
+    @torch.no_grad()
+    def restore(self) -> None:
+        """Undoes what a step did to the heads."""
+        for parameter, where, value in self._parts:
+            parameter[where] = value
 
 
 def _rows(shape: Shape, head: int) -> slice:
@@ -112,7 +146,7 @@ def _look_back(attention: Attention, rows: slice, distance: int) -> None:
     """Constant query and key whose product is largest ``distance`` positions back."""
     shape = attention.shape
     pairs = shape.head_width // 2
-    angles = shape.frequencies()[: shape.rotated] * distance
+    angles = shape.frequencies()[: shape.rotated].to(attention.q_proj.bias.device) * distance
     size = math.sqrt(LOOK_BACK * math.sqrt(shape.head_width))
     real = slice(rows.start, rows.start + shape.rotated)
     imaginary = slice(rows.start + pairs, rows.start + pairs + shape.rotated)

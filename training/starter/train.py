@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from training.starter import layout, parts
+from training.starter import layout, mimic, parts
 from training.starter.model import Llama, Shape
 from training.starter.prepare import read_rows
 
@@ -54,6 +54,8 @@ class Preset:
     other_rate: float
     weight_decay: float = 0.02
     checkpoint_minutes: float = 5.0
+    copying: bool = True
+    """Begin with heads that copy (mimic.py)."""
 
 
 MIXED = {512: (12, 0.6), 1024: (6, 0.4)}
@@ -63,16 +65,18 @@ PRESETS = {
     # Short rows first: attention over long ones costs a quarter of the time of a CPU core.
     "cpu": Preset(
         shape=Shape(width=256, layers=4, heads=8, kv_heads=8, hidden=512, rotated=8),
-        minutes=75,
+        minutes=72,
         stages=(Stage(0.0, {512: (12, 1.0)}, 3.0), Stage(0.2, MIXED, 3.0), Stage(0.6, LATE, 3.0)),
         matrix_rate=0.01,
         other_rate=2e-3,
     ),
     # About 60M parameters; 25 minutes of one H200-class GPU.
     "gpu": Preset(
-        shape=Shape(width=640, layers=12, heads=10, kv_heads=5, hidden=1728, context=2048),
+        shape=Shape(
+            width=640, layers=12, heads=10, kv_heads=10, head_width=64, rotated=16, hidden=1664, context=2048
+        ),
         minutes=25,
-        stages=(Stage(0.0, {512: (128, 1.0)}), Stage(0.5, {512: (128, 0.5), 1024: (64, 0.5)})),
+        stages=(Stage(0.0, {512: (128, 1.0)}), Stage(0.2, {512: (128, 0.5), 1024: (64, 0.5)}, 3.0)),
         matrix_rate=0.01,
         other_rate=1.5e-3,
         weight_decay=0.05,
@@ -80,7 +84,7 @@ PRESETS = {
     ),
     # Seconds on a CPU: rehearses slices, resuming, parts and export.
     "tiny": Preset(
-        shape=Shape(width=64, layers=2, heads=4, kv_heads=2, hidden=128),
+        shape=Shape(width=96, layers=2, heads=3, kv_heads=3, rotated=8, hidden=128),
         minutes=0.4,
         stages=(Stage(0.0, {256: (4, 1.0)}),),
         matrix_rate=0.01,
@@ -148,13 +152,14 @@ class Run:
         self.seconds = 0.0
         self.step = self.tokens = 0
         self._stopping = False
+        self._kept: mimic.Kept | None = None
         self._smooth: float | None = None
 
-    def resume(self) -> None:
-        """Goes on from the checkpoint, where there is one."""
+    def resume(self) -> bool:
+        """Goes on from the checkpoint; false where there is none."""
         path = self.out / "checkpoint.pt"
         if not path.exists():
-            return
+            return False
         state = torch.load(path, map_location=self.device, weights_only=True)
         self.model.load_state_dict(state["model"])
         for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
@@ -163,6 +168,7 @@ class Run:
         for length, at in state["rows"].items():
             self._rows_of(length).at = at
         print(f"resumed at step {self.step}, {self.seconds / 60:.1f} minutes", flush=True)
+        return True
 
     def save(self) -> None:
         """Writes the checkpoint and, beside it, the weights of this moment."""
@@ -184,9 +190,18 @@ class Run:
         }
         save_file(weights, path, metadata={"shape": json.dumps(asdict(self.shape))})
 
-    def begin_with(self, weights: Path) -> None:
-        """Starts from the weights of another run, of the same shape."""
-        self.model.load_state_dict(load_file(weights))
+    def begin(self, weights: Path | None) -> None:
+        """Starts from the weights of another run of the same shape, or from none but for the heads that copy."""
+        if weights is not None:
+            self.model.load_state_dict(load_file(weights))
+        elif self.preset.copying:
+            shortest = min(self.preset.stages[0].lengths)
+            inputs, _ = self._rows_of(shortest).split(self._rows_of(shortest).held_out[:6])
+            mimic.install(self.model, inputs.to(self.device))
+
+    def keep(self) -> None:
+        """From now on the copying heads stay what they are."""
+        self._kept = mimic.Kept(self.model) if self.preset.copying else None
 
     def stop(self, *_: object) -> None:
         """Ends the slice behind the step in progress (a handler of signals)."""
@@ -240,6 +255,8 @@ class Run:
         for optimiser in self.optimisers:
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
+        if self._kept:
+            self._kept.restore()
         self.step += 1
         self.tokens += inputs.numel()
         return float(loss.detach())
@@ -294,9 +311,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     run = Run(preset, options.work, out, device, not options.no_compile)
     parameters = sum(value.numel() for value in run.model.parameters())
     print(f"{parameters / 1e6:.2f}M parameters on {device}, {asdict(run.shape)}", flush=True)
-    if options.init:
-        run.begin_with(options.init)
-    run.resume()
+    if not run.resume():
+        run.begin(options.init)
+    run.keep()
     signal.signal(signal.SIGTERM, run.stop)
     if run.train(options.slice_minutes):
         weights = out / "weights.safetensors"
