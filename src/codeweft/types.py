@@ -386,6 +386,26 @@ class Failed:
     error: CodeweftError
 
 
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """The text so far does not stand: the answer is what follows. Where it was shown already, a heading stands between."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Whether the code of an answer stood a check, such as compiling it or running tests on it.
+
+    `tool` names what checked it, empty when nothing could. `message` says what was found, or why nothing was checked.
+    """
+
+    verified: bool
+    tool: str
+    message: str
+    language: str = ""
+    repaired: bool = False
+    """The first answer failed, and this is its correction."""
+
+
 Event = (
     Started
     | Retrieved
@@ -397,6 +417,8 @@ Event = (
     | NodeFinished
     | Cited
     | Explained
+    | Withdrawn
+    | Checked
     | Done
     | Failed
 )
@@ -429,6 +451,41 @@ class ModelInfo:
     """The model's name at its endpoint, by which its price is known."""
     host: str = ""
     """The endpoint's host name."""
+
+
+# ── what is run ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+LimitName = Literal["", "time", "cpu", "memory", "output", "file size"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a program in the sandbox may use. `cpu_seconds` are each process's, `memory_mb` all processes' together."""
+
+    seconds: float = 20.0
+    cpu_seconds: int = 20
+    memory_mb: int = 1024
+    processes: int = 128
+    """Threads count."""
+    file_mb: int = 64
+    """The longest file; all files of a folder together may have twice as much."""
+    output: int = 64_000
+    """Bytes of standard output and error together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """How a program in the sandbox ended. `code` is None when it was stopped for `limit`."""
+
+    code: int | None
+    output: str
+    seconds: float
+    limit: LimitName = ""
+
+    @property
+    def ok(self) -> bool:
+        return self.code == 0
 
 
 # ── the seams ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -470,6 +527,24 @@ class Sources(Protocol):
 
         A text that was cut ends with a line `…`. Raises `StorageFailed`.
         """
+        ...
+
+
+class Sandbox(Protocol):
+    """Where code that nobody has read is run."""
+
+    async def missing(self) -> str:
+        """Why nothing can be run here; empty when it can."""
+        ...
+
+    def tool(self, name: str) -> bool:
+        """Whether the command `name` is there inside."""
+        ...
+
+    async def run(
+        self, command: Sequence[str], files: Mapping[str, str | bytes], limits: Limits | None = None
+    ) -> Ran:
+        """Run `command` in a folder that holds `files`. Cancelling stops it. Raises `NoSandbox`, `InvalidRequest`."""
         ...
 
 
