@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from codeweft.citations import without
 from codeweft.types import (
+    Checked,
     Cited,
     Done,
     Event,
@@ -26,6 +27,7 @@ from codeweft.types import (
     ToolCall,
     ToolCallDelta,
     Usage,
+    Withdrawn,
 )
 
 BYTES_PER_TOKEN = 3.0
@@ -66,6 +68,8 @@ class Answer:
     cited: Cited | None = None
     """Its reference numbers, checked; those that failed are not in `text` any more."""
     explained: Explained | None = None
+    checked: Checked | None = None
+    """Whether its code stood a check; None when nobody checked it."""
     logprobs: list[TokenLogprob] = field(default_factory=list)
     usage: Usage = field(default_factory=Usage)
     reason: FinishReason | None = None
@@ -97,6 +101,11 @@ class Answer:
                 self.cited, self.text = event, without(self.text, event.dropped)
             case Explained():
                 self.explained = event
+            case Withdrawn():
+                self.text = ""
+                self.logprobs.clear()
+            case Checked():
+                self.checked = event
             case Done():
                 self.usage, self.reason, self.timings = event.usage, event.reason, dict(event.timings)
             case Failed():

@@ -154,7 +154,7 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request to one model. Exactly one of `messages`, `prompt` and `infill` is set.
+    """One request to one model. Exactly one of `messages`, `prompt` and `infill` is set, or `inputs` alone.
 
     `prompt` is raw text to continue; it is never wrapped in a chat template. `tools` and `tool_choice` are in
     OpenAI's shape. `context` holds search results that a flow wants laid out as references.
@@ -169,6 +169,8 @@ class Request:
     tool_choice: Any = None
     retrieval: Retrieval = Retrieval()
     context: tuple[SearchResult, ...] = ()
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    """What an app with inputs is given (a code task: its code, a target language, tests); it writes the last turn of them."""
     explain: bool = False
     """Ask an app to tell what it looked up, why, and what the model read (`Explained`)."""
     caller: Caller = Caller()

@@ -15,6 +15,7 @@ from codeweft.types import (
     Request,
     Retrieved,
     Retriever,
+    Sandbox,
     SearchResult,
     Sources,
     Started,
@@ -33,6 +34,8 @@ class Services:
     retriever: Retriever
     sources: Sources | None = None
     """Where citations are checked; without it only that there is such a reference."""
+    sandbox: Sandbox | None = None
+    """Where code of answers is run; without it none is."""
 
 
 @dataclass

@@ -18,6 +18,7 @@ from codeweft import __version__
 from codeweft.citations import without
 from codeweft.retrieval.record import explanation
 from codeweft.types import (
+    Checked,
     Cited,
     Done,
     Event,
@@ -31,6 +32,7 @@ from codeweft.types import (
     TokenLogprob,
     ToolCallDelta,
     Usage,
+    Withdrawn,
 )
 
 FINGERPRINT = f"codeweft-{__version__}"
@@ -145,6 +147,7 @@ class Answer:
     results: tuple[SearchResult, ...] | None = None
     cited: Cited | None = None
     explained: Explained | None = None
+    checked: Checked | None = None
     note: str = ""
     usage: Usage = field(default_factory=Usage)
     reason: str = "stop"
@@ -169,6 +172,11 @@ class Answer:
                     self.text = [without("".join(self.text), event.dropped)]
             case Explained():
                 self.explained = event
+            case Withdrawn():
+                self.text.clear()
+                self.logprobs.clear()
+            case Checked():
+                self.checked = event
             case Started():
                 self.note = event.note or self.note
             case Done():
@@ -247,9 +255,22 @@ def extras(answers: Sequence[Answer], *, with_text: bool) -> dict[str, Any]:
             break
     if explained := next((answer.explained for answer in answers if answer.explained is not None), None):
         found["explained"] = explanation(explained)
+    if checked := next((answer.checked for answer in answers if answer.checked is not None), None):
+        found["checked"] = check_record(checked)
     if note := next((answer.note for answer in answers if answer.note), ""):
         found["note"] = note
     return found
+
+
+def check_record(checked: Checked) -> dict[str, Any]:
+    """Whether the code of an answer stood a check, as all our protocols tell it."""
+    return {
+        "verified": checked.verified,
+        "tool": checked.tool,
+        "message": checked.message,
+        "language": checked.language,
+        "repaired": checked.repaired,
+    }
 
 
 # ── chat ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -336,6 +357,9 @@ async def chat_chunks(
             )
         else:
             answer.add(event)
+            if isinstance(event, Withdrawn):
+                # What was streamed cannot be taken back; a client that knows the field starts anew.
+                yield start + b'},"logprobs":null,"finish_reason":null}],"withdrawn":true}\n\n'
         if isinstance(event, Done):
             unfinished -= 1
             yield (

@@ -77,6 +77,7 @@ CHAT: Fields = {
     **SAMPLING,
     **RETRIEVAL,
     **_used(
+        "inputs",
         "logprobs",
         "max_completion_tokens",
         "messages",

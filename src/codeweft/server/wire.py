@@ -85,6 +85,7 @@ class SamplingBody(LookupBody, kw_only=True):
 
 class ChatBody(SamplingBody, kw_only=True):
     messages: list[MessageBody]
+    inputs: dict[str, str] | None = None
     model: str | None = None
     max_completion_tokens: int | None = None
     logprobs: bool | None = None
