@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -150,15 +150,17 @@ async def _ask_once(config: Path | None, server: str | None, request: Request, a
     async with answerer(settings(config), server) as connection:
         answer = await show(connection.model(request.model or None), request, quiet=as_json)
     if as_json:
-        print_json(_record(answer))
+        print_json(record(answer))
     else:
         print_references(answer)
         if answer.explained is not None:
             print_explanation(answer.explained)
 
 
-def _record(answer: Answer) -> dict[str, Any]:
-    from codeweft.retrieval.record import explanation, record
+def record(answer: Answer) -> dict[str, Any]:
+    """An answer as `--json` prints it."""
+    from codeweft.retrieval.record import explanation
+    from codeweft.retrieval.record import record as place
 
     cited = answer.cited
     told: dict[str, Any] = {}
@@ -166,6 +168,8 @@ def _record(answer: Answer) -> dict[str, Any]:
         told["citations"] = {"verified": cited.verified, "dropped": cited.dropped}
     if answer.explained is not None:
         told["explained"] = explanation(answer.explained)
+    if answer.checked is not None:
+        told["checked"] = asdict(answer.checked)
     return {
         "text": answer.text,
         "model": answer.model,
@@ -177,7 +181,7 @@ def _record(answer: Answer) -> dict[str, Any]:
             "total_tokens": answer.usage.total_tokens,
         },
         "references": [
-            {"number": n, **record(r), "verified": None if cited is None else n not in cited.gone}
+            {"number": n, **place(r), "verified": None if cited is None else n not in cited.gone}
             for n, r in enumerate(answer.results or (), 1)
         ],
         **told,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import PurePosixPath
 
-from codeweft.types import Ran
+from codeweft.types import Ran, Sandbox
 
 MESSAGE_CHARACTERS = 2000
 """Of a tool's output: the first and the last lines say what is wrong."""
@@ -126,6 +126,11 @@ def by_suffix(suffix: str) -> Language | None:
     return _BY_SUFFIX.get(suffix) or _BY_SUFFIX.get(suffix.lower())
 
 
+def checkable(sandbox: Sandbox) -> list[str]:
+    """The languages whose tools are there."""
+    return [one.name for one in LANGUAGES if sandbox.tool(one.tool)]
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What to run in the sandbox."""
@@ -186,8 +191,8 @@ def verdict(plan: Plan, ran: Ran) -> Verdict:
         if not plan.tested:
             return Verdict(True, f"{language.tool} {language.says}")
         count = int(marked[1]) if marked and marked[1] else 0
-        tests = f"{count} test{'s' * (count > 1)} pass{'es' * (count == 1)}" if count else "its tests pass"
-        return Verdict(True, f"{language.tool} runs it and {tests}")
+        passed = f"{count} test{'s' * (count > 1)} pass{'es' * (count == 1)}" if count else "its tests pass"
+        return Verdict(True, f"{passed} ({language.tool})")
     doing = "its tests fail" if plan.tested else f"{language.tool} refuses it"
     return Verdict(False, f"{doing}: {_first_fault(said)}", said)
 

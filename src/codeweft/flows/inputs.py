@@ -15,8 +15,8 @@ from codeweft.flows.fences import fenced
 
 INPUT_NAME = r"^[a-z][a-z0-9_]{0,31}$"
 LONGEST_LINE = 200
-_LANGUAGE = re.compile(r"[\w+#./ ()-]{1,40}")
-"""Narrow enough that no sentence fits that would make sense to a model."""
+_LANGUAGE = re.compile(r"(?=.{1,40}$)[\w+#./()-]+(?: [\w+#./()-]+){0,2}")
+"""At most three words, such as `Visual Basic .NET`: no place to hide a sentence for the model in."""
 QUERY_CHARACTERS = 2000
 """Of the code that similar code is looked up by; its end says little that its beginning does not."""
 

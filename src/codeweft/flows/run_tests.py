@@ -7,25 +7,25 @@ how many passed, so that code which leaves early is not taken for code that pass
 import asyncio
 import importlib
 import inspect
+import re
 import runpy
 import sys
 import traceback
 import unittest
+from pathlib import Path
 
 NAME, DONE = sys.argv[1], sys.argv[2]
 sys.path.insert(0, ".")
 module = importlib.import_module(NAME)
 sys.modules.setdefault("solution", module)
 
-with open("tests.py") as file:
-    source = file.read()
-if "pytest" in source:
+if re.search(r"^\s*(?:import|from)\s+pytest\b", Path("tests.py").read_text(), re.M):
     import pytest
 
     class Count:
         passed = 0
 
-        def pytest_runtest_logreport(self, report):
+        def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
             self.passed += report.when == "call" and report.passed
 
     count = Count()

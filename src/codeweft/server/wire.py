@@ -100,6 +100,16 @@ class CodegenBody(ChatBody, kw_only=True):
     best_of: int | None = None
 
 
+class CodetransBody(ChatBody, kw_only=True):
+    """OPEA's three fields; the rest is as in a chat, without messages."""
+
+    messages: list[MessageBody] = msgspec.field(default_factory=list)
+    language_from: str
+    language_to: str
+    source_code: str
+    tests: str | None = None
+
+
 class NeighbourBody(msgspec.Struct):
     """Another file, shown to the model as repository context when it fills in."""
 
