@@ -101,7 +101,9 @@ class SandboxSettings(_Section):
         True, description="Check code of answers; false runs nothing, also not in a sandbox."
     )
     parallel: int = Field(2, ge=1, le=64, description="Checks at once; more wait.")
-    seconds: float = Field(20, gt=0, le=600, description="Longest time of one check.")
+    seconds: float = Field(
+        60, gt=0, le=600, description="Longest time of one check; of the processor it gets a third of that."
+    )
     memory_mb: int = Field(1024, ge=64, description="Most memory of one check in megabytes.")
     folders: list[Path] = Field(
         default_factory=list,

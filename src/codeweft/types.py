@@ -463,9 +463,9 @@ LimitName = Literal["", "time", "cpu", "memory", "output", "file size"]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a program in the sandbox may use. `cpu_seconds` are each process's, `memory_mb` all processes' together."""
+    """What a program in the sandbox may use. `seconds` pass on the wall, `cpu_seconds` are each process's, `memory_mb` all processes' together."""
 
-    seconds: float = 20.0
+    seconds: float = 60.0
     cpu_seconds: int = 20
     memory_mb: int = 1024
     processes: int = 128

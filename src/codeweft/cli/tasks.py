@@ -26,7 +26,7 @@ LINES = re.compile(r"(?P<path>.+?):(?P<first>\d+)(?:-(?P<last>\d+))?")
 STDIN = "-"
 
 
-class Explained(StrEnum):
+class Explaining(StrEnum):
     """How much is said about the result."""
 
     no = "no"
@@ -61,7 +61,7 @@ INPUTS: Mapping[str, Any] = {
     "framework": Annotated[str | None, typer.Option("--framework", help="Test framework.")],
     "style": Annotated[str | None, typer.Option("--style", help="Such as `Google docstrings`.")],
     "explain": Annotated[
-        Explained | None, typer.Option("--explain", help="How much is said about the result.")
+        Explaining | None, typer.Option("--explain", help="How much is said about the result.")
     ],
 }
 _FILES = frozenset({"tests"})

@@ -52,11 +52,11 @@ class Language:
     check: str
     says: str = "accepts its syntax"
     tests: str = ""
-    lacks: str = r"$^"
+    lacks: str = r"(?!)"
     whole: Callable[[str], str] = _as_is
 
 
-_JAVAC = "javac -J-Xmx256m -J-XX:+UseSerialGC -proc:none -nowarn -d /tmp/out {file}"
+_JAVAC = "javac -J-Xmx256m -J-XX:+UseSerialGC -J-XX:TieredStopAtLevel=1 -proc:none -nowarn -d /tmp/out {file}"
 _C_LACKS = r"fatal error: (\S+): No such file"
 
 LANGUAGES: tuple[Language, ...] = (

@@ -298,7 +298,9 @@ def sandbox_of(settings: Settings) -> Sandbox | None:
     wanted = settings.sandbox
     if not wanted.enabled:
         return None
-    limits = Limits(seconds=wanted.seconds, cpu_seconds=math.ceil(wanted.seconds), memory_mb=wanted.memory_mb)
+    limits = Limits(
+        seconds=wanted.seconds, cpu_seconds=math.ceil(wanted.seconds / 3), memory_mb=wanted.memory_mb
+    )
     return Bubblewrap(parallel=wanted.parallel, folders=wanted.folders, limits=limits)
 
 
