@@ -15,6 +15,7 @@ CodeweftError
 ├── NoSandbox            501  code cannot be run here, because nothing would contain it
 ├── EngineFailed         502  the embedded engine stopped, or a file is not a model
 ├── UpstreamFailed       502  an endpoint answered with an error or not at all
+├── SchemaBroken         502  an answer is not what its JSON Schema asks for
 ├── NotReady             503  still starting, or no model is loaded
 └── StorageFailed        507  disk full, unreadable folder, damaged state
 """
@@ -107,6 +108,10 @@ class EngineFailed(CodeweftError):
 
 class UpstreamFailed(CodeweftError):
     status, code = 502, "upstream_failed"
+
+
+class SchemaBroken(CodeweftError):
+    status, code = 502, "schema_broken"
 
 
 class NotReady(CodeweftError):

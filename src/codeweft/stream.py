@@ -21,6 +21,7 @@ from codeweft.types import (
     Retrieved,
     SearchResult,
     Started,
+    Step,
     TextDelta,
     TokenCounter,
     TokenLogprob,
@@ -68,6 +69,8 @@ class Answer:
     cited: Cited | None = None
     """Its reference numbers, checked; those that failed are not in `text` any more."""
     explained: Explained | None = None
+    steps: list[Step] = field(default_factory=list)
+    """What an agent did on the way."""
     checked: Checked | None = None
     """Whether its code stood a check; None when nobody checked it."""
     logprobs: list[TokenLogprob] = field(default_factory=list)
@@ -99,6 +102,8 @@ class Answer:
                 self.results = event.results
             case Cited():
                 self.cited, self.text = event, without(self.text, event.dropped)
+            case Step():
+                self.steps.append(event)
             case Explained():
                 self.explained = event
             case Withdrawn():

@@ -49,7 +49,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[
         class Here:
             def model(self, name: str | None) -> Model:
                 task, _, _ = (name or "").partition("@")
-                return Flow(library()[task], Services(lambda _: writer, Nothing(), None, Compiler()))
+                return Flow(library()[task], Services(lambda _: writer, Nothing(), sandbox=Compiler()))
 
         @asynccontextmanager
         async def answerer(settings: Any, url: str | None) -> AsyncIterator[Here]:

@@ -44,7 +44,7 @@ class Gofmt:
 
 def flow(name: str, *answers: str) -> Flow:
     writer = ScriptedModel("writer", *answers)
-    return Flow(library()[name], Services(lambda _: writer, Nothing(), None, Gofmt()))
+    return Flow(library()[name], Services(lambda _: writer, Nothing(), sandbox=Gofmt()))
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from codeweft.retrieval.bridge import Bridge
 from codeweft.retrieval.catalogue import IndexRetriever
 from codeweft.retrieval.encode import StaticEncoder
 from codeweft.retrieval.redact import Redactor
+from codeweft.retrieval.toolbox import IndexTools
 from codeweft.runtime.models import Single, embedder_of, engine_options, model_of, prices_of, reranker_of
 from codeweft.runtime.redacting import Redacting
 from codeweft.runtime.running import Server, announce, retract
@@ -186,7 +187,8 @@ class Runtime:
             refresh_minutes=self.settings.index.refresh_minutes,
         )
         retriever = IndexRetriever(self.indexes)
-        self._services = Services(self._writer, retriever, retriever, self.sandbox)
+        toolbox = partial(IndexTools, self.indexes)
+        self._services = Services(self._writer, retriever, retriever, toolbox, self.sandbox)
 
     def _writer(self, name: str | None) -> Model:
         name = name or self.default_writer
