@@ -70,7 +70,7 @@ GOOD, BAD = Ran(0, "", 0.1), Ran(1, "SyntaxError: invalid syntax", 0.1)
 
 
 def app(name: str, model: ScriptedModel, shelf: Shelf | None = None, bench: Bench | None = None) -> Flow:
-    return Flow(library()[name], Services(lambda _: model, shelf or Shelf(), None, bench))
+    return Flow(library()[name], Services(lambda _: model, shelf or Shelf(), sandbox=bench))
 
 
 def asked(name: str, **inputs: str) -> Request:

@@ -93,9 +93,16 @@ class Runtime:
         return self.settings.model or next(iter(self._models))
 
     def infos(self) -> list[ModelInfo]:
-        """Apps first, then models, then embedders. With several models, each app is listed with each of them."""
-        writers = [None, *(name for name in self._models if name != self.default_writer)]
-        apps = [Flow(spec, self._services, writer).info for spec in self._apps.values() for writer in writers]
+        """Apps first, then models, then embedders. With several models, each app is listed with each of them.
+
+        Tasks are listed once, for they are many; they take `@model` as well.
+        """
+        others = [name for name in self._models if name != self.default_writer]
+        apps = [
+            Flow(spec, self._services, writer).info
+            for spec in self._apps.values()
+            for writer in (None, *(() if spec.inputs else others))
+        ]
         return [*apps, *(m.info for m in self._models.values()), *(e.info for e in self._embedders.values())]
 
     def model(self, name: str | None) -> Model:
@@ -187,8 +194,8 @@ class Runtime:
             refresh_minutes=self.settings.index.refresh_minutes,
         )
         retriever = IndexRetriever(self.indexes)
-        tools = partial(IndexTools, self.indexes)
-        self._services = Services(self._writer, retriever, retriever, toolbox=tools, sandbox=self.sandbox)
+        toolbox = partial(IndexTools, self.indexes)
+        self._services = Services(self._writer, retriever, retriever, toolbox, self.sandbox)
 
     def _writer(self, name: str | None) -> Model:
         name = name or self.default_writer
@@ -295,7 +302,7 @@ class Local:
         return self._runtime.infos()
 
 
-def sandbox_of(settings: Settings) -> Sandbox | None:
+def sandbox_of(settings: Settings) -> Bubblewrap | None:
     """Where code of answers is checked; None when the settings say that none is."""
     wanted = settings.sandbox
     if not wanted.enabled:

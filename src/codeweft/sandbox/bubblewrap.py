@@ -52,13 +52,15 @@ class Bubblewrap:
         self._gate = asyncio.Semaphore(parallel)
         self._folders = tuple(str(folder.resolve()) for folder in folders)
         self._path = ":".join((*(f"{folder}/bin" for folder in self._folders), *_PATH))
-        self._probe: asyncio.Task[str] | None = None
+        self._works = False
 
     async def missing(self) -> str:
-        """Why nothing can be run here; empty when it can. Tried once."""
-        if self._probe is None:
-            self._probe = asyncio.create_task(self._try())
-        return await asyncio.shield(self._probe)
+        """Why nothing can be run here; empty when it can. Tried until it works once: what is missing may be installed."""
+        if self._works:
+            return ""
+        why = await self._try()
+        self._works = not why
+        return why
 
     def tool(self, name: str) -> bool:
         """Whether the command `name` is there inside."""
@@ -87,7 +89,7 @@ class Bubblewrap:
         if gone := [name for name in ("bwrap", "prlimit") if shutil.which(name, path=self._path) is None]:
             return f"{' and '.join(gone)} {'is' if len(gone) == 1 else 'are'} not installed."
         try:
-            ran = await self._run(("true",), {}, Limits(seconds=10), b"")
+            ran = await self._run(("true",), {}, Limits(seconds=30), b"")
         except OSError as error:
             return f"bwrap cannot be started: {error.strerror}."
         return "" if ran.ok else f"bwrap cannot make a sandbox: {ran.output.strip() or ran.limit}"

@@ -86,6 +86,13 @@ class Opea:
         body = wire.decode(await http.body(), wire.CodetransBody, fields.CODETRANS)
         if body.stream is None:
             body.stream = True
+        for name in ("messages", "inputs", "tools"):
+            if getattr(body, name):
+                raise InvalidRequest(
+                    f"`{name}` cannot be used: the code to translate is `source_code`.",
+                    fix="Leave it out.",
+                    param=name,
+                )
         if not body.source_code.strip():
             raise InvalidRequest("`source_code` is empty.", param="source_code")
         given = {
