@@ -38,3 +38,23 @@ def test_installed_heads_can_still_be_trained() -> None:
 def test_a_shape_without_room_for_the_heads_is_refused() -> None:
     with pytest.raises(ValueError, match="copying heads"):
         mimic.install(Llama(Shape(vocabulary=50, width=64, layers=1, heads=2, kv_heads=2)), torch.zeros(1, 8).long())
+
+
+def test_kept_heads_survive_what_other_weights_learn() -> None:
+    torch.manual_seed(0)
+    model = Llama(SHAPE)
+    mimic.install(model, torch.randint(0, 600, (4, 64)))
+    kept, before = mimic.Kept(model), repeats(model)
+    optimiser = torch.optim.Muon(
+        [value for value in model.parameters() if value.dim() == 2], lr=0.05, adjust_lr_fn="original"
+    )
+    rows = torch.randint(0, 600, (8, 65), generator=torch.Generator().manual_seed(2))
+    for _ in range(3):
+        model.loss(rows[:, :-1], rows[:, 1:]).backward()
+        optimiser.step()
+        optimiser.zero_grad()
+        kept.restore()
+    queries = model.model.layers[1].self_attn.q_proj.weight
+    assert (queries[-64:, :96] == 0).all()
+    assert (queries[:-64, :96] != 0).all()
+    assert repeats(model) > before / 2
