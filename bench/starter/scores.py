@@ -73,7 +73,9 @@ class Bench:
     async def write(self, request: Request, **sampling: Any) -> str:
         """The answer to one request, greedy unless `sampling` says otherwise."""
         wanted = Sampling(**{"max_tokens": LONGEST, "temperature": 0.0, **sampling})
-        return (await fold(self.model.stream(replace(request, model=self.model.info.name, sampling=wanted)))).text
+        return (
+            await fold(self.model.stream(replace(request, model=self.model.info.name, sampling=wanted)))
+        ).text
 
     async def passes(self, program: str) -> bool:
         """Whether a program ends well in the sandbox."""
@@ -106,7 +108,9 @@ def rouge_l(said: str, right: str) -> float:
     return 2 * row[-1] / max(1, len(ours) + len(theirs))
 
 
-async def _programs(bench: Bench, task: str, problems: Sequence[tuple[str, Callable[[str], str]]]) -> list[Score]:
+async def _programs(
+    bench: Bench, task: str, problems: Sequence[tuple[str, Callable[[str], str]]]
+) -> list[Score]:
     """pass@1 (greedy) and pass@10 of (prompt, answer to program)."""
     once, ten = 0, 0
     for prompt, program in problems:
@@ -127,9 +131,13 @@ async def humaneval(bench: Bench) -> list[Score]:
     """Functions from their signature and docstring."""
 
     def problem(row: dict[str, Any]) -> tuple[str, Callable[[str], str]]:
-        return row["prompt"], lambda said: f"{row['prompt']}{said}\n{row['test']}\ncheck({row['entry_point']})\n"
+        return row[
+            "prompt"
+        ], lambda said: f"{row['prompt']}{said}\n{row['test']}\ncheck({row['entry_point']})\n"
 
-    return await _programs(bench, "HumanEval", [problem(row) for row in bench.drawn(rows_of("humaneval/HumanEval.jsonl.gz"))])
+    return await _programs(
+        bench, "HumanEval", [problem(row) for row in bench.drawn(rows_of("humaneval/HumanEval.jsonl.gz"))]
+    )
 
 
 async def mbpp(bench: Bench) -> list[Score]:
@@ -173,7 +181,12 @@ async def summaries(bench: Bench) -> list[Score]:
     if bench.held_out is None:
         return []
     lines = bench.held_out.read_text("utf-8").splitlines()
-    found = [one for row in map(json.loads, lines) for one in functions(row["text"], row["path"]) if len(one.bare) < 900]
+    found = [
+        one
+        for row in map(json.loads, lines)
+        for one in functions(row["text"], row["path"])
+        if len(one.bare) < 900
+    ]
     encoder = StaticEncoder.load()
     overlaps, cosines = [], []
     for function in bench.drawn(found):
@@ -195,7 +208,9 @@ async def speed(bench: Bench) -> list[Score]:
     for seed in range(5):
         began = time.monotonic()
         wanted = Sampling(max_tokens=256, temperature=1.0, seed=seed)
-        answer = await fold(bench.model.stream(replace(request, model=bench.model.info.name, sampling=wanted)))
+        answer = await fold(
+            bench.model.stream(replace(request, model=bench.model.info.name, sampling=wanted))
+        )
         if answer.usage is not None:
             rates.append(answer.usage.completion_tokens / (time.monotonic() - began))
     return [
@@ -221,9 +236,14 @@ def _mean(values: Sequence[float]) -> float:
 
 def _resident() -> int:
     """Bytes of the largest child process."""
-    children = (Path(f"/proc/self/task/{task}/children").read_text().split() for task in os.listdir("/proc/self/task"))
+    children = (
+        (task / "children").read_text().split() for task in Path("/proc/self/task").iterdir()
+    )
     page = os.sysconf("SC_PAGE_SIZE")
-    return max((int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * page for some in children for pid in some), default=0)
+    return max(
+        (int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * page for some in children for pid in some),
+        default=0,
+    )
 
 
 async def measure(bench: Bench, names: Sequence[str]) -> list[Score]:
@@ -241,9 +261,13 @@ async def measure(bench: Bench, names: Sequence[str]) -> list[Score]:
 
 def main() -> None:
     """Run and print a Markdown table; `--json` keeps the figures."""
-    parser = argparse.ArgumentParser(prog="python -m bench.starter.scores", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.starter.scores", description=__doc__.split("\n")[0]
+    )
     parser.add_argument("--model", default=STARTER, help="`starter` or a GGUF file")
-    parser.add_argument("--held-out", type=Path, help="files never trained on; without it there are no summaries")
+    parser.add_argument(
+        "--held-out", type=Path, help="files never trained on; without it there are no summaries"
+    )
     parser.add_argument("--cases", type=int, default=100, help="cases a task")
     parser.add_argument("--only", nargs="+", choices=sorted(TASKS), default=list(TASKS))
     parser.add_argument("--json", type=Path, help="write the figures here")
@@ -254,7 +278,10 @@ def main() -> None:
     print("| task | measure | value | cases |\n|---|---|---|---|")
     scores = asyncio.run(measure(bench, options.only))
     if options.json:
-        rows = [{"task": one.task, "measure": one.measure, "value": one.value, "cases": one.cases} for one in scores]
+        rows = [
+            {"task": one.task, "measure": one.measure, "value": one.value, "cases": one.cases}
+            for one in scores
+        ]
         options.json.write_text(json.dumps(rows, indent=1) + "\n")
 
 

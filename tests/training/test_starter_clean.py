@@ -23,5 +23,8 @@ def test_a_nearly_equal_file_is_dropped_and_another_is_kept() -> None:
 
 def test_a_file_with_a_key_is_dropped(module: str) -> None:
     key = "AKIA" + "Z7Q4XW2M5N8P3R6T"
-    texts = [Text("a", "a.py", module), Text("a", "b.py", f'aws_access_key_id = "{key}"\n' + " ".join(prose(2)))]
+    texts = [
+        Text("a", "a.py", module),
+        Text("a", "b.py", f'aws_access_key_id = "{key}"\n' + " ".join(prose(2))),
+    ]
     assert [why for _, why in clean(texts)] == [None, "holds a secret"]

@@ -1,7 +1,8 @@
 import pytest
 
-torch = pytest.importorskip("torch", reason="training needs the packages of training/requirements.txt")
+pytest.importorskip("torch", reason="training needs the packages of training/requirements.txt")
 
+import torch
 from training.starter import mimic
 from training.starter.model import Llama, Shape
 
@@ -37,7 +38,9 @@ def test_installed_heads_can_still_be_trained() -> None:
 
 def test_a_shape_without_room_for_the_heads_is_refused() -> None:
     with pytest.raises(ValueError, match="copying heads"):
-        mimic.install(Llama(Shape(vocabulary=50, width=64, layers=1, heads=2, kv_heads=2)), torch.zeros(1, 8).long())
+        mimic.install(
+            Llama(Shape(vocabulary=50, width=64, layers=1, heads=2, kv_heads=2)), torch.zeros(1, 8).long()
+        )
 
 
 def test_kept_heads_survive_what_other_weights_learn() -> None:

@@ -39,7 +39,11 @@ def test_special_tokens_are_one_id_each_and_come_first(trained) -> None:
 
 def test_the_mixer_keeps_to_its_limit_and_its_shares(trained, module: str) -> None:
     texts = [
-        Text("tools", f"tools/{number}.py", module.replace("values", f"values{number}").replace("mean", f"mean{number % 2}"))
+        Text(
+            "tools",
+            f"tools/{number}.py",
+            module.replace("values", f"values{number}").replace("mean", f"mean{number % 2}"),
+        )
         for number in range(6)
     ]
     mixer = Mixer(texts, packages_of(texts), lambda text: trained.encode(text).ids, length=256)

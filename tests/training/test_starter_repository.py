@@ -44,7 +44,9 @@ def package() -> repository.Package:
     return package
 
 
-def test_a_hole_wants_a_name_that_stands_in_front_of_it_and_nowhere_around_it(package: repository.Package) -> None:
+def test_a_hole_wants_a_name_that_stands_in_front_of_it_and_nowhere_around_it(
+    package: repository.Package,
+) -> None:
     found = [one for seed in range(60) if (one := package.hole(random.Random(seed), 900))]
     assert len(found) > 10
     for hole, near in found:

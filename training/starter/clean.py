@@ -10,7 +10,9 @@ from datasketch import MinHash, MinHashLSH
 
 from codeweft.retrieval.secrets import Formats, Secrets
 
-NEAR = 0.7  # share of the runs of words two files have in common, as in StarCoder (Li et al. 2023, section 3.3)
+NEAR = (
+    0.7  # share of the runs of words two files have in common, as in StarCoder (Li et al. 2023, section 3.3)
+)
 RUN = 5  # words, as there
 HASHES = 128
 

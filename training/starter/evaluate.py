@@ -18,15 +18,21 @@ import random
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
+import torch
 from tokenizers import Tokenizer
 
+from training import corpus
 from training.starter import layout
 from training.starter.engine import Engine
 from training.starter.export import REPETITION_PENALTY
+from training.starter.model import Llama
+from training.starter.parity import load
 from training.starter.prepare import Text, read_texts
 
+OTHER_LANGUAGES = ("javascript", "typescript", "go", "rust", "java", "c")
 ROOM = 480  # ids of a hole's surroundings
 ANSWER = 160  # ids that a chat may answer with
 # Chats are greedy but for the penalty that the file asks for (export.py).
@@ -202,14 +208,11 @@ def _cited(answer: str) -> str | None:
     return match[1] if match else None
 
 
-def loss(weights: Path, texts: Sequence[Text], tokenizer: Tokenizer, limit: int = 512) -> list[Score]:
-    """Cross-entropy of the first ``limit`` ids of held-out files, in nats per token and bits per byte."""
-    import torch
-
-    from training.starter.parity import load
-
-    torch.set_num_threads(1)
-    model, nats, tokens, size = load(weights), 0.0, 0, 0
+def loss(
+    model: Llama, texts: Sequence[Text], tokenizer: Tokenizer, limit: int = 512, task: str = "held-out files"
+) -> list[Score]:
+    """Cross-entropy of the first ``limit`` ids of files, in nats per token and bits per byte."""
+    nats, tokens, size = 0.0, 0, 0
     for text in texts:
         ids = tokenizer.encode(layout.without_notice(text.text)).ids[: limit + 1]
         if len(ids) < 64:
@@ -220,8 +223,8 @@ def loss(weights: Path, texts: Sequence[Text], tokenizer: Tokenizer, limit: int 
         tokens += len(ids) - 1
         size += len(tokenizer.decode(ids[1:], skip_special_tokens=False).encode())
     return [
-        Score("held-out files", "nats per token", nats / tokens, tokens),
-        Score("held-out files", "bits per byte", nats / math.log(2) / size, size),
+        Score(task, "nats per token", nats / max(1, tokens), tokens),
+        Score(task, "bits per byte", nats / math.log(2) / max(1, size), size),
     ]
 
 
@@ -238,6 +241,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--work", type=Path, required=True, help="folder with tokenizer.json and heldout.jsonl"
     )
     parser.add_argument("--benchmarks", type=Path, help="folder that holds humaneval-infilling/")
+    parser.add_argument("--corpus", type=Path, help="fetched packages, for the loss on other languages")
     parser.add_argument("--cases", type=int, default=120, help="cases a task")
     options = parser.parse_args(arguments)
     tokenizer = Tokenizer.from_file(str(options.work / "tokenizer.json"))
@@ -249,7 +253,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     scores: list[Score] = []
     if options.weights:
-        scores += loss(options.weights, texts[:60], tokenizer)
+        torch.set_num_threads(1)
+        model = load(options.weights)
+        scores += loss(model, texts[:60], tokenizer)
+        if options.corpus:
+            for language in OTHER_LANGUAGES:
+                sources = islice(corpus.files(options.corpus, {language}), 400)
+                others = [Text(one.package, one.path, one.text) for one in sources][::10]
+                scores += loss(model, others, tokenizer, task=f"files in {language}, never trained on")
     engine = Engine(options.model)
     scores += infill(engine, encode, "held-out holes", held_out_holes(texts, options.cases), 64)
     if options.benchmarks:

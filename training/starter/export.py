@@ -43,7 +43,7 @@ _FIM_KEYS = {
     "<|repo_name|>": "fim_rep",
     "<|file_sep|>": "fim_sep",
 }
-_LAYER_NAMES = {
+LAYER_NAMES = {
     "input_layernorm": "attn_norm",
     "self_attn.q_proj": "attn_q",
     "self_attn.k_proj": "attn_k",
@@ -105,7 +105,7 @@ def export(weights: Path, tokenizer: Path, out: Path, kind: str = "Q8_0") -> Non
     put("output_norm.weight", tensors["model.norm.weight"])
     put("rope_freqs.weight", rotation(shape["head_width"] // 2, shape["rotated"]))
     for layer in range(shape["layers"]):
-        for ours, theirs in _LAYER_NAMES.items():
+        for ours, theirs in LAYER_NAMES.items():
             for part in ("weight", "bias"):
                 value = tensors.get(f"model.layers.{layer}.{ours}.{part}")
                 if value is not None:

@@ -43,7 +43,11 @@ def install(model: Llama, sample: Tensor, strength: Strength = Strength(), seed:
     model sees on average what it saw before.
     """
     shape = model.shape
-    if shape.layers < 2 or shape.kv_heads != shape.heads or 2 * (shape.head_width // 2 - shape.rotated) < CODE:
+    if (
+        shape.layers < 2
+        or shape.kv_heads != shape.heads
+        or 2 * (shape.head_width // 2 - shape.rotated) < CODE
+    ):
         raise ValueError("copying heads need two layers, as many key heads as heads, and room for a code")
     random = torch.Generator().manual_seed(seed)
     own = slice(shape.width - 2 * CODE, shape.width - CODE)
@@ -58,7 +62,11 @@ def install(model: Llama, sample: Tensor, strength: Strength = Strength(), seed:
         codes /= codes.norm(dim=1, keepdim=True)
         size = math.sqrt(strength.share) * float(embedding[sample.unique(), used].norm(dim=1).mean())
         embedding[:, own], embedding[:, before] = size * codes, 0.0
-        norms = [norm for block in model.model.layers for norm in (block.input_layernorm, block.post_attention_layernorm)]
+        norms = [
+            norm
+            for block in model.model.layers
+            for norm in (block.input_layernorm, block.post_attention_layernorm)
+        ]
         _calibrate(model, norms[0], sample, used)
         first, second = model.model.layers[0].self_attn, model.model.layers[1].self_attn
         for block in model.model.layers:
@@ -76,7 +84,9 @@ def install(model: Llama, sample: Tensor, strength: Strength = Strength(), seed:
             _calibrate(model, norm, sample, used)
         rows = _rows(shape, -1)
         pairs = shape.head_width // 2
-        content = [rows.start + at for at in (*range(shape.rotated, pairs), *range(pairs + shape.rotated, 2 * pairs))]
+        content = [
+            rows.start + at for at in (*range(shape.rotated, pairs), *range(pairs + shape.rotated, 2 * pairs))
+        ]
         content = content[:CODE]
         sharp = math.sqrt(SHARPNESS * math.sqrt(shape.head_width)) / LENGTH
         second.q_proj.weight[content, own] = sharp * one

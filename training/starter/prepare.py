@@ -148,7 +148,9 @@ class Mixer:
     def _infill(self) -> Iterator[Sample]:
         for window, _ in self._windows():
             hole = layout.cut(window, self._rng)
-            tokens = layout.fim_tokens(hole, self._encode, self._hole_size(), (), self._swap()) if hole else None
+            tokens = (
+                layout.fim_tokens(hole, self._encode, self._hole_size(), (), self._swap()) if hole else None
+            )
             if tokens:
                 yield tokens
 
@@ -280,7 +282,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         benchmarks = Benchmarks(problems(options.benchmarks)) if options.benchmarks else None
         if benchmarks is None:
             print("no --benchmarks: the texts are not checked against benchmark answers", flush=True)
-        texts = list(select(corpus.files(options.corpus, {"python"}), options.cap, benchmarks))
+        from training.starter.clean import clean
+
+        judged = list(clean(select(corpus.files(options.corpus, {"python"}), options.cap, benchmarks)))
+        print("dropped:", dict(Counter(why for _, why in judged if why)), flush=True)
+        texts = [text for text, why in judged if why is None]
         _write_texts(work / "heldout.jsonl", [text for text in texts if is_held_out(text.package)])
         _write_texts(work / "texts.jsonl", [text for text in texts if not is_held_out(text.package)])
     texts = read_texts(work / "texts.jsonl")

@@ -77,15 +77,28 @@ class Package:
         return None
 
     def _shown(
-        self, chunk: Chunk, row: int, lines: Sequence[str], around: str, wanted: set[str], room: int, rng: random.Random
+        self,
+        chunk: Chunk,
+        row: int,
+        lines: Sequence[str],
+        around: str,
+        wanted: set[str],
+        room: int,
+        rng: random.Random,
     ) -> list[Near] | None:
         """The best holder of the wanted names and the chunks most like the code around the hole."""
-        asked = set(_NAME.findall("\n".join([lines[chunk.start - 1], *lines[max(0, row - 8) : row], *lines[row + 1 : row + 5]])))
+        asked = set(
+            _NAME.findall(
+                "\n".join([lines[chunk.start - 1], *lines[max(0, row - 8) : row], *lines[row + 1 : row + 5]])
+            )
+        )
         scores: dict[Chunk, float] = defaultdict(float)
         for name in (asked | wanted) - _KNOWN:
             holders = self._holders[name]
             for one in holders if len(holders) <= 10 * COMMON else ():
-                if one.text not in around and not (one.path == chunk.path and abs(one.start - chunk.start) < 2):
+                if one.text not in around and not (
+                    one.path == chunk.path and abs(one.start - chunk.start) < 2
+                ):
                     scores[one] += math.log(1 + len(self.chunks) / len(holders)) / math.sqrt(len(one.names))
         count = rng.choice(NEIGHBOURS)
         size = room // count

@@ -73,7 +73,7 @@ PRESETS = {
     # About 60M parameters; 25 minutes of one H200-class GPU.
     "gpu": Preset(
         shape=Shape(
-            width=640, layers=12, heads=10, kv_heads=10, head_width=64, rotated=16, hidden=1664, context=2048
+            width=768, layers=8, heads=12, kv_heads=12, head_width=64, rotated=16, hidden=2048, context=2048
         ),
         minutes=25,
         stages=(Stage(0.0, {512: (128, 1.0)}), Stage(0.2, {512: (128, 0.5), 1024: (64, 0.5)}, 3.0)),
