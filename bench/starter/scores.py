@@ -236,9 +236,7 @@ def _mean(values: Sequence[float]) -> float:
 
 def _resident() -> int:
     """Bytes of the largest child process."""
-    children = (
-        (task / "children").read_text().split() for task in Path("/proc/self/task").iterdir()
-    )
+    children = ((task / "children").read_text().split() for task in Path("/proc/self/task").iterdir())
     page = os.sysconf("SC_PAGE_SIZE")
     return max(
         (int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * page for some in children for pid in some),

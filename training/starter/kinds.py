@@ -58,7 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Prints a Markdown table."""
     parser = argparse.ArgumentParser(prog="python -m training.starter.kinds", description=__doc__)
     parser.add_argument("--weights", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True, help="folder with tokenizer.json and heldout.jsonl")
+    parser.add_argument(
+        "--work", type=Path, required=True, help="folder with tokenizer.json and heldout.jsonl"
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder for the files")
     parser.add_argument("--cases", type=int, default=100, help="holes")
     options = parser.parse_args(arguments)
