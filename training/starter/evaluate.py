@@ -25,7 +25,7 @@ import torch
 from tokenizers import Tokenizer
 
 from training import corpus
-from training.starter import layout
+from training.starter import layout, repository
 from training.starter.engine import Engine
 from training.starter.export import REPETITION_PENALTY
 from training.starter.model import Llama
@@ -33,7 +33,8 @@ from training.starter.parity import load
 from training.starter.prepare import Text, read_texts
 
 OTHER_LANGUAGES = ("javascript", "typescript", "go", "rust", "java", "c")
-ROOM = 480  # ids of a hole's surroundings
+NEAR_ROOM = 700  # characters of code from elsewhere
+ROOM = 600  # ids of a hole's surroundings
 ANSWER = 160  # ids that a chat may answer with
 # Chats are greedy but for the penalty that the file asks for (export.py).
 CHAT_SAMPLING = {"samplers": ["penalties", "temperature"], "repeat_penalty": REPETITION_PENALTY}
@@ -91,6 +92,40 @@ def infill(
         ),
         _mean(task, "empty answer", [not answer.strip() for answer in answers]),
     ]
+
+
+def from_elsewhere(engine: Engine, encode: Encode, texts: Sequence[Text], cases: int) -> list[Score]:
+    """Lines that need a name from elsewhere in a held-out package, with and without the code that holds it."""
+    rng = random.Random(2)
+    held_out = repository.packages((text.package, text.path, text.text) for text in texts)
+    found = []
+    for _ in range(20 * cases):
+        hole = rng.choice(held_out).hole(rng, NEAR_ROOM)
+        if hole and "\n" not in hole[0].middle:
+            found.append(hole)
+        if len(found) == cases:
+            break
+    scores = []
+    for condition, shown in (("alone", False), ("with code from elsewhere", True)):
+        prompts = []
+        for hole, near in found:
+            empty = layout.Hole(hole.prefix, "", hole.suffix)
+            prompts.append((layout.fim_tokens(empty, encode, ROOM, near if shown else ()) or [])[:-1])
+        answers = engine.texts(prompts, 48)
+        lines = [_first(answer) for answer in answers]
+        rights = [_first(hole.middle) for hole, _ in found]
+        task = f"held-out line that needs another file, {condition}"
+        scores += [
+            _mean(task, "line exact", [line == right for line, right in zip(lines, rights, strict=True)]),
+            _mean(task, "edit similarity", list(map(similarity, lines, rights))),
+            _mean(task, "identifiers F1", list(map(_same_names, lines, rights))),
+        ]
+    return scores
+
+
+def _same_names(left: str, right: str) -> float:
+    ours, theirs = set(re.findall(r"[A-Za-z_]\w*", left)), set(re.findall(r"[A-Za-z_]\w*", right))
+    return 2 * len(ours & theirs) / max(1, len(ours) + len(theirs))
 
 
 def _first(text: str) -> str:
@@ -266,6 +301,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.benchmarks:
         cases = humaneval_infilling(options.benchmarks, options.cases)
         scores += infill(engine, encode, "HumanEval-Infilling, single line", cases, 48)
+    scores += from_elsewhere(engine, encode, texts, 3 * options.cases)
     scores += left_to_right(engine, texts, options.cases)
     scores += chats(engine, texts, options.cases)
     print("| task | measure | value | cases |\n|---|---|---|---|")
