@@ -28,7 +28,7 @@ interface AnswerTurnProps {
 
 export const AnswerTurn = memo(function AnswerTurn(props: AnswerTurnProps) {
   const { conversation, turn, live, last, looksUp, onRegenerate, onContinue } = props
-  const words = useWords()
+  const words = useWords('chat')
   const answer = live?.answer ?? null
   const writing = turn.answer_id != null && !(answer && isOver(answer))
   // After a reload the saved text is shown until the replayed events have caught up with it.
@@ -118,7 +118,7 @@ export const AnswerTurn = memo(function AnswerTurn(props: AnswerTurnProps) {
 
 /** What happens while there is nothing to read yet, and when the connection is lost. Its height never changes. */
 function Status({ live, hasText }: { live: Live | null; hasText: boolean }) {
-  const words = useWords()
+  const words = useWords('chat')
   const answer = live?.answer
   if (live && !live.connected)
     return <p className="mb-3 text-sm font-medium text-warn">{words.chat.state.reconnecting}</p>
@@ -148,7 +148,7 @@ function Status({ live, hasText }: { live: Live | null; hasText: boolean }) {
 }
 
 function Reasoning({ text, open }: { text: string; open: boolean }) {
-  const words = useWords()
+  const words = useWords('chat')
   return (
     <details open={open} className="mb-3 rounded-xl border border-line px-4 py-2 text-sm">
       <summary className="py-1 font-medium text-ink-2">{words.chat.reasoning}</summary>
@@ -177,7 +177,7 @@ function Ending({
 
 /** Who wrote the answer, how much and how fast. */
 function Facts({ turn }: { turn: Turn }) {
-  const words = useWords()
+  const words = useWords('chat')
   const language = useLanguage()
   const { usage, timings, model, note } = turn
   const rate = timings?.tokens_per_s
@@ -207,7 +207,7 @@ function Facts({ turn }: { turn: Turn }) {
 
 /** Screen readers hear the steps and each finished answer, not every token. */
 function Announcement({ answer, connected }: { answer: Answer | null; connected: boolean }) {
-  const { chat } = useWords()
+  const { chat } = useWords('chat')
   const [was, setWas] = useState<Answer | null>(null)
   useEffect(() => {
     if (answer) setWas(answer)

@@ -66,7 +66,7 @@ const isApp = (models: Model[] | undefined, name: string | null | undefined): bo
   models?.find((model) => (name ? model.name === name : model.default))?.kind === 'app'
 
 function New() {
-  const words = useWords()
+  const words = useWords('chat')
   const ask = useAsk(null)
   const composer = useRef<ComposerHandle>(null)
   return (
@@ -86,7 +86,7 @@ function New() {
 }
 
 function Existing({ id }: { id: string }) {
-  const words = useWords()
+  const words = useWords('chat')
   const client = useQueryClient()
   const conversation = useConversation(id)
   const models = useModels()

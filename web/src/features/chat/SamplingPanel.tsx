@@ -7,7 +7,7 @@ import { type Field, fields, presetNames, presetOf, presets } from '../../lib/sa
 import { changeSettings, useSettings } from '../../lib/settings'
 
 export function SamplingPanel() {
-  const words = useWords()
+  const words = useWords('chat')
   const { sampling, explain, agent } = useSettings()
   const preset = presetOf(sampling)
   const changed = Object.values(sampling).some((value) => value != null)
@@ -69,7 +69,7 @@ export function SamplingPanel() {
 
 /** A choice about how answers are made, on or off. */
 function Switch({ name, on }: { name: 'agent' | 'explain'; on: boolean }) {
-  const { sampling: words } = useWords()
+  const { sampling: words } = useWords('chat')
   return (
     <label className="flex gap-3 text-sm">
       <span className="flex-1">
@@ -89,7 +89,7 @@ function Switch({ name, on }: { name: 'agent' | 'explain'; on: boolean }) {
 }
 
 function Control({ field }: { field: Field }) {
-  const words = useWords()
+  const words = useWords('chat')
   const { sampling } = useSettings()
   const id = useId()
   const value = sampling[field.name]

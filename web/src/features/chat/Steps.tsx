@@ -5,7 +5,7 @@ import { useWords } from '../../lib/i18n'
 
 /** What an agent did before it answered: open while it works, then one line that can be opened again. */
 export function Steps({ steps, working }: { steps: Step[]; working: boolean }) {
-  const { steps: words } = useWords()
+  const { steps: words } = useWords('chat')
   const [open, setOpen] = useState(working)
   useEffect(() => setOpen(working), [working])
   return (
