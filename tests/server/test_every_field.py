@@ -214,6 +214,7 @@ CHAT: dict[str, Sent] = {
     "tools": Sent([TOOL], lambda request: request.tools, (TOOL,)),
     "tool_choice": Sent("required", lambda request: request.tool_choice, "required", {"tools": [TOOL]}),
     "parallel_tool_calls": Sent(False, lambda request: request.parallel_tools, False),
+    "inputs": Sent({"code": "x"}, lambda request: request.inputs, {"code": "x"}),
     **{
         name: Sent(value, lambda request: dict(request.forwarded), {name: value})
         for name, value in {
