@@ -55,6 +55,19 @@ class _Prompt:
     thinking: ThinkSplitter | None = None
 
 
+@dataclass(slots=True)
+class _Reading:
+    """What came of reading a prompt's beginning in pieces: tokens read, of these from the cache, and seconds."""
+
+    tokens: int = 0
+    cached: int = 0
+    seconds: float = 0.0
+
+    def usage(self, event: native.CompletionEvent) -> Usage:
+        """The whole request's usage: to the engine, earlier pieces look like cached tokens."""
+        return replace(event.usage, cached_tokens=self.cached) if self.tokens else event.usage
+
+
 class EmbeddedModel(OnFile):
     """A model file served by an engine process of its own. Satisfies `Model`.
 
@@ -129,18 +142,56 @@ class EmbeddedModel(OnFile):
             yield Started(self._info.name, " ".join(filter(None, (self._info.note, prompt.note))))
             # The engine may have crashed while this request waited.
             await file.engine.ready()
-            decode = self._chat_events if prompt.path == _CHAT_ROUTE else self._completion_events
-            async with (
-                aclosing(self._lines(file, prompt)) as lines,
-                aclosing(decode(lines, prompt, sampling, began)) as events,
-            ):
+            async with aclosing(self._events(file, prompt, sampling, began)) as events:
                 async for event in events:
                     yield event
 
-    async def _lines(self, file: LoadedFile, prompt: _Prompt) -> AsyncGenerator[bytes]:
+    async def _events(
+        self, file: LoadedFile, prompt: _Prompt, sampling: Sampling, began: float
+    ) -> AsyncGenerator[Event]:
+        if prompt.path == _CHAT_ROUTE:
+            async with (
+                aclosing(self._lines(file, prompt.path, prompt.body)) as lines,
+                aclosing(self._chat_events(lines, prompt, began)) as events,
+            ):
+                async for event in events:
+                    yield event
+            return
+        read = _Reading()
+        async with aclosing(self._read(file, prompt, read)) as steps:
+            async for step in steps:
+                yield step
+        async with (
+            aclosing(self._lines(file, prompt.path, prompt.body)) as lines,
+            aclosing(self._completion_events(lines, prompt, sampling, began, read)) as events,
+        ):
+            async for event in events:
+                yield event
+
+    async def _read(
+        self, file: LoadedFile, prompt: _Prompt, read: _Reading
+    ) -> AsyncGenerator[PromptProgress]:
+        """Let the engine read all but the last piece of a long prompt; see `prefill`."""
+        ids = prompt.body["prompt"]
+        at = file.prefill.begin(ids, file.engine.pid)
+        while len(ids) - at > (piece := file.prefill.piece(shared=file.turns.busy > 1)):
+            at += piece
+            async with aclosing(self._lines(file, prompt.path, native.reading_body(ids[:at]))) as lines:
+                async for line in lines:
+                    event = native.decode_event(line)
+                    if event.error is not None:
+                        raise refusal(500, line)
+                    if event.stop and event.timings is not None:
+                        file.prefill.took(event.timings.prompt_n, event.timings.prompt_ms / 1e3)
+                        read.cached = read.cached if read.tokens else event.timings.cache_n
+                        read.seconds += event.timings.prompt_ms / 1e3
+            read.tokens = at
+            yield PromptProgress(at, len(ids))
+
+    async def _lines(self, file: LoadedFile, path: str, body: dict[str, Any]) -> AsyncGenerator[bytes]:
         """The answer's raw events. Leaving early closes the socket, which frees the slot."""
         try:
-            response = await file.engine.post(prompt.path, native.encode(prompt.body))
+            response = await file.engine.post(path, native.encode(body))
             try:
                 if response.status != 200:
                     raise refusal(response.status, await response.read())
@@ -152,7 +203,12 @@ class EmbeddedModel(OnFile):
             raise await file.engine.loss() from None
 
     async def _completion_events(
-        self, lines: AsyncGenerator[bytes], prompt: _Prompt, sampling: Sampling, began: float
+        self,
+        lines: AsyncGenerator[bytes],
+        prompt: _Prompt,
+        sampling: Sampling,
+        began: float,
+        read: _Reading,
     ) -> AsyncGenerator[Event]:
         written: list[str] = []
         first_token: float | None = None
@@ -181,12 +237,14 @@ class EmbeddedModel(OnFile):
                     yield delta
                 if prompt.schema is not None and event.reason == "stop":
                     self._obey("".join(written), prompt.schema)
-                yield Done(event.usage, event.reason, _timings(event.timings, first_token))
+                if event.timings is not None:
+                    self._loaded().prefill.took(event.timings.prompt_n, event.timings.prompt_ms / 1e3)
+                yield Done(read.usage(event), event.reason, _timings(event.timings, first_token, read))
                 return
         raise await self._loaded().engine.loss()
 
     async def _chat_events(
-        self, lines: AsyncGenerator[bytes], prompt: _Prompt, sampling: Sampling, began: float
+        self, lines: AsyncGenerator[bytes], prompt: _Prompt, began: float
     ) -> AsyncGenerator[Event]:
         """Answers with tools, which the engine takes apart by the model's own syntax."""
         first_token: float | None = None
@@ -364,14 +422,16 @@ def _token(tokens: tuple[str, ...], number: int | None) -> str:
     return tokens[number] if number is not None and 0 <= number < len(tokens) else ""
 
 
-def _timings(timings: native.Timings | None, first_token: float | None) -> dict[str, float]:
+def _timings(timings: native.Timings | None, first_token: float | None, read: _Reading) -> dict[str, float]:
     found: dict[str, float] = {}
     if first_token is not None:
         found["first_token_s"] = first_token
     if timings is not None:
-        found |= {"prompt_s": timings.prompt_ms / 1e3, "answer_s": timings.predicted_ms / 1e3}
+        prompt_s = read.seconds + timings.prompt_ms / 1e3
+        found |= {"prompt_s": prompt_s, "answer_s": timings.predicted_ms / 1e3}
         if timings.predicted_per_second:
             found["tokens_per_s"] = timings.predicted_per_second
-        if timings.prompt_per_second:
-            found["prompt_tokens_per_s"] = timings.prompt_per_second
+        if prompt_s:
+            fresh = timings.prompt_n + (timings.cache_n - read.cached if read.tokens else 0)
+            found["prompt_tokens_per_s"] = fresh / prompt_s
     return found

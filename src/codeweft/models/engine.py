@@ -144,6 +144,10 @@ class Engine:
         except psutil.Error:
             return state
 
+    @property
+    def pid(self) -> int | None:
+        return self._state.pid
+
     async def ready(self) -> None:
         """Return when requests can be sent; start the process if need be. Raises `EngineFailed`."""
         if self._state.status == "failed" and time.monotonic() - self._failed_at < RETRY_AFTER:

@@ -15,6 +15,7 @@ from codeweft.models import native
 from codeweft.models.engine import Engine, Status
 from codeweft.models.gguf import GgufHeader, read_header
 from codeweft.models.plan import EngineOptions, EnginePlan, plan, this_machine
+from codeweft.models.prefill import Prefill
 from codeweft.models.turns import Turns
 from codeweft.types import ModelInfo
 
@@ -58,6 +59,7 @@ class LoadedFile:
             start_timeout=options.start_timeout,
         )
         self.turns = Turns(self.plan.slots, options.queue)
+        self.prefill = Prefill(self.plan.batch)
 
     @property
     def state(self) -> EngineState:
