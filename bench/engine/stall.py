@@ -14,7 +14,8 @@ import os
 import statistics
 import time
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 
 from codeweft.models.embedded import EmbeddedModel
@@ -36,8 +37,9 @@ class Whole(Prefill):
 class Seen:
     """When the tokens of an answer came, and seconds until the first."""
 
-    times: list[float]
     began: float
+    times: list[float] = field(default_factory=list)
+    started: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def first(self) -> float:
@@ -45,7 +47,7 @@ class Seen:
 
     def longest_gap(self, begin: float, end: float) -> float:
         inside = [begin, *(time for time in self.times if begin <= time <= end), end]
-        return max(later - earlier for earlier, later in zip(inside, inside[1:], strict=False))
+        return max(later - earlier for earlier, later in pairwise(inside))
 
 
 async def ask(model: EmbeddedModel, prompt: str, sampling: Sampling, seen: Seen) -> None:
@@ -53,6 +55,7 @@ async def ask(model: EmbeddedModel, prompt: str, sampling: Sampling, seen: Seen)
         async for event in events:
             if isinstance(event, TextDelta):
                 seen.times.append(time.perf_counter())
+                seen.started.set()
             elif isinstance(event, Failed):
                 raise SystemExit(str(event.error))
             elif isinstance(event, Done) and not seen.times:
@@ -64,12 +67,11 @@ async def measure(model: EmbeddedModel, number: int, long: str) -> tuple[float, 
     tokens = model._loaded().header.tokenizer
     bias = {at: -1e3 for at, token in enumerate(tokens.tokens) if token in tokens.control}
     endless = Sampling(temperature=1.0, seed=number, max_tokens=3500, logit_bias=bias)
-    running = Seen([], time.perf_counter())
+    running = Seen(time.perf_counter())
     first = asyncio.create_task(ask(model, f"a{number} =", endless, running))
-    while not running.times:
-        await asyncio.sleep(0.05)
+    await running.started.wait()
     begin = time.perf_counter()
-    slow, short = Seen([], begin), Seen([], 0)
+    slow, short = Seen(begin), Seen(0)
     reading = asyncio.create_task(ask(model, f"# {number}\n{long}", replace(endless, max_tokens=1), slow))
     await asyncio.sleep(0.3)
     short.began = time.perf_counter()

@@ -18,7 +18,7 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -35,9 +35,6 @@ STABLE_AFTER: Final = 60.0
 """An engine that ran so many seconds has its earlier crashes forgiven."""
 LOSS_KNOWN_FOR: Final = 5.0
 """Seconds within which a broken connection is put down to the last crash."""
-HEALTH_EVERY: Final = 15.0
-HEALTH_TIMEOUT: Final = 20.0
-HEALTH_MISSES: Final = 3
 TAIL_LINES: Final = 40
 _COMPLAINT: Final = re.compile(r"(?:[\d.]+ )?E [^:]*: *(.+)|.*?(\S*ASSERT.*)")
 _CHILD: Final = Path(__file__).with_name("engine_child.py")
@@ -57,6 +54,18 @@ _SIGNALS: Final = {
     signal.SIGSEGV: "it crashed (segmentation fault)",
     signal.SIGTERM: "it was told to stop",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How a hang is noticed: asked `every` so many seconds, `misses` answers in a row not within `timeout` seconds.
+
+    A busy machine that swaps may take long to answer once; a process that hangs never does.
+    """
+
+    every: float = 10.0
+    timeout: float = 20.0
+    misses: int = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +119,21 @@ class Engine:
     def __init__(
         self,
         subject: str,
-        parameters: Mapping[str, Any],
+        parameters: Callable[[], Mapping[str, Any]],
         *,
         python: str | None = None,
         start_timeout: float = 600,
+        probe: Callable[[], str] = lambda: "/health",
+        health: Health = Health(),
     ) -> None:
-        """`subject` names the model in messages; `parameters` are llama.cpp's, as dotted names."""
+        """`subject` names the model in messages; `parameters` gives llama.cpp's, as dotted names, at each start.
+
+        `probe` names the route that must answer for the process to count as alive.
+        """
         self._subject = subject
-        self._parameters = dict(parameters)
+        self._parameters = parameters
+        self._probe = probe
+        self._health = health
         self._python = python or sys.executable
         self._start_timeout = start_timeout
         self._state = ProcessState("stopped")
@@ -188,7 +204,7 @@ class Engine:
         async with self._session.get(
             self._url + path,
             headers={"Authorization": f"Bearer {self._key}"},
-            timeout=aiohttp.ClientTimeout(total=HEALTH_TIMEOUT),
+            timeout=aiohttp.ClientTimeout(total=self._health.timeout),
         ) as response:
             response.raise_for_status()
             return await response.json()
@@ -274,7 +290,7 @@ class Engine:
             "verbosity": 1,
         }
         try:
-            child.stdin.write(json.dumps(fixed | self._parameters).encode() + b"\n")
+            child.stdin.write(json.dumps(fixed | dict(self._parameters())).encode() + b"\n")
             await child.stdin.drain()
             line = await asyncio.wait_for(child.stdout.readline(), self._start_timeout)
         except TimeoutError:
@@ -298,12 +314,12 @@ class Engine:
         gone = asyncio.create_task(self._child.wait())
         misses = 0
         try:
-            while misses < HEALTH_MISSES:
-                done, _ = await asyncio.wait({gone}, timeout=HEALTH_EVERY)
+            while misses < self._health.misses:
+                done, _ = await asyncio.wait({gone}, timeout=self._health.every)
                 if done:
                     return explain(self._child.returncode, list(self._tail))
                 try:
-                    await self.get("/health")
+                    await self.get(self._probe())
                     misses = 0
                 except (aiohttp.ClientError, TimeoutError, ValueError):
                     misses += 1
