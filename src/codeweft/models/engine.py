@@ -36,6 +36,10 @@ STABLE_AFTER: Final = 60.0
 LOSS_KNOWN_FOR: Final = 5.0
 """Seconds within which a broken connection is put down to the last crash."""
 TAIL_LINES: Final = 40
+QUESTIONS: Final = 4
+"""Connections for short questions. They stay open, and each keeps one of the engine's HTTP threads."""
+QUESTION_IDLE: Final = 3.0
+"""Seconds until such a connection is given up; the engine itself gives it up after 5."""
 _COMPLAINT: Final = re.compile(r"(?:[\d.]+ )?E [^:]*: *(.+)|.*?(\S*ASSERT.*)")
 _CHILD: Final = Path(__file__).with_name("engine_child.py")
 _ENVIRONMENT: Final = {
@@ -147,6 +151,7 @@ class Engine:
         self._child: asyncio.subprocess.Process | None = None
         self._log: asyncio.Task[None] | None = None
         self._session: aiohttp.ClientSession | None = None
+        self._questions: aiohttp.ClientSession | None = None
         self._url = ""
         self._key = ""
 
@@ -175,24 +180,26 @@ class Engine:
             self._life.add_done_callback(self._ended)
         await asyncio.shield(self._awaited())
 
-    async def post(self, path: str, body: bytes) -> aiohttp.ClientResponse:
+    async def post(self, path: str, body: bytes, *, question: bool = False) -> aiohttp.ClientResponse:
         """POST JSON; the caller closes the response. Raises aiohttp's errors when the process is gone.
 
         When it dies before it answered anything, its restart is waited for and the request sent once more.
+        A `question` is answered at once, over a connection that stays open: opening one takes the engine longer.
         """
         try:
-            return await self._post(path, body)
+            return await self._post(path, body, question)
         except (aiohttp.ClientError, ConnectionError):
             failure = await self.loss()
             if self._state.status == "stopped":
                 raise failure from None
             await self.ready()
-            return await self._post(path, body)
+            return await self._post(path, body, question)
 
-    async def _post(self, path: str, body: bytes) -> aiohttp.ClientResponse:
-        if self._session is None or self._session.closed:
+    async def _post(self, path: str, body: bytes, question: bool) -> aiohttp.ClientResponse:
+        session = self._questions if question else self._session
+        if session is None or session.closed:
             raise self._failure()
-        return await self._session.post(
+        return await session.post(
             self._url + path,
             data=body,
             headers={"Content-Type": "application/json", "Authorization": f"Bearer {self._key}"},
@@ -232,10 +239,14 @@ class Engine:
 
     async def _live(self) -> None:
         crashes = 0
-        # One connection per answer: the engine closes the socket after a stream.
+        # One connection per answer: leaving an answer closes it.
         connector = aiohttp.TCPConnector(limit=0, force_close=True)
+        kept = aiohttp.TCPConnector(limit=QUESTIONS, keepalive_timeout=QUESTION_IDLE)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10)
-        async with aiohttp.ClientSession(connector=connector, timeout=timeout) as self._session:
+        async with (
+            aiohttp.ClientSession(connector=connector, timeout=timeout) as self._session,
+            aiohttp.ClientSession(connector=kept, timeout=timeout) as self._questions,
+        ):
             while True:
                 try:
                     reason = await self._start()

@@ -98,10 +98,13 @@ class LoadedFile:
         generates = self._parameters is generation_parameters
         return "/slots" if generates and self.turns.busy and not self._options.idle_seconds else "/health"
 
-    async def ask(self, path: str, body: dict[str, Any]) -> bytes:
-        """POST and return the whole answer. Raises `EngineFailed` or what the engine says about the request."""
+    async def ask(self, path: str, body: dict[str, Any], *, question: bool = False) -> bytes:
+        """POST and return the whole answer; see `Engine.post`.
+
+        Raises `EngineFailed` or what the engine says about the request.
+        """
         try:
-            async with await self.engine.post(path, native.encode(body)) as response:
+            async with await self.engine.post(path, native.encode(body), question=question) as response:
                 data = await response.read()
         except (aiohttp.ClientError, ConnectionError, TimeoutError):
             raise await self.engine.loss() from None
@@ -114,7 +117,7 @@ class LoadedFile:
         if not text:
             return []
         body = {"content": text, "add_special": False, "parse_special": special}
-        return native.decode_tokens(await self.ask("/tokenize", body)).tokens
+        return native.decode_tokens(await self.ask("/tokenize", body, question=True)).tokens
 
 
 class OnFile:

@@ -22,6 +22,8 @@ CPU_BATCH: Final = 128
 """Prompt tokens read in one go. On a CPU, a larger batch stalls running answers (512: 4.0 s, 128: 1.05 s) and gains nothing."""
 GPU_BATCH: Final = 2048
 GPU_MICRO_BATCH: Final = 512
+SPARE_CONNECTIONS: Final = 8
+"""HTTP threads of the engine beside those that write answers: for questions, health, and answers being left."""
 SPECULATION_MATCH: Final = 8
 """Tokens that must repeat before their old continuation is proposed (6 to 12 measured alike on code)."""
 SPECULATION_LENGTH: Final = 32
@@ -130,6 +132,7 @@ def _common(header: GgufHeader, options: EngineOptions, sized: EnginePlan) -> di
         "model.path": str(header.path),
         "n_parallel": sized.slots,
         "kv_unified": False,
+        "n_threads_http": sized.slots + SPARE_CONNECTIONS,
         "cpuparams.n_threads": sized.threads,
         "cpuparams_batch.n_threads": sized.threads,
         "n_gpu_layers": -1 if options.gpu_layers is None else options.gpu_layers,
