@@ -77,13 +77,15 @@ async def test_a_hanging_engine_is_ended_and_started_again_with_the_reason_shown
 ) -> None:
     model = make_model(slow)
     engine = model._loaded().engine
-    engine._health = Health(every=0.2, timeout=0.3, misses=2)
+    engine._health = Health(every=0.2, timeout=1, misses=2)
     await model.start()
     running = asyncio.create_task(events_of(model, Request("tiny", prompt="a =", sampling=endless(model))))
     await asyncio.sleep(0.3)
     hanging = engine.pid or 0
     os.kill(hanging, signal.SIGSTOP)
-    error = error_of(await asyncio.wait_for(running, 10))
+    error = error_of(await asyncio.wait_for(running, 20))
+    # From here on a machine that is merely busy must not count as hanging.
+    engine._health = Health()
     assert isinstance(error, EngineFailed)
     assert "does not answer" in error.message
     assert "does not answer" in model.state.reason or model.state.status == "ready"

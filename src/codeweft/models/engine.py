@@ -256,14 +256,16 @@ class Engine:
                     began = time.monotonic()
                     reason = await self._watch()
                     self._crash, self._crashed_at = reason, time.monotonic()
+                    # Who comes while the process is being ended waits for the next one.
+                    self._up = None
+                    self._set("restarting", reason)
                 finally:
                     await self._kill()
                 crashes = 1 if time.monotonic() - began > STABLE_AFTER else crashes + 1
                 if crashes > CRASHES_IN_A_ROW:
                     self._fail(f"it crashed {crashes} times in a row; the last time, {reason}")
                     return
-                self._up = None
-                self._state = ProcessState("restarting", reason, restarts=self._state.restarts + 1)
+                self._state = replace(self._state, restarts=self._state.restarts + 1)
                 self._down.set()
                 await asyncio.sleep(back_off(crashes))
 
