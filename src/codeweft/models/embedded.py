@@ -13,7 +13,7 @@ import aiohttp
 import jinja2
 
 from codeweft.errors import ContextOverflow, EngineFailed, InvalidRequest
-from codeweft.models import native, schema, skills, wire
+from codeweft.models import holes, native, schema, skills, wire
 from codeweft.models.chat_template import ChatTemplate
 from codeweft.models.failing import told
 from codeweft.models.gguf import GgufHeader
@@ -344,21 +344,39 @@ class EmbeddedModel(OnFile):
         return await self._tokens.of(pieces)
 
     async def _infill_ids(self, infill: Infill, sampling: Sampling) -> tuple[list[int], str]:
-        """The prompt with as many neighbours as fit, nearest first, and a note about those left out."""
-        room = self._room(sampling)
+        """The prompt, cut to what fits, and a note about what was left out.
+
+        Of the code around the hole the nearest stays, of other files the first.
+        """
+        context = self._loaded().plan.context
+        room = context - min(sampling.max_tokens or ANSWER_ROOM, int(context * holes.ANSWER_SHARE))
+        hole, ids = await self._cut(replace(infill, neighbours=()), room - holes.reserved(infill, room))
         neighbours = infill.neighbours
-        while True:
-            pieces = self._family.fim_prompt(replace(infill, neighbours=neighbours))
-            too_long = sum(len(piece.text) for piece in pieces) > room * self._tokens.longest
-            ids = [] if too_long and neighbours else await self._ids(pieces)
-            if not neighbours or (not too_long and len(ids) <= room):
-                break
+        while neighbours:
+            pieces = self._family.fim_prompt(replace(hole, neighbours=neighbours))
+            if sum(len(piece.text) for piece in pieces) <= room * self._tokens.longest:
+                whole = await self._tokens.of(pieces)
+                if len(whole) <= room:
+                    ids = whole
+                    break
             neighbours = neighbours[:-1]
-        left_out = len(infill.neighbours) - len(neighbours)
-        return (
-            ids,
-            f"{left_out} of {len(infill.neighbours)} neighbouring files did not fit." if left_out else "",
-        )
+        notes = []
+        if left_out := len(infill.neighbours) - len(neighbours):
+            notes.append(f"{left_out} of {len(infill.neighbours)} neighbouring files did not fit.")
+        if (kept := len(hole.prefix) + len(hole.suffix)) < len(infill.prefix) + len(infill.suffix):
+            notes.append(f"Of the code around the hole, the nearest {kept} characters fit.")
+        return ids, " ".join(notes)
+
+    async def _cut(self, hole: Infill, room: int) -> tuple[Infill, list[int]]:
+        """As much of the code around a hole as fits `room` tokens, and its prompt."""
+        characters = min(len(hole.prefix) + len(hole.suffix), room * self._tokens.longest)
+        while True:
+            hole = holes.cut(hole, characters)
+            ids = await self._tokens.of(self._family.fim_prompt(hole))
+            if len(ids) <= room or not characters:
+                return hole, ids
+            # Once more with what the last try says of the code's tokens, a little less for its unevenness.
+            characters = int(characters * room / len(ids) * 0.95)
 
     def _room(self, sampling: Sampling | None) -> int:
         """Tokens that a prompt may take."""
