@@ -40,12 +40,6 @@ def test_a_single_endless_line_is_cut_anywhere() -> None:
     assert holes.cut(Infill("a" * 100, "b" * 100), 40) == Infill("a" * 30, "b" * 10)
 
 
-def test_other_files_keep_their_part_but_no_more_than_they_need() -> None:
-    assert holes.reserved(Infill("", "", (Neighbour("m", "x" * 29),)), 1000) == 10
-    assert holes.reserved(Infill("", "", (Neighbour("m", "x" * 9000),)), 1000) == 400
-    assert holes.reserved(Infill("", ""), 1000) == 0
-
-
 async def test_a_hole_in_a_long_file_is_filled_and_the_answer_says_what_was_read(
     tiny: Path, make_model: MakeModel
 ) -> None:

@@ -350,8 +350,12 @@ class EmbeddedModel(OnFile):
         """
         context = self._loaded().plan.context
         room = context - min(sampling.max_tokens or ANSWER_ROOM, int(context * holes.ANSWER_SHARE))
-        hole, ids = await self._cut(replace(infill, neighbours=()), room - holes.reserved(infill, room))
         neighbours = infill.neighbours
+        kept = int(room * holes.NEIGHBOUR_SHARE) if neighbours else 0
+        if sum(len(one.text) for one in neighbours) <= kept * self._tokens.longest:
+            alone = Infill("", "", neighbours)
+            kept = min(kept, len(await self._tokens.of(self._family.fim_prompt(alone))))
+        hole, ids = await self._cut(replace(infill, neighbours=()), room - kept)
         while neighbours:
             pieces = self._family.fim_prompt(replace(hole, neighbours=neighbours))
             if sum(len(piece.text) for piece in pieces) <= room * self._tokens.longest:
@@ -363,8 +367,8 @@ class EmbeddedModel(OnFile):
         notes = []
         if left_out := len(infill.neighbours) - len(neighbours):
             notes.append(f"{left_out} of {len(infill.neighbours)} neighbouring files did not fit.")
-        if (kept := len(hole.prefix) + len(hole.suffix)) < len(infill.prefix) + len(infill.suffix):
-            notes.append(f"Of the code around the hole, the nearest {kept} characters fit.")
+        if (nearest := len(hole.prefix) + len(hole.suffix)) < len(infill.prefix) + len(infill.suffix):
+            notes.append(f"Of the code around the hole, the nearest {nearest} characters fit.")
         return ids, " ".join(notes)
 
     async def _cut(self, hole: Infill, room: int) -> tuple[Infill, list[int]]:

@@ -13,8 +13,6 @@ NEIGHBOUR_SHARE: Final = 0.4
 """Part of the room that other files may keep from the code around the hole."""
 ANSWER_SHARE: Final = 0.25
 """Part of the context that an answer may keep from the prompt."""
-CHARACTERS_PER_TOKEN: Final = 3
-"""A careful guess of how many tokens other files need."""
 
 
 def cut(infill: Infill, characters: int) -> Infill:
@@ -29,12 +27,6 @@ def cut(infill: Infill, characters: int) -> Infill:
         prefix=before if ahead == len(before) else _whole_end(before[len(before) - ahead :]),
         suffix=after if behind == len(after) else _whole_beginning(after[:behind]),
     )
-
-
-def reserved(infill: Infill, room: int) -> int:
-    """Tokens of `room` that are kept for other files."""
-    wanted = sum(len(one.path) + len(one.text) for one in infill.neighbours) // CHARACTERS_PER_TOKEN
-    return min(wanted, int(room * NEIGHBOUR_SHARE))
 
 
 def _whole_end(text: str) -> str:
