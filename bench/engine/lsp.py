@@ -16,7 +16,6 @@ import os
 import random
 import re
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -87,8 +86,10 @@ async def main() -> None:
     places = holes(arguments.code, arguments.holes)
     with tempfile.TemporaryDirectory(prefix="codeweft-bench-") as home:
         os.environ |= {"CODEWEFT_HOME": home, "CODEWEFT_ENGINE__THREADS": "1"}
-        command = [sys.executable, "-m", "codeweft", "index", "add", str(arguments.code), "--name", "bench"]
-        subprocess.run(command, check=True, capture_output=True)
+        command = (sys.executable, "-m", "codeweft", "index", "add", str(arguments.code), "--name", "bench")
+        indexing = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.DEVNULL)
+        if await indexing.wait():
+            raise SystemExit("the code was not indexed")
         engine = EmbeddedModel("floor", bundled(), options=EngineOptions(threads=1))
         await engine.start()
         client = LanguageClient("bench", "1")
@@ -124,7 +125,7 @@ async def main() -> None:
                     lsp.DidCloseTextDocumentParams(lsp.TextDocumentIdentifier(uri))
                 )
                 began = time.perf_counter()
-                await bare(engine, body)
+                await bare(engine._loaded().engine, body)
                 if number:
                     # The first starts the engine behind the language server.
                     whole.append(took)

@@ -28,13 +28,12 @@ import gguf
 import msgspec
 import numpy as np
 
-from codeweft.models import native
 from codeweft.models.loaded import LoadedFile
 from codeweft.models.plan import EngineOptions, EnginePlan, generation_parameters
 from codeweft.models.starter import bundled
 
 WIDTH, LAYERS, HEADS, KV_HEADS, FEED_FORWARD, VOCABULARY = 768, 12, 12, 4, 2048, 8192
-TOKENS = 192
+TOKENS = 128
 SOURCE = Path(__file__).parents[2] / "src" / "codeweft"
 
 
