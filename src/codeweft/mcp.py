@@ -46,17 +46,25 @@ IndexName = Annotated[str | None, Field(description="Name of an index; left out,
 
 
 def create_mcp(
-    indexes: Indexes, model: Callable[[str | None], Model], caller: Callable[[Any], Caller]
+    readable: Callable[[Caller], Indexes],
+    model: Callable[[str | None], Model],
+    caller: Callable[[Any], Caller],
 ) -> MCPServer:
-    """A server over `indexes` and the models that `model` finds by name; `caller` says who sent an HTTP request."""
+    """A server over the models that `model` finds by name and what of the indexes is `readable` to whom.
+
+    `caller` says who sent an HTTP request (None on standard input).
+    """
     server: MCPServer = MCPServer(
         "codeweft", title="Codeweft", instructions=INSTRUCTIONS, version=__version__
     )
 
+    def asking(context: Context[Any]) -> Caller:
+        return caller(getattr(context.request_context, "request", None))
+
     @server.tool(title="List indexes", annotations=_READ_ONLY)
-    async def list_indexes() -> str:
+    async def list_indexes(context: Context[Any]) -> str:
         """List the code bases that can be searched, with their size and state."""
-        statuses = await asyncio.to_thread(indexes.statuses)
+        statuses = await asyncio.to_thread(readable(asking(context)).statuses)
         if not statuses:
             return "Nothing is indexed yet. `codeweft index add FOLDER_OR_URL` adds a code base."
         lines = (
@@ -68,6 +76,7 @@ def create_mcp(
     @server.tool(title="Search code", annotations=_READ_ONLY)
     async def search_code(
         query: Annotated[str, Field(description="What to look for: a question, a description, a name.")],
+        context: Context[Any],
         index: IndexName = None,
         k: Annotated[int, Field(ge=1, le=50, description="How many results.")] = 8,
         paths: Annotated[list[str] | None, Field(description="Gitignore-style globs to stay within.")] = None,
@@ -79,12 +88,14 @@ def create_mcp(
             paths=tuple(paths or ()), languages=tuple(languages or ()), kinds=tuple(kinds or ())
         )
         with told():
+            indexes = readable(asking(context))
             found = await asyncio.to_thread(indexes.search, Query(query, index, k, filters))
         return "\n\n".join(_shown(result) for result in found) or "Nothing matches."
 
     @server.tool(title="Find a symbol", annotations=_READ_ONLY)
     async def find_symbol(
         name: Annotated[str, Field(description="A name, also qualified: `Store.open`, `auth::open`.")],
+        context: Context[Any],
         find: Annotated[
             Wanted, Field(description="Where it is defined, used or called, or what it calls.")
         ] = "definitions",
@@ -96,6 +107,7 @@ def create_mcp(
         filters = Filters(paths=tuple(paths or ()), languages=tuple(languages or ()))
 
         def look() -> Places:
+            indexes = readable(asking(context))
             return look_up(indexes.searched(index, filters), name, find, filters, MAX_LINES)
 
         with told():
@@ -110,6 +122,7 @@ def create_mcp(
     @server.tool(title="Find text", annotations=_READ_ONLY)
     async def grep_code(
         pattern: Annotated[str, Field(description="A regular expression in RE2's syntax.")],
+        context: Context[Any],
         index: IndexName = None,
         paths: Annotated[list[str] | None, Field(description="Gitignore-style globs to stay within.")] = None,
         languages: Annotated[list[str] | None, Field(description="Languages, such as python.")] = None,
@@ -119,9 +132,8 @@ def create_mcp(
         filters = Filters(paths=tuple(paths or ()), languages=tuple(languages or ()))
 
         def look() -> list[str]:
-            found = Grep(
-                indexes.searched(index, filters), Pattern(pattern), filters, limit=limit, seconds=GREP_SECONDS
-            )
+            indexes = readable(asking(context)).searched(index, filters)
+            found = Grep(indexes, Pattern(pattern), filters, limit=limit, seconds=GREP_SECONDS)
             lines = [f"{hit.repository}: {hit.path}:{hit.number}: {hit.text}" for hit in found]
             return [*lines, *(["… and more"] if found.more else [])]
 
@@ -133,6 +145,7 @@ def create_mcp(
     async def read_file(
         index: Annotated[str, Field(description="Name of the index.")],
         path: Annotated[str, Field(description="Path as search results give it.")],
+        context: Context[Any],
         start_line: Annotated[int, Field(ge=1, description="First line, from 1.")] = 1,
         end_line: Annotated[
             int | None, Field(ge=1, description="Last line; left out, as much as is given.")
@@ -141,6 +154,7 @@ def create_mcp(
         """Read a file, or lines of it, as it was indexed."""
         last = min(end_line or start_line + MAX_LINES - 1, start_line + MAX_LINES - 1)
         with told():
+            indexes = readable(asking(context))
             text = await asyncio.to_thread(lambda: indexes.get(index).lines(path, start_line, last))
         lines = text.split("\n") if text else []
         shown = "\n".join(f"{number:6}\t{line}" for number, line in enumerate(lines, start_line))
@@ -159,7 +173,7 @@ def create_mcp(
             model="",
             messages=(Message("user", request),),
             retrieval=Retrieval(index=index),
-            caller=caller(getattr(context.request_context, "request", None)),
+            caller=asking(context),
         )
         answer = Answer()
         with told():

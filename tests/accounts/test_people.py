@@ -9,7 +9,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import create_engine, inspect, text
 
-from codeweft.accounts import Actor, Accounts, Limit
+from codeweft.accounts import Accounts, Actor, Limit
 from codeweft.accounts.accounts import ROTATION_SECONDS
 from codeweft.errors import Conflict, InvalidRequest, NotAllowed, NotFound
 from tests.accounts.test_limits import Clock

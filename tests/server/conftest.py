@@ -8,6 +8,7 @@ import zlib
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from codeweft.runtime.summaries import Summaries
 from codeweft.runtime.updates import Updates
 from codeweft.server.run import serve
 from codeweft.types import (
+    Caller,
     Chunk,
     Done,
     Embeddings,
@@ -89,6 +91,9 @@ class Composition:
         self.summaries = Summaries(self.settings, self.jobs, lambda name: self.model(name or "plain"), bridge)
         self.summaries.indexes = self.indexes
         self.updates = Updates(self.jobs, self.indexes, self.summaries.updated)
+
+    def readable(self, caller: Caller) -> Indexes:
+        return self.indexes.seen_by(partial(self.accounts.may_read, caller.user))
 
     def infos(self) -> list[ModelInfo]:
         return [model.info for model in self.models.values()] + [Letters.info]

@@ -92,7 +92,7 @@ class Accounts:
         self.signin = SignIn(engine, clock, self._wrote, self.people, policy)
         self.gate = Gate(clock)
         self.ledger = Ledger(engine, journals)
-        self.conversations = Conversations(engine, clock)
+        self.conversations = Conversations(engine, clock, self.may_read)
 
     @classmethod
     async def open(
@@ -208,6 +208,10 @@ class Accounts:
         user = self._users.get(user_id)
         return user is not None and may_read(user, self._readers.get(index))
 
+    def readers(self, index: str) -> Readers | None:
+        """Who may read an index beside administrators; None for all."""
+        return self._readers.get(index)
+
     # ── signing in ───────────────────────────────────────────────────────────────────────────────────────────
 
     async def admin(self) -> User:
@@ -265,6 +269,14 @@ class Accounts:
         async with self._engine.begin() as connection:
             await connection.execute(delete(SessionRow).where(SessionRow.digest == digest(session)))
         await self._wrote()
+
+    async def renew(self, user: User, visit: Visit) -> str:
+        """A session's token for a user who has just set a password, as if signed in with it."""
+        async with self._engine.begin() as connection:
+            now, seconds = self._clock(), self.signin.policy.session_seconds
+            token = await begin(connection, user.id, "password", visit, now, seconds)
+        await self._wrote()
+        return token
 
     def admit(self, user: User, secret: str | None = None) -> str:
         """Let `user` in by `secret` (None: a new one) for as long as this process lives. It is never stored."""
@@ -341,9 +353,7 @@ class Accounts:
         await self._wrote()
         return secret
 
-    async def delete_key(
-        self, which: str, user_id: str | None = None, *, actor: Actor | None = None
-    ) -> None:
+    async def delete_key(self, which: str, user_id: str | None = None, *, actor: Actor | None = None) -> None:
         """Delete by id, or by name if only one key has it. Raises `NotFound`, `Conflict`."""
         key = await self._one_key(which, user_id)
         async with self._engine.begin() as connection:

@@ -49,9 +49,7 @@ async def read_identities(
 ) -> tuple[dict[str, User], dict[str, Identity]]:
     """The active users by id, and whom each digest of a key or session lets in."""
     who = select(UserRow.id, UserRow.name, UserRow.role, UserRow.team_id, UserRow.status)
-    users = {
-        row.id: User(*row) for row in await connection.execute(who.where(UserRow.status == "active"))
-    }
+    users = {row.id: User(*row) for row in await connection.execute(who.where(UserRow.status == "active"))}
     found: dict[str, Identity] = {}
     key = ApiKeyRow
     keys = select(
@@ -66,7 +64,11 @@ async def read_identities(
         if previous is not None and until is not None:
             found[previous] = Identity(users[user], id_, min(end, until), scopes_in(scopes))
     enrolled = (
-        set((await connection.execute(select(TotpRow.user_id).where(TotpRow.confirmed_at.is_not(None)))).scalars())
+        set(
+            (
+                await connection.execute(select(TotpRow.user_id).where(TotpRow.confirmed_at.is_not(None)))
+            ).scalars()
+        )
         if totp_required
         else set()
     )

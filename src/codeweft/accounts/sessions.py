@@ -88,7 +88,8 @@ class Sessions:
             .order_by(row.created_at.desc())
         )
         async with self._engine.connect() as connection:
-            return [Session(session_id(first), *rest) for first, *rest in await connection.execute(query)]
+            rows = (await connection.execute(query)).all()
+        return [Session(session_id(one[0]), *one[1:]) for one in rows]
 
     async def end(self, user_id: str, which: str) -> None:
         """End one of a user's sessions. Raises `NotFound`."""

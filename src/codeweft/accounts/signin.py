@@ -147,10 +147,10 @@ class SignIn:
             raise NotAllowed("Nobody can register here.", fix="An administrator adds users.")
         check_password(password, name)
         self._throttle.attempt([(("register", visit.address), FREE_REGISTRATIONS)])
-        status: Literal["active", "waiting"] = (
-            "active" if self.policy.registration == "open" else "waiting"
+        status: Literal["active", "waiting"] = "active" if self.policy.registration == "open" else "waiting"
+        user = await self._people.add_user(
+            name, actor=Actor(name.strip()[:200], visit.address), status=status
         )
-        user = await self._people.add_user(name, actor=Actor(name.strip()[:200], visit.address), status=status)
         await self._store_password(user.id, password)
         return user
 
@@ -240,7 +240,9 @@ class SignIn:
         """How a user can sign in."""
         found, row = await self._row_by_name(user.name), ExternalIdentityRow
         async with self._engine.connect() as connection:
-            issuers = (await connection.execute(select(row.issuer).where(row.user_id == user.id))).scalars().all()
+            issuers = (
+                (await connection.execute(select(row.issuer).where(row.user_id == user.id))).scalars().all()
+            )
         has = found is not None and found.confirmed_at is not None
         left = len(found.recovery) if has and found is not None else 0
         return Factors(found is not None and found.hash is not None, has, left, tuple(issuers))
@@ -340,7 +342,9 @@ class SignIn:
         async with self._engine.begin() as connection:
             now, seconds = self._clock(), self.policy.session_seconds
             token = await begin(connection, user.id, how, visit, now, seconds)
-            await self._people.note_in(connection, Actor(user.name, visit.address), "signin", user.name, how=how)
+            await self._people.note_in(
+                connection, Actor(user.name, visit.address), "signin", user.name, how=how
+            )
         await self._changed()
         return token
 

@@ -23,7 +23,7 @@ def new_secret() -> str:
 
 def address(secret: str, name: str) -> str:
     """The `otpauth://` address that an authenticator app reads as a QR code."""
-    return pyotp.TOTP(secret).provisioning_uri(name, issuer_name=ISSUER)
+    return pyotp.TOTP(secret).provisioning_uri(name=name, issuer_name=ISSUER)
 
 
 def step_of(secret: str, code: str, now: float, after: int) -> int | None:
@@ -32,7 +32,9 @@ def step_of(secret: str, code: str, now: float, after: int) -> int | None:
     current = int(now // STEP_SECONDS)
     totp = pyotp.TOTP(secret)
     for step in range(current - DRIFT, current + DRIFT + 1):
-        if step > after and secrets.compare_digest(totp.generate_otp(step).encode(), code.encode("utf-8", "replace")):
+        if step > after and secrets.compare_digest(
+            totp.generate_otp(step).encode(), code.encode("utf-8", "replace")
+        ):
             return step
     return None
 

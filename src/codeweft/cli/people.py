@@ -15,9 +15,8 @@ from codeweft.cli.options import JsonOption
 from codeweft.cli.render import note, out, print_json, table
 
 if TYPE_CHECKING:
-    from codeweft.accounts import Accounts
+    from codeweft.accounts import Accounts, Actor
 
-ACTOR = "command line"
 DAY = 86400.0
 T = TypeVar("T")
 
@@ -25,6 +24,7 @@ T = TypeVar("T")
 class RoleOption(StrEnum):
     admin = "admin"
     member = "member"
+    viewer = "viewer"
 
 
 class StatusOption(StrEnum):
@@ -58,6 +58,12 @@ users = typer.Typer(help="Users: who may sign in.", invoke_without_command=True)
 teams = typer.Typer(help="Teams: users that share limits.", invoke_without_command=True)
 limits = typer.Typer(help="Budgets and rate limits of users, keys and teams.", invoke_without_command=True)
 NameArgument = Annotated[str, typer.Argument(help="Name or id.")]
+
+
+def _actor() -> Actor:
+    from codeweft.accounts import Actor
+
+    return Actor("command line")
 
 
 def _with_accounts(work: Callable[[Accounts], Awaitable[T]]) -> T:
@@ -99,7 +105,7 @@ def add_user(
 
     async def work(accounts: Accounts) -> str:
         await accounts.admin()
-        user = await accounts.people.add_user(name, role.value, team=team, actor=ACTOR)
+        user = await accounts.people.add_user(name, role.value, team=team, actor=_actor())
         return await accounts.signin_link(user)
 
     token = _with_accounts(work)
@@ -128,7 +134,7 @@ def change_user(
     _with_accounts(
         lambda accounts: accounts.people.change_user(
             name,
-            actor=ACTOR,
+            actor=_actor(),
             role=None if role is None else role.value,
             team=team,
             status=None if status is None else status.value,
@@ -139,7 +145,7 @@ def change_user(
 @users.command("rm")
 def remove_user(name: NameArgument) -> None:
     """Delete a user with keys, sessions and conversations."""
-    _with_accounts(lambda accounts: accounts.people.delete_user(name, actor=ACTOR))
+    _with_accounts(lambda accounts: accounts.people.delete_user(name, actor=_actor()))
 
 
 # ── teams ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -156,13 +162,13 @@ def list_teams(context: typer.Context, as_json: JsonOption = False) -> None:
 @teams.command("add")
 def add_team(name: Annotated[str, typer.Argument(help="Name of the team.")]) -> None:
     """Make a team."""
-    _with_accounts(lambda accounts: accounts.people.add_team(name, actor=ACTOR))
+    _with_accounts(lambda accounts: accounts.people.add_team(name, actor=_actor()))
 
 
 @teams.command("rm")
 def remove_team(name: NameArgument) -> None:
     """Delete a team; its members stay."""
-    _with_accounts(lambda accounts: accounts.people.delete_team(name, actor=ACTOR))
+    _with_accounts(lambda accounts: accounts.people.delete_team(name, actor=_actor()))
 
 
 # ── limits ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -200,7 +206,7 @@ def set_limit(
     from codeweft.accounts import Limit
 
     limit = Limit(requests, tokens, parallel, usd, budget_tokens, per.value)
-    _with_accounts(lambda accounts: accounts.people.set_limit(kind.value, name, limit, actor=ACTOR))
+    _with_accounts(lambda accounts: accounts.people.set_limit(kind.value, name, limit, actor=_actor()))
 
 
 @limits.command("rm")
@@ -209,7 +215,7 @@ def remove_limit(
     name: Annotated[str, typer.Argument(help="Name or id; none for everyone.")] = "",
 ) -> None:
     """Take a limit away."""
-    _with_accounts(lambda accounts: accounts.people.set_limit(kind.value, name, None, actor=ACTOR))
+    _with_accounts(lambda accounts: accounts.people.set_limit(kind.value, name, None, actor=_actor()))
 
 
 # ── usage ────────────────────────────────────────────────────────────────────────────────────────────────────

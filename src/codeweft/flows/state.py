@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from codeweft.types import (
+    Caller,
     Event,
     Explained,
     FinishReason,
@@ -33,6 +34,12 @@ class Services:
     retriever: Retriever
     sources: Sources | None = None
     """Where citations are checked; without it only that there is such a reference."""
+    narrowed: Callable[[Caller], Services] | None = None
+    """What of these one caller may use; without it everybody may use all."""
+
+    def of(self, caller: Caller) -> Services:
+        """The services as `caller` may use them."""
+        return self if self.narrowed is None else self.narrowed(caller)
 
 
 @dataclass

@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 
 from codeweft.accounts import Accounts
@@ -21,7 +22,7 @@ from codeweft.models.pool import EndpointState, Member, Pool, PoolPolicy
 from codeweft.models.prices import Prices
 from codeweft.models.starter import NOTE, STARTER, bundled
 from codeweft.retrieval.bridge import Bridge
-from codeweft.retrieval.catalogue import IndexRetriever
+from codeweft.retrieval.catalogue import Indexes, IndexRetriever
 from codeweft.retrieval.encode import StaticEncoder
 from codeweft.retrieval.redact import Redactor
 from codeweft.runtime.models import Single, embedder_of, engine_options, model_of, prices_of, reranker_of
@@ -31,7 +32,7 @@ from codeweft.runtime.searching import encoder_of, stages_of
 from codeweft.runtime.state import models_folder, open_accounts, open_indexes
 from codeweft.runtime.summaries import Summaries
 from codeweft.runtime.updates import Updates
-from codeweft.types import Embedder, Embeddings, Model, ModelInfo, Reranker, Usage
+from codeweft.types import Caller, Embedder, Embeddings, Model, ModelInfo, Reranker, Usage
 
 DEFAULT_APP = "codegen"
 ENCODER = "codeweft-encoder"
@@ -178,8 +179,18 @@ class Runtime:
             watch=self.settings.index.watch,
             refresh_minutes=self.settings.index.refresh_minutes,
         )
-        retriever = IndexRetriever(self.indexes)
-        self._services = Services(self._writer, retriever, retriever)
+        self._services = replace(self._services_over(self.indexes), narrowed=self._services_of)
+
+    def readable(self, caller: Caller) -> Indexes:
+        """The indexes that `caller` may read; the others do not exist there."""
+        return self.indexes.seen_by(partial(self.accounts.may_read, caller.user))
+
+    def _services_of(self, caller: Caller) -> Services:
+        return self._services_over(self.readable(caller))
+
+    def _services_over(self, indexes: Indexes) -> Services:
+        retriever = IndexRetriever(indexes)
+        return Services(self._writer, retriever, retriever)
 
     def _writer(self, name: str | None) -> Model:
         name = name or self.default_writer
@@ -290,7 +301,7 @@ class Local:
 async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
     """Open everything that `settings` describe; leaving the block stops the engines and closes the rest."""
     async with AsyncExitStack() as stack:
-        accounts = await stack.enter_async_context(open_accounts())
+        accounts = await stack.enter_async_context(open_accounts(settings))
         encoder = StaticEncoder.load()
         jobs = Jobs()
         stack.callback(jobs.close)

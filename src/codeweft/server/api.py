@@ -21,6 +21,7 @@ from codeweft.server.find import find_routes
 from codeweft.server.knowledge import knowledge_routes
 from codeweft.server.people import people_routes
 from codeweft.server.service import Service
+from codeweft.server.session import session_routes
 from codeweft.server.summaries import summary_routes
 from codeweft.server.views import ErrorView
 
@@ -40,11 +41,13 @@ def create_api(runtime: Runtime, service: Service, answers: Answers) -> FastAPI:
         },
         generate_unique_id_function=lambda route: route.name,
     )
+    api.state.runtime = runtime
     routers = (
+        session_routes(runtime),
         admin_routes(runtime),
         knowledge_routes(runtime),
         people_routes(runtime),
-        find_routes(runtime),
+        find_routes(),
         summary_routes(runtime),
         conversation_routes(service, answers),
     )

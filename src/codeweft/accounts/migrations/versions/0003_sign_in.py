@@ -14,17 +14,15 @@ _ADDED = {
 }
 
 
-def _user(**more: bool) -> sa.Column[str]:
+def _user(primary_key: bool = False) -> sa.Column[str]:
     key = sa.ForeignKey("users.id", ondelete="CASCADE")
-    return sa.Column("user_id", sa.String(32), key, nullable=False, **more)
+    return sa.Column("user_id", sa.String(32), key, nullable=False, primary_key=primary_key)
 
 
 def upgrade() -> None:
     for table, columns in _ADDED.items():
         for name, length, default in columns:
-            op.add_column(
-                table, sa.Column(name, sa.String(length), nullable=False, server_default=default)
-            )
+            op.add_column(table, sa.Column(name, sa.String(length), nullable=False, server_default=default))
     revisions = op.create_table(
         "revision",
         sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
