@@ -7,12 +7,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from argon2 import Parameters
+from argon2.profiles import RFC_9106_LOW_MEMORY
 from sqlalchemy import Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from codeweft.accounts import totp
-from codeweft.accounts.passwords import Passwords, check_password, outdated
+from codeweft.accounts.passwords import Passwords, check_password
 from codeweft.accounts.people import Actor, People, Role, User
 from codeweft.accounts.sessions import Visit, begin
 from codeweft.accounts.tables import ExternalIdentityRow, PasswordRow, TotpRow, UserRow
@@ -35,6 +37,7 @@ class SignInPolicy:
     registration: Registration = "closed"
     totp: Literal["optional", "required"] = "optional"
     session_seconds: float = 30 * 86400.0
+    password_cost: Parameters = RFC_9106_LOW_MEMORY
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ class SignIn:
         self._changed = changed
         self._people = people
         self.policy = policy
-        self._passwords = Passwords()
+        self._passwords = Passwords(policy.password_cost)
         self._throttle = Throttle(clock)
         self._taking = asyncio.Lock()
 
@@ -105,7 +108,7 @@ class SignIn:
             if not await self.take_code(user.id, code):
                 raise NotSignedIn("The code is wrong, or was used already.", fix="Wait for the next one.")
         self._throttle.succeeded(both, account)
-        if outdated(found.hash):
+        if self._passwords.outdated(found.hash):
             await self._store_password(user.id, password)
         return await self._begin(user, "password", visit)
 
