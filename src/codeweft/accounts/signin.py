@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from argon2 import Parameters
@@ -37,7 +37,7 @@ class SignInPolicy:
     registration: Registration = "closed"
     totp: Literal["optional", "required"] = "optional"
     session_seconds: float = 30 * 86400.0
-    password_cost: Parameters = RFC_9106_LOW_MEMORY
+    password_cost: Parameters = field(default_factory=lambda: RFC_9106_LOW_MEMORY)
 
 
 @dataclass(frozen=True, slots=True)
