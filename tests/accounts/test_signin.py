@@ -86,7 +86,9 @@ async def test_the_same_letters_typed_otherwise_are_the_same_password() -> None:
     assert not await passwords.matches("nobody's password", None)
 
 
-@pytest.mark.parametrize("weak", ["short", "x" * 300, "aaaaaaaaaaaa", "abababababab", "annannannann", "AnnAnnAnnA"])
+@pytest.mark.parametrize(
+    "weak", ["short", "x" * 300, "aaaaaaaaaaaa", "abababababab", "annannannann", "AnnAnnAnnA"]
+)
 def test_weak_passwords_are_refused(weak: str) -> None:
     with pytest.raises(InvalidRequest):
         check_password(weak, "ann")

@@ -15,8 +15,9 @@ from typing import Any
 import aiohttp
 import numpy as np
 import pytest
+from argon2.profiles import CHEAPEST
 
-from codeweft.accounts import Accounts
+from codeweft.accounts import Accounts, SignInPolicy
 from codeweft.config import ServerSettings, Settings
 from codeweft.errors import NotFound
 from codeweft.jobs import Jobs
@@ -165,7 +166,11 @@ def start(home: Path, models: dict[str, Any], settings: Settings | None = None) 
 
     @asynccontextmanager
     async def opened(settings: Settings) -> AsyncIterator[Composition]:
-        async with await Accounts.open(home / "accounts.db") as accounts:
+        chosen = settings.sign_in
+        policy = SignInPolicy(
+            chosen.registration, chosen.totp, chosen.session_days * 86400, password_cost=CHEAPEST
+        )
+        async with await Accounts.open(home / "accounts.db", policy=policy) as accounts:
             composition = Composition(
                 settings, accounts, models, Indexes(home / "indexes", Hashed(), workers=0)
             )

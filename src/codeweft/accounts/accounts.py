@@ -10,7 +10,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -211,6 +211,10 @@ class Accounts:
     def readers(self, index: str) -> Readers | None:
         """Who may read an index beside administrators; None for all."""
         return self._readers.get(index)
+
+    def restricted(self) -> Mapping[str, Readers]:
+        """The indexes that are not open to all, and who may read them."""
+        return self._readers
 
     # ── signing in ───────────────────────────────────────────────────────────────────────────────────────────
 

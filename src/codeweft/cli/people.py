@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, fields
@@ -29,6 +30,7 @@ class RoleOption(StrEnum):
 
 class StatusOption(StrEnum):
     active = "active"
+    waiting = "waiting"
     disabled = "disabled"
 
 
@@ -146,6 +148,123 @@ def change_user(
 def remove_user(name: NameArgument) -> None:
     """Delete a user with keys, sessions and conversations."""
     _with_accounts(lambda accounts: accounts.people.delete_user(name, actor=_actor()))
+
+
+@users.command("approve", epilog="Example: `codeweft users approve ben`")
+def approve_user(name: NameArgument) -> None:
+    """Let a user in who registered and waits."""
+    _with_accounts(lambda accounts: accounts.people.change_user(name, actor=_actor(), status="active"))
+
+
+@users.command("password", epilog="Example: `pass show codeweft | codeweft users password ann`")
+def set_password(name: NameArgument) -> None:
+    """Set a user's password, asked for here or read from standard input, and end the user's sessions."""
+    hidden = sys.stdin.isatty()
+    password = (
+        typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+        if hidden
+        else sys.stdin.readline().rstrip("\n")
+    )
+
+    async def work(accounts: Accounts) -> None:
+        user = await accounts.people.user(name)
+        await accounts.signin.set_password(user, password, actor=_actor())
+        await accounts.sessions.end_all(user.id)
+
+    _with_accounts(work)
+
+
+@users.command("reset", epilog="Example: `codeweft users reset ann --factor`")
+def reset_user(
+    name: NameArgument,
+    factor: Annotated[bool, typer.Option("--factor", help="Take the second factor away.")] = False,
+    password: Annotated[bool, typer.Option("--password", help="Take the password away.")] = False,
+) -> None:
+    """End a user's sessions everywhere and, if asked, take second factor or password away."""
+
+    async def work(accounts: Accounts) -> int:
+        user = await accounts.people.user(name)
+        if factor:
+            await accounts.signin.remove_totp(user, actor=_actor())
+        if password:
+            await accounts.signin.remove_password(user, actor=_actor())
+        ended = await accounts.sessions.end_all(user.id)
+        await accounts.people.note(_actor(), "user.signout-everywhere", user.name, ended=ended)
+        return ended
+
+    note(f"{_with_accounts(work)} sessions ended.")
+
+
+@users.command("identity", epilog="Example: `codeweft users identity ann 5f2c…`")
+def link_identity(
+    name: NameArgument,
+    subject: Annotated[str, typer.Argument(help="The claim `sub` of the single sign-on.")],
+) -> None:
+    """Let a user in whom the single sign-on calls by this subject."""
+    from codeweft import config
+    from codeweft.errors import NotFound
+
+    oidc = config.load(None).sign_in.oidc
+    if oidc is None:
+        raise NotFound("There is no single sign-on here.", fix="Set `sign_in.oidc` in the settings.")
+    issuer = oidc.issuer.rstrip("/")
+
+    async def work(accounts: Accounts) -> None:
+        user = await accounts.people.user(name)
+        await accounts.signin.link_identity(user, issuer, subject, actor=_actor())
+
+    _with_accounts(work)
+
+
+# ── who reads what ───────────────────────────────────────────────────────────────────────────────────────────
+
+ACCESS_EXAMPLES = """Examples:
+
+- `codeweft access` lists the indexes that are not open to all
+
+- `codeweft access payments --team core --user ann`
+
+- `codeweft access payments --open`"""
+
+
+def access(
+    index: Annotated[str | None, typer.Argument(help="Name of an index.")] = None,
+    user: Annotated[list[str] | None, typer.Option("--user", help="May read it; may be repeated.")] = None,
+    team: Annotated[list[str] | None, typer.Option("--team", help="May read it; may be repeated.")] = None,
+    open_: Annotated[bool, typer.Option("--open", help="Everybody may read it.")] = False,
+    only_admins: Annotated[bool, typer.Option("--admins", help="Only administrators may read it.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Say who may read an index. For everybody else it does not exist. Administrators read all."""
+    from codeweft.errors import InvalidRequest
+
+    readers = bool(user or team)
+    if index is not None and readers + open_ + only_admins != 1:
+        raise InvalidRequest(
+            "Say who may read it in one way.", fix="Use --user and --team, or --open, or --admins."
+        )
+
+    async def change(accounts: Accounts) -> None:
+        if open_:
+            await accounts.access.open(str(index), actor=_actor())
+        else:
+            await accounts.access.restrict(str(index), user or (), team or (), actor=_actor())
+
+    async def restricted(accounts: Accounts) -> list[dict[str, str]]:
+        names = {one.id: one.name for one in (*await accounts.people.users(), *await accounts.people.teams())}
+        return [
+            {
+                "index": name,
+                "users": ", ".join(sorted(names.get(one, one) for one in found.users)),
+                "teams": ", ".join(sorted(names.get(one, one) for one in found.teams)),
+            }
+            for name, found in sorted(accounts.restricted().items())
+        ]
+
+    if index is None:
+        _show(_with_accounts(restricted), as_json, "Index", "Users", "Teams")
+    else:
+        _with_accounts(change)
 
 
 # ── teams ────────────────────────────────────────────────────────────────────────────────────────────────────

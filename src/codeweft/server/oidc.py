@@ -103,7 +103,7 @@ def decide(claims: Mapping[str, Any], chosen: OidcSettings) -> Admission:
     team = None
     if chosen.teams:
         team = next((team for group, team in chosen.teams.items() if group in groups), "")
-    return Admission(External(str(claims["iss"]), str(claims["sub"]), name, email), role, team)
+    return Admission(External(chosen.issuer.rstrip("/"), str(claims["sub"]), name, email), role, team)
 
 
 class Provider:

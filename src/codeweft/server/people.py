@@ -210,7 +210,9 @@ def people_routes(runtime: Runtime) -> APIRouter:
         oidc = runtime.settings.sign_in.oidc
         if oidc is None:
             raise NotFound("There is no single sign-on here.", fix="Set `sign_in.oidc` in the settings.")
-        await accounts.signin.link_identity(await people.user(user), oidc.issuer, body.subject, actor=by)
+        await accounts.signin.link_identity(
+            await people.user(user), oidc.issuer.rstrip("/"), body.subject, actor=by
+        )
 
     @routes.get("/indexes/{name}/access", tags=["indexes"])
     def get_index_access(name: Name, indexes: Readable, _: Admin) -> AccessView:
