@@ -150,7 +150,7 @@ async def test_an_address_that_leads_nowhere_is_told_without_its_password() -> N
         await Accounts.open("postgresql://me:hunter2hunter2@127.0.0.1:1/db", journals=Path("unused"))
     assert "hunter2" not in str(caught.value) and "database" in str(caught.value)
     with pytest.raises(InvalidRequest):
-        await Accounts.open("postgresql://[broken", journals=Path("unused"))
+        await Accounts.open("postgresql://me:hunter2@host:port/db", journals=Path("unused"))
 
 
 def _differences(connection: Connection) -> object:

@@ -66,7 +66,7 @@ def _postgres(url: str) -> AsyncEngine:
             fix="Install `codeweft[postgres]`.",
             param="database",
         ) from None
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise InvalidRequest(
             "`database` is not an address of PostgreSQL.",
             fix="Write postgresql://user:password@host/database.",

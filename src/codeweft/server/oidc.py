@@ -82,8 +82,8 @@ def decide(claims: Mapping[str, Any], chosen: OidcSettings) -> Admission:
     """Read the checked claims as the settings say. Raises `NotAllowed` for a user of another domain."""
     email = str(claims.get("email") or "")
     if chosen.domains:
-        domain = email.rpartition("@")[2].lower()
-        if domain not in [one.lower() for one in chosen.domains] or claims.get("email_verified") is False:
+        user, _, domain = email.lower().rpartition("@")
+        if not user or domain not in [one.lower() for one in chosen.domains] or claims.get("email_verified") is False:
             raise NotAllowed(
                 f"Users of {domain or 'no mail domain'} are not let in here.",
                 fix="Sign in with an account of your team.",
@@ -220,7 +220,7 @@ class Provider:
             raise NotSignedIn("The answer came from another provider.", fix="Begin again.")
 
     async def _fetch_keys(self, client: AsyncOAuth2Client) -> Mapping[str, Any]:
-        response = await client.get(self._metadata["jwks_uri"], withhold_token=True)
+        response = await client.request("GET", self._metadata["jwks_uri"], withhold_token=True)
         response.raise_for_status()
         found = response.json()
         if not isinstance(found, dict) or not isinstance(found.get("keys"), list):

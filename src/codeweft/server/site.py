@@ -83,7 +83,7 @@ def create_site(service: Service, static: Path = STATIC) -> Sequence[BaseRoute]:
         except CodeweftError as error:
             return _page("Signing in did not work", escape(str(error)), error.status)
         response = RedirectResponse(url, 303, _QUIET)
-        wanted = quote(_own_path(request.query_params.get("next", "/")))
+        wanted = quote(_own_path(request.query_params.get("next", "/")), safe="")
         set_session(
             response, request, runtime.settings, f"{trip.secret}.{wanted}",
             name=TRIP_COOKIE, path=START, seconds=TRIP_SECONDS,
