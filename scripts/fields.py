@@ -43,6 +43,8 @@ def page() -> str:
 def _fate(field: fields.Field) -> str:
     if field.use == "used":
         return "used"
+    if field.use == "forwarded":
+        return f"forwarded: {field.why}"
     harmless = (
         f" (accepted: {', '.join(f'`{json.dumps(value)}`' for value in field.harmless)})"
         if field.harmless

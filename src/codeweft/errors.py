@@ -16,6 +16,7 @@ CodeweftError
 ├── BudgetSpent          429  the caller has used its budget
 ├── EngineFailed         502  the embedded engine stopped, or a file is not a model
 ├── UpstreamFailed       502  an endpoint answered with an error or not at all
+├── SchemaBroken         502  an answer is not what its JSON Schema asks for
 ├── NotReady             503  still starting, or no model is loaded
 └── StorageFailed        507  disk full, unreadable folder, damaged state
 """
@@ -112,6 +113,10 @@ class EngineFailed(CodeweftError):
 
 class UpstreamFailed(CodeweftError):
     status, code = 502, "upstream_failed"
+
+
+class SchemaBroken(CodeweftError):
+    status, code = 502, "schema_broken"
 
 
 class NotReady(CodeweftError):

@@ -20,6 +20,7 @@ from codeweft.types import (
     Retrieved,
     SearchResult,
     Started,
+    Step,
     TextDelta,
     TokenCounter,
     TokenLogprob,
@@ -66,6 +67,8 @@ class Answer:
     cited: Cited | None = None
     """Its reference numbers, checked; those that failed are not in `text` any more."""
     explained: Explained | None = None
+    steps: list[Step] = field(default_factory=list)
+    """What an agent did on the way."""
     logprobs: list[TokenLogprob] = field(default_factory=list)
     usage: Usage = field(default_factory=Usage)
     reason: FinishReason | None = None
@@ -95,6 +98,8 @@ class Answer:
                 self.results = event.results
             case Cited():
                 self.cited, self.text = event, without(self.text, event.dropped)
+            case Step():
+                self.steps.append(event)
             case Explained():
                 self.explained = event
             case Done():

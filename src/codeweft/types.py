@@ -167,6 +167,10 @@ class Request:
     sampling: Sampling = Sampling()
     tools: tuple[Mapping[str, Any], ...] = ()
     tool_choice: Any = None
+    parallel_tools: bool | None = None
+    """Whether the model may call several tools at once; None leaves it to the model."""
+    forwarded: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of OpenAI's chat that only some endpoints know, as they came; a model that does not refuses them."""
     retrieval: Retrieval = Retrieval()
     context: tuple[SearchResult, ...] = ()
     explain: bool = False
@@ -360,10 +364,30 @@ class Cited:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """Something an agent did on its way to an answer: a tool it called, and what came of it.
+
+    `number` counts from 1 through the answer. `arguments` are JSON values. `results` is how many places the tool
+    showed, `tokens` what the model spent on choosing it; of several calls made at once the first carries it. `thought`
+    is what the model said with it, `error` what the tool answered instead of results.
+    """
+
+    number: int
+    tool: str
+    arguments: Mapping[str, Any]
+    seconds: float
+    results: int = 0
+    tokens: int = 0
+    thought: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Explained:
     """How an answer came about: what was asked and what was searched for, what was found, shown and sent.
 
-    `candidates` are best first and more than are `shown`; `prompt` is what the model read, templates filled in.
+    `candidates` are best first and more than are `shown`; `prompt` is what the model read, templates filled in;
+    `steps` are those of an agent.
     """
 
     question: str
@@ -371,6 +395,7 @@ class Explained:
     candidates: tuple[SearchResult, ...]
     shown: tuple[SearchResult, ...]
     prompt: tuple[Message, ...]
+    steps: tuple[Step, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -395,6 +420,7 @@ Event = (
     | ToolCallDelta
     | NodeStarted
     | NodeFinished
+    | Step
     | Cited
     | Explained
     | Done
@@ -408,6 +434,45 @@ class Embeddings:
 
     vectors: Vectors
     usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A function that a model may call; `parameters` is the JSON Schema of its arguments, an object."""
+
+    name: str
+    title: str
+    description: str
+    parameters: Mapping[str, Any]
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """The tool in OpenAI's shape."""
+        function = {"name": self.name, "description": self.description, "parameters": dict(self.parameters)}
+        return {"type": "function", "function": function}
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of what a tool shows, with the code it shows or is about."""
+
+    text: str
+    source: SearchResult | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolOutput:
+    """What a tool answered. `rest` says what there is beside the pieces: that there are none, or more."""
+
+    pieces: tuple[Piece, ...] = ()
+    rest: str = ""
+
+    @property
+    def text(self) -> str:
+        texts = [piece.text for piece in self.pieces]
+        # Pieces of several lines need a line between them to be told apart.
+        between = "\n\n" if any("\n" in text for text in texts) and len(texts) > 1 else "\n"
+        return between.join([*texts, *([self.rest] if self.rest else [])])
 
 
 @dataclass(frozen=True, slots=True)
@@ -461,6 +526,18 @@ class TokenCounter(Protocol):
 class Retriever(Protocol):
     async def search(self, query: Query) -> list[SearchResult]:
         """The best `query.k` chunks, best first. Raises `NotFound` for an index that does not exist."""
+        ...
+
+
+class Toolbox(Protocol):
+    """Tools that look things up, within what a request allows."""
+
+    def tools(self) -> Sequence[Tool]:
+        """What can be called; nothing where there is nothing to look into."""
+        ...
+
+    async def call(self, name: str, arguments: Mapping[str, Any]) -> ToolOutput:
+        """Raises `InvalidRequest` for a tool or arguments that do not exist, and what the look-up itself raises."""
         ...
 
 

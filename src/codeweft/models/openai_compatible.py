@@ -194,8 +194,8 @@ class OpenAICompatible:
         if fence is not None and (rest := fence.flush()):
             yield TextDelta(rest)
         text = "".join(written)
-        if call.schema is not None and reason == "stop" and (broken := schema.violation(text, call.schema)):
-            raise UpstreamFailed(f"The answer does not follow the JSON Schema: {broken}.", fix="Try again.")
+        if call.schema is not None and reason == "stop":
+            schema.obey(text, call.schema, self._info.name)
         timings = {} if first_token is None else {"first_token_s": first_token}
         yield Done(usage or _estimate(call.body, text), reason, timings)
 
@@ -236,11 +236,13 @@ class OpenAICompatible:
             body = self._completion_body(request.prompt, sampling) | self._retrieval(request)
             return _Call(COMPLETIONS, body | _response_format(wanted), schema=wanted)
         body = self._chat_body(wire.messages_json(request.messages), sampling)
-        body |= _response_format(wanted) | self._retrieval(request)
+        body |= _response_format(wanted) | self._retrieval(request) | dict(request.forwarded)
         if request.tools:
             body["tools"] = list(request.tools)
             if request.tool_choice is not None:
                 body["tool_choice"] = request.tool_choice
+            if request.parallel_tools is not None:
+                body["parallel_tool_calls"] = request.parallel_tools
         return _Call(CHAT, body, schema=wanted)
 
     def _infill_routes(self) -> tuple[InfillRoute, ...]:

@@ -19,6 +19,7 @@ from codeweft.types import (
     Role,
     Sampling,
     SearchResult,
+    Step,
     TextDelta,
     TokenLogprob,
     ToolCallDelta,
@@ -162,6 +163,32 @@ class PromptTurn(msgspec.Struct, frozen=True):
     content: str
 
 
+class StepPart(msgspec.Struct, frozen=True):
+    """A step of a Codeweft server's agent."""
+
+    number: int
+    tool: str
+    arguments: dict[str, Any] = {}
+    seconds: float = 0.0
+    results: int = 0
+    tokens: int = 0
+    thought: str = ""
+    error: str = ""
+
+    @property
+    def event(self) -> Step:
+        return Step(
+            self.number,
+            self.tool,
+            self.arguments,
+            self.seconds,
+            self.results,
+            self.tokens,
+            self.thought,
+            self.error,
+        )
+
+
 class Explanation(msgspec.Struct, frozen=True):
     """How an answer came about, as Codeweft servers tell it when asked."""
 
@@ -169,6 +196,7 @@ class Explanation(msgspec.Struct, frozen=True):
     query: str
     candidates: list[Candidate]
     prompt: list[PromptTurn]
+    steps: list[StepPart] = []
 
     @property
     def event(self) -> Explained:
@@ -179,6 +207,7 @@ class Explanation(msgspec.Struct, frozen=True):
             tuple(one.result for one in self.candidates),
             tuple(one.result for one in shown),
             tuple(Message(turn.role, turn.content) for turn in self.prompt),
+            tuple(step.event for step in self.steps),
         )
 
 
@@ -190,12 +219,15 @@ class StreamChunk(msgspec.Struct, frozen=True):
     references: list[Reference] | None = None
     citations: Citations | None = None
     explained: Explanation | None = None
+    step: StepPart | None = None
     note: str | None = None
     prompt_progress: Progress | None = None
     error: msgspec.Raw = _NO_ERROR
 
     def events(self, query: str = "") -> Iterator[Event]:
         """What this chunk says, except usage and the end."""
+        if self.step is not None:
+            yield self.step.event
         if self.references is not None:
             ordered = sorted(self.references, key=lambda reference: reference.number)
             yield Retrieved(query, tuple(reference.result for reference in ordered))

@@ -25,6 +25,7 @@ from codeweft.retrieval.bridge import Bridge
 from codeweft.retrieval.catalogue import Indexes, IndexRetriever
 from codeweft.retrieval.encode import StaticEncoder
 from codeweft.retrieval.redact import Redactor
+from codeweft.retrieval.toolbox import IndexTools
 from codeweft.runtime.models import Single, embedder_of, engine_options, model_of, prices_of, reranker_of
 from codeweft.runtime.redacting import Redacting
 from codeweft.runtime.running import Server, announce, retract
@@ -190,7 +191,7 @@ class Runtime:
 
     def _services_over(self, indexes: Indexes) -> Services:
         retriever = IndexRetriever(indexes)
-        return Services(self._writer, retriever, retriever)
+        return Services(self._writer, retriever, retriever, partial(IndexTools, indexes))
 
     def _writer(self, name: str | None) -> Model:
         name = name or self.default_writer

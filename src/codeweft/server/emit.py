@@ -16,7 +16,7 @@ import msgspec
 
 from codeweft import __version__
 from codeweft.citations import without
-from codeweft.retrieval.record import explanation
+from codeweft.retrieval.record import explanation, step_record
 from codeweft.types import (
     Cited,
     Done,
@@ -27,6 +27,7 @@ from codeweft.types import (
     Retrieved,
     SearchResult,
     Started,
+    Step,
     TextDelta,
     TokenLogprob,
     ToolCallDelta,
@@ -145,6 +146,7 @@ class Answer:
     results: tuple[SearchResult, ...] | None = None
     cited: Cited | None = None
     explained: Explained | None = None
+    steps: list[Step] = field(default_factory=list)
     note: str = ""
     usage: Usage = field(default_factory=Usage)
     reason: str = "stop"
@@ -167,6 +169,8 @@ class Answer:
                 self.cited = event
                 if event.dropped:
                     self.text = [without("".join(self.text), event.dropped)]
+            case Step():
+                self.steps.append(event)
             case Explained():
                 self.explained = event
             case Started():
@@ -237,7 +241,8 @@ class Envelope:
 
 
 def extras(answers: Sequence[Answer], *, with_text: bool) -> dict[str, Any]:
-    """What Codeweft says beside OpenAI's fields: references and citations when something was looked up, notes."""
+    """What Codeweft says beside OpenAI's fields: references and citations when something was looked up, an agent's
+    steps, notes."""
     found: dict[str, Any] = {}
     for answer in answers:
         if answer.results is not None:
@@ -245,6 +250,8 @@ def extras(answers: Sequence[Answer], *, with_text: bool) -> dict[str, Any]:
             if answer.cited is not None:
                 found["citations"] = {"verified": answer.cited.verified, "dropped": answer.cited.dropped}
             break
+    if steps := next((answer.steps for answer in answers if answer.steps), None):
+        found["steps"] = [step_record(step) for step in steps]
     if explained := next((answer.explained for answer in answers if answer.explained is not None), None):
         found["explained"] = explanation(explained)
     if note := next((answer.note for answer in answers if answer.note), ""):
@@ -333,6 +340,14 @@ async def chat_chunks(
                 + b'"tool_calls":['
                 + dumps(_call_piece(event))
                 + b']},"logprobs":null,"finish_reason":null}]}\n\n'
+            )
+        elif isinstance(event, Step):
+            # Told when it happens, in a chunk that adds nothing to the content; the last chunk need not repeat it.
+            yield (
+                start
+                + b'},"logprobs":null,"finish_reason":null}],"step":'
+                + dumps(step_record(event))
+                + b"}\n\n"
             )
         else:
             answer.add(event)

@@ -158,6 +158,8 @@ async def answer_chat(
         ),
         tools=wire.tools(body),
         tool_choice=wire.tool_choice(body),
+        parallel_tools=body.parallel_tool_calls,
+        forwarded=wire.forwarded(body),
         retrieval=wire.retrieval(body),
         explain=bool(body.explain),
         caller=caller(http),

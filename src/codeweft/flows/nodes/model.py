@@ -32,6 +32,9 @@ class WriteWithModel(Node):
     def writes_with(self) -> str | None:
         return self.model
 
+    def applies(self, state: State) -> bool:
+        return not state.answered
+
     async def run(self, state: State, services: Services) -> AsyncIterator[Event]:
         hole = state.request.infill
         if hole is not None:
