@@ -12,7 +12,7 @@ import yaml
 from typer.testing import CliRunner
 
 from codeweft.cli import app
-from codeweft.cli.clients import CLIENTS, Address, edited
+from codeweft.server.clients import CLIENTS, Address, edited
 from codeweft.errors import InvalidRequest
 
 ADDRESS = Address("http://127.0.0.1:8000", "cw_key", "codegen")

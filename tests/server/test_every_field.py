@@ -15,11 +15,63 @@ from codeweft.types import Caller, Done, Infill, Request, Started, TextDelta, To
 from tests.server.conftest import Server, start
 
 OPEA = frozenset(
-    ["messages", "model", "max_tokens", "temperature", "top_p", "top_k", "typical_p", "frequency_penalty", "presence_penalty", "repetition_penalty", "stream", "stream_options", "n", "best_of", "stop", "seed", "logprobs", "top_logprobs", "logit_bias", "response_format", "tools", "tool_choice", "parallel_tool_calls", "user", "suffix", "echo", "chat_template", "chat_template_kwargs", "documents", "language", "index_name", "search_type", "k", "distance_threshold", "fetch_k", "lambda_mult", "score_threshold", "top_n", "timeout", "agents_flag"]
+    [
+        "messages",
+        "model",
+        "max_tokens",
+        "temperature",
+        "top_p",
+        "top_k",
+        "typical_p",
+        "frequency_penalty",
+        "presence_penalty",
+        "repetition_penalty",
+        "stream",
+        "stream_options",
+        "n",
+        "best_of",
+        "stop",
+        "seed",
+        "logprobs",
+        "top_logprobs",
+        "logit_bias",
+        "response_format",
+        "tools",
+        "tool_choice",
+        "parallel_tool_calls",
+        "user",
+        "suffix",
+        "echo",
+        "chat_template",
+        "chat_template_kwargs",
+        "documents",
+        "language",
+        "index_name",
+        "search_type",
+        "k",
+        "distance_threshold",
+        "fetch_k",
+        "lambda_mult",
+        "score_threshold",
+        "top_n",
+        "timeout",
+        "agents_flag",
+    ]
 )
 """Of OPEA's `ChatCompletionRequest` (comps/cores/proto/api_protocol.py, 1.5), and the flag that CodeGen reads."""
 OPEA_RETRIEVAL = frozenset(
-    ["text", "embedding", "search_type", "k", "distance_threshold", "fetch_k", "lambda_mult", "score_threshold", "index_name", "constraints"]
+    [
+        "text",
+        "embedding",
+        "search_type",
+        "k",
+        "distance_threshold",
+        "fetch_k",
+        "lambda_mult",
+        "score_threshold",
+        "index_name",
+        "constraints",
+    ]
 )
 """Of OPEA's `EmbedDoc` (comps/cores/proto/docarray.py, 1.5)."""
 

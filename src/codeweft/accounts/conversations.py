@@ -225,6 +225,12 @@ class Conversations:
                 update(TurnRow).where(TurnRow.id == turn_id).values(rating=rating, comment=comment)
             )
 
+    async def any_answer(self) -> bool:
+        """Whether anybody ever got an answer."""
+        query = select(TurnRow.id).where(TurnRow.role == "assistant", TurnRow.reason == "stop").limit(1)
+        async with self._engine.connect() as connection:
+            return (await connection.execute(query)).first() is not None
+
     async def fail_unfinished(self, error: Mapping[str, Any]) -> int:
         """Mark the turns that a stopped server left unfinished; the number of them."""
         unfinished = (TurnRow.role == "assistant", TurnRow.reason.is_(None))

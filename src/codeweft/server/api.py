@@ -22,6 +22,7 @@ from codeweft.server.knowledge import knowledge_routes
 from codeweft.server.people import people_routes
 from codeweft.server.service import Service
 from codeweft.server.session import session_routes
+from codeweft.server.setup import setup_routes
 from codeweft.server.summaries import summary_routes
 from codeweft.server.views import ErrorView
 
@@ -47,6 +48,7 @@ def create_api(runtime: Runtime, service: Service, answers: Answers) -> FastAPI:
         admin_routes(runtime),
         knowledge_routes(runtime),
         people_routes(runtime),
+        setup_routes(runtime),
         find_routes(),
         summary_routes(runtime),
         conversation_routes(service, answers),

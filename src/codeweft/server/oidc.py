@@ -83,7 +83,11 @@ def decide(claims: Mapping[str, Any], chosen: OidcSettings) -> Admission:
     email = str(claims.get("email") or "")
     if chosen.domains:
         user, _, domain = email.lower().rpartition("@")
-        if not user or domain not in [one.lower() for one in chosen.domains] or claims.get("email_verified") is False:
+        if (
+            not user
+            or domain not in [one.lower() for one in chosen.domains]
+            or claims.get("email_verified") is False
+        ):
             raise NotAllowed(
                 f"Users of {domain or 'no mail domain'} are not let in here.",
                 fix="Sign in with an account of your team.",

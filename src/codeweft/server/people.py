@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -11,7 +12,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 from pydantic import Field
 
-from codeweft.accounts import Group, Limit, Period, Readers, Role, Status, SubjectKind, Total, User
+from codeweft.accounts import Group, Identity, Limit, Period, Readers, Role, Status, SubjectKind, Total, User
 from codeweft.errors import InvalidRequest, NotFound
 from codeweft.models.prices import Machine, break_even
 from codeweft.runtime.compose import Runtime
@@ -74,7 +75,8 @@ class LimitView(LimitBody):
 
 
 class UsageTotalView(View):
-    group: str
+    group: str = Field(description="A day (UTC), a model or app by name, a user, key or team by id.")
+    name: str = Field(description="What the group is called, as far as it still exists.")
     answers: int
     failed: int
     prompt_tokens: int
@@ -82,6 +84,10 @@ class UsageTotalView(View):
     completion_tokens: int
     cost: float = Field(description="USD, without the answers that have no price.")
     unpriced: int = Field(description="Answers whose price is not known.")
+
+
+class UsageOfDayView(UsageTotalView):
+    day: str
 
 
 class ChangeView(View):
@@ -277,14 +283,31 @@ def people_routes(runtime: Runtime) -> APIRouter:
         who: Literal["me", "everyone"] = "me",
     ) -> list[UsageTotalView]:
         """What was used in the last days, and what it cost. `who=everyone` is for administrators."""
-        everyone = who == "everyone"
-        if everyone:
-            require_admin(identity)
-        now = time.time()
-        totals = await accounts.ledger.totals(
-            by, now - days * DAY, now + 1, user_id=None if everyone else identity.user.id
-        )
-        return [_total(total) for total in totals]
+        since, until, user = _window(identity, days, who)
+        names = await group_names(by)
+        totals = await accounts.ledger.totals(by, since, until, user_id=user)
+        return [UsageTotalView(**_figures(total, names)) for total in totals]
+
+    @routes.get("/usage/by-day", tags=["usage"])
+    async def get_usage_by_day(
+        identity: AnIdentity,
+        by: Group = "model",
+        days: Annotated[int, Query(ge=1, le=3660)] = DEFAULT_DAYS,
+        who: Literal["me", "everyone"] = "me",
+    ) -> list[UsageOfDayView]:
+        """The same for each day that has any, for charts."""
+        since, until, user = _window(identity, days, who)
+        names = await group_names(by)
+        found = await accounts.ledger.by_day(by, since, until, user_id=user)
+        return [UsageOfDayView(day=day, **_figures(total, names)) for day, total in found]
+
+    async def group_names(by: Group) -> dict[str, str]:
+        """Names by id of what is grouped by."""
+        if by == "user":
+            return {one.id: one.name for one in await people.users()}
+        if by == "team":
+            return {one.id: one.name for one in await people.teams()}
+        return {one.id: one.name for one in await accounts.keys()} if by == "key" else {}
 
     @routes.get("/audit", tags=["people"])
     async def get_audit(
@@ -322,8 +345,16 @@ def people_routes(runtime: Runtime) -> APIRouter:
     return routes
 
 
-def _total(total: Total) -> UsageTotalView:
-    return UsageTotalView(**asdict(total))
+def _window(identity: Identity, days: int, who: Literal["me", "everyone"]) -> tuple[float, float, str | None]:
+    """From when until when, and of whom. Raises `NotAllowed` for everyone's usage, except for administrators."""
+    if who == "everyone":
+        require_admin(identity)
+    now = time.time()
+    return now - days * DAY, now + 1, None if who == "everyone" else identity.user.id
+
+
+def _figures(total: Total, names: Mapping[str, str]) -> dict[str, Any]:
+    return {**asdict(total), "name": names.get(total.group, total.group)}
 
 
 def _per_request(runtime: Runtime, body: BreakEvenBody) -> float:
