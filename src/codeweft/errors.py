@@ -14,6 +14,7 @@ CodeweftError
 ├── Overloaded           429  the queue is full; try again
 ├── RateLimited          429  the caller asks for more than it may at once or in a minute
 ├── BudgetSpent          429  the caller has used its budget
+├── NoSandbox            501  code cannot be run here, because nothing would contain it
 ├── EngineFailed         502  the embedded engine stopped, or a file is not a model
 ├── UpstreamFailed       502  an endpoint answered with an error or not at all
 ├── SchemaBroken         502  an answer is not what its JSON Schema asks for
@@ -105,6 +106,10 @@ class RateLimited(CodeweftError):
 
 class BudgetSpent(CodeweftError):
     status, code, type = 429, "insufficient_quota", "insufficient_quota"
+
+
+class NoSandbox(CodeweftError):
+    status, code = 501, "no_sandbox"
 
 
 class EngineFailed(CodeweftError):

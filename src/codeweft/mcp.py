@@ -9,7 +9,7 @@ import asyncio
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
@@ -34,7 +34,7 @@ from codeweft.types import (
 INSTRUCTIONS: Final = """\
 Codeweft knows this team's code bases, function by function. Before writing code, search for how the team already does \
 it; cite what you use as path:line. `search_code` finds by meaning and by name, `find_symbol` where a name is defined \
-and used, `grep_code` every line that matches, `read_file` shows more of a file, `list_indexes` says what there is, `generate_code` lets Codeweft write with references."""
+and used, `grep_code` every line that matches, `read_file` shows more of a file, `list_indexes` says what there is, `generate_code` lets Codeweft write with references, `code_task` fixes, tests, translates or explains code and checks what it wrote."""
 _READ_ONLY: Final = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 
 
@@ -74,9 +74,48 @@ def create_mcp(
             retrieval=Retrieval(index=index),
             caller=asking(context),
         )
+        return await answered(model, asked, context)
+
+    @server.tool(title="Code task", annotations=ToolAnnotations(open_world_hint=False))
+    async def code_task(
+        task: Annotated[
+            Literal["explain", "fix", "refactor", "tests", "document", "summarise", "translate", "review"],
+            Field(description="What to do with the code."),
+        ],
+        code: Annotated[str, Field(description="The code to work on.")],
+        context: Context[Any],
+        path: Annotated[str, Field(description="Path of its file; tells its language.")] = "",
+        instruction: Annotated[str, Field(description="What matters.")] = "",
+        error: Annotated[str, Field(description="For fix: what goes wrong.")] = "",
+        tests: Annotated[
+            str, Field(description="For fix, refactor, translate: tests to run on the result.")
+        ] = "",
+        language_to: Annotated[str, Field(description="For translate: the language to translate to.")] = "",
+        index: IndexName = None,
+    ) -> str:
+        """Let Codeweft explain, fix, refactor, test, document, summarise, translate or review code. New code is
+        compiled, or run with the tests, in a sandbox; the last line says whether it stood that."""
+        given = {
+            "code": code,
+            "path": path,
+            "instruction": instruction,
+            "error": error,
+            "tests": tests,
+            "language_to": language_to,
+        }
+        asked = Request(
+            model="",
+            inputs={name: value for name, value in given.items() if value},
+            retrieval=Retrieval(index=index),
+            caller=caller(getattr(context.request_context, "request", None)),
+        )
+        return await answered(task, asked, context)
+
+    async def answered(name: str | None, asked: Request, context: Context[Any]) -> str:
+        """The answer with its references, and progress told on the way."""
         answer = Answer()
         with told():
-            async with reading(answerer(model).stream(asked)) as events:
+            async with reading(answerer(name).stream(asked)) as events:
                 async for event in events:
                     answer.add(event)
                     if isinstance(event, PromptProgress):

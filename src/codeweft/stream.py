@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from codeweft.citations import without
 from codeweft.types import (
+    Checked,
     Cited,
     Done,
     Event,
@@ -27,6 +28,7 @@ from codeweft.types import (
     ToolCall,
     ToolCallDelta,
     Usage,
+    Withdrawn,
 )
 
 BYTES_PER_TOKEN = 3.0
@@ -69,6 +71,8 @@ class Answer:
     explained: Explained | None = None
     steps: list[Step] = field(default_factory=list)
     """What an agent did on the way."""
+    checked: Checked | None = None
+    """Whether its code stood a check; None when nobody checked it."""
     logprobs: list[TokenLogprob] = field(default_factory=list)
     usage: Usage = field(default_factory=Usage)
     reason: FinishReason | None = None
@@ -102,6 +106,11 @@ class Answer:
                 self.steps.append(event)
             case Explained():
                 self.explained = event
+            case Withdrawn():
+                self.text = ""
+                self.logprobs.clear()
+            case Checked():
+                self.checked = event
             case Done():
                 self.usage, self.reason, self.timings = event.usage, event.reason, dict(event.timings)
             case Failed():

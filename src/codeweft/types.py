@@ -154,7 +154,7 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request to one model. Exactly one of `messages`, `prompt` and `infill` is set.
+    """One request to one model. Exactly one of `messages`, `prompt` and `infill` is set, or `inputs` alone.
 
     `prompt` is raw text to continue; it is never wrapped in a chat template. `tools` and `tool_choice` are in
     OpenAI's shape. `context` holds search results that a flow wants laid out as references.
@@ -173,6 +173,8 @@ class Request:
     """Fields of OpenAI's chat that only some endpoints know, as they came; a model that does not refuses them."""
     retrieval: Retrieval = Retrieval()
     context: tuple[SearchResult, ...] = ()
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    """What an app with inputs is given (a code task: its code, a target language, tests); it writes the last turn of them."""
     explain: bool = False
     """Ask an app to tell what it looked up, why, and what the model read (`Explained`)."""
     caller: Caller = Caller()
@@ -411,6 +413,26 @@ class Failed:
     error: CodeweftError
 
 
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """The text so far does not stand: the answer is what follows. Where it was shown already, a heading stands between."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Whether the code of an answer stood a check, such as compiling it or running tests on it.
+
+    `tool` names what checked it, empty when nothing could. `message` says what was found, or why nothing was checked.
+    """
+
+    verified: bool
+    tool: str
+    message: str
+    language: str = ""
+    repaired: bool = False
+    """The first answer failed, and this is its correction."""
+
+
 Event = (
     Started
     | Retrieved
@@ -423,6 +445,8 @@ Event = (
     | Step
     | Cited
     | Explained
+    | Withdrawn
+    | Checked
     | Done
     | Failed
 )
@@ -496,6 +520,41 @@ class ModelInfo:
     """The endpoint's host name."""
 
 
+# ── what is run ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+LimitName = Literal["", "time", "cpu", "memory", "output", "file size"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a program in the sandbox may use. `seconds` pass on the wall, `cpu_seconds` are each process's, `memory_mb` all processes' together."""
+
+    seconds: float = 60.0
+    cpu_seconds: int = 20
+    memory_mb: int = 1024
+    processes: int = 128
+    """Threads count."""
+    file_mb: int = 64
+    """The longest file; all files of a folder together may have twice as much."""
+    output: int = 64_000
+    """Bytes of standard output and error together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """How a program in the sandbox ended. `code` is None when it was stopped for `limit`."""
+
+    code: int | None
+    output: str
+    seconds: float
+    limit: LimitName = ""
+
+    @property
+    def ok(self) -> bool:
+        return self.code == 0
+
+
 # ── the seams ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -547,6 +606,24 @@ class Sources(Protocol):
 
         A text that was cut ends with a line `…`. Raises `StorageFailed`.
         """
+        ...
+
+
+class Sandbox(Protocol):
+    """Where code that nobody has read is run."""
+
+    async def missing(self) -> str:
+        """Why nothing can be run here; empty when it can."""
+        ...
+
+    def tool(self, name: str) -> bool:
+        """Whether the command `name` is there inside."""
+        ...
+
+    async def run(
+        self, command: Sequence[str], files: Mapping[str, str | bytes], limits: Limits | None = None
+    ) -> Ran:
+        """Run `command` in a folder that holds `files`. Cancelling stops it. Raises `NoSandbox`, `InvalidRequest`."""
         ...
 
 

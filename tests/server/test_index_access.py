@@ -119,6 +119,7 @@ NAMING: list[tuple[str, str, dict[str, Any]]] = [
         {"json": {**CHAT, "model": "codegen", "max_tokens": 99, "index": "INDEX"}},
     ),
     ("POST", "/api/search", {"json": {"query": QUESTION, "index": "INDEX"}}),
+    ("POST", "/api/tasks/explain", {"json": {"inputs": {"code": "f(1)"}, "index": "INDEX"}}),
     ("GET", "/api/symbols?name=launch_code&index=INDEX", {}),
     ("GET", "/api/grep?pattern=secret&index=INDEX", {}),
     ("GET", "/api/indexes/INDEX", {}),
@@ -263,7 +264,10 @@ async def test_permissions_are_edited_by_administrators_and_are_in_force_at_once
 async def test_every_address_that_takes_an_index_is_in_the_table_above(world: World) -> None:
     _, text = await world.ask("admin", "GET", "/api/openapi.json")
     description = json.loads(text)
-    tried = {(method, path.partition("?")[0]) for method, path, _ in NAMING}
+    tried = {
+        (method, path.partition("?")[0].replace("INDEX", "{name}").replace("/explain", "/{name}"))
+        for method, path, _ in NAMING
+    }
     kept = {
         # A conversation remembers a name, and looks it up only when something is asked.
         ("POST", "/api/conversations"),
@@ -277,7 +281,7 @@ async def test_every_address_that_takes_an_index_is_in_the_table_above(world: Wo
             for schema in re.findall(r"#/components/schemas/(\w+)", body):
                 names |= description["components"]["schemas"][schema].get("properties", {}).keys()
             named = path.startswith("/api/indexes/{name}") or names & {"index", "index_name"}
-            asked = (method.upper(), path.replace("{name}", "INDEX"))
+            asked = (method.upper(), path)
             changing = method != "get" and path.startswith("/api/indexes/")
             if not named or asked in tried or (method.upper(), path) in kept:
                 continue

@@ -16,6 +16,7 @@ from codeweft.cli.render import err, note, out, place, progress
 from codeweft.config import environment_key
 from codeweft.stream import Answer, reading
 from codeweft.types import (
+    Checked,
     Explained,
     Model,
     ModelInfo,
@@ -139,6 +140,8 @@ def print_references(answer: Answer) -> None:
     if answer.cited is not None and answer.cited.dropped:
         false = ", ".join(f"[{number}]" for number in answer.cited.dropped)
         note(f"The source does not bear out {false}; do not rely on what the answer says there.")
+    if answer.checked is not None:
+        print_check(answer.checked)
     if answer.results is not None and not answer.results:
         note(
             "Written without references: nothing in the index matches, or there is no index (`codeweft index add PATH`)."
@@ -151,6 +154,13 @@ def print_references(answer: Answer) -> None:
         answer.note,
     ]
     note(" · ".join(part for part in said if part))
+
+
+def print_check(checked: Checked) -> None:
+    """Whether the answer's code stood its check."""
+    verdict, style = ("Verified: ", "bold green") if checked.verified else ("Not verified: ", "bold yellow")
+    mended = " (corrected once)" if checked.repaired else ""
+    err.print(Text.assemble((verdict, style), f"{checked.message}{mended}."))
 
 
 class _Printer:

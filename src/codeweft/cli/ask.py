@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -165,15 +165,17 @@ async def _ask_once(config: Path | None, server: str | None, request: Request, a
     async with answerer(settings(config), server) as connection:
         answer = await show(connection.model(request.model or None), request, quiet=as_json)
     if as_json:
-        print_json(_record(answer))
+        print_json(record(answer))
     else:
         print_references(answer)
         if answer.explained is not None:
             print_explanation(answer.explained)
 
 
-def _record(answer: Answer) -> dict[str, Any]:
-    from codeweft.retrieval.record import explanation, record, step_record
+def record(answer: Answer) -> dict[str, Any]:
+    """An answer as `--json` prints it."""
+    from codeweft.retrieval.record import explanation, step_record
+    from codeweft.retrieval.record import record as place
 
     cited = answer.cited
     told: dict[str, Any] = {}
@@ -183,6 +185,8 @@ def _record(answer: Answer) -> dict[str, Any]:
         told["steps"] = [step_record(step) for step in answer.steps]
     if answer.explained is not None:
         told["explained"] = explanation(answer.explained)
+    if answer.checked is not None:
+        told["checked"] = asdict(answer.checked)
     return {
         "text": answer.text,
         "model": answer.model,
@@ -194,7 +198,7 @@ def _record(answer: Answer) -> dict[str, Any]:
             "total_tokens": answer.usage.total_tokens,
         },
         "references": [
-            {"number": n, **record(r), "verified": None if cited is None else n not in cited.gone}
+            {"number": n, **place(r), "verified": None if cited is None else n not in cited.gone}
             for n, r in enumerate(answer.results or (), 1)
         ],
         **told,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from codeweft.cli.keys import HERE
 from codeweft.cli.options import JsonOption
 from codeweft.cli.render import note, out, print_json, table
 
@@ -65,7 +66,7 @@ NameArgument = Annotated[str, typer.Argument(help="Name or id.")]
 def _actor() -> Actor:
     from codeweft.accounts import Actor
 
-    return Actor("command line")
+    return Actor(HERE)
 
 
 def _with_accounts(work: Callable[[Accounts], Awaitable[T]]) -> T:

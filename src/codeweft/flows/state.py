@@ -17,6 +17,7 @@ from codeweft.types import (
     Retrieval,
     Retrieved,
     Retriever,
+    Sandbox,
     SearchResult,
     Sources,
     Started,
@@ -39,6 +40,8 @@ class Services:
     """Where citations are checked; without it only that there is such a reference."""
     toolbox: Callable[[Retrieval], Toolbox] | None = None
     """What an agent may look things up with, within what a request allows."""
+    sandbox: Sandbox | None = None
+    """Where code of answers is run; without it none is."""
     narrowed: Callable[[Caller], Services] | None = None
     """What of these one caller may use; without it everybody may use all."""
 

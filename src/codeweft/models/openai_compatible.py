@@ -302,6 +302,8 @@ class OpenAICompatible:
             fields["agents_flag"] = True
         if request.explain:
             fields["explain"] = True
+        if request.inputs:
+            fields["inputs"] = dict(request.inputs)
         return fields | _narrowing(wanted)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from codeweft.types import (
+    Checked,
     Chunk,
     Cited,
     Event,
@@ -24,6 +25,7 @@ from codeweft.types import (
     TokenLogprob,
     ToolCallDelta,
     Usage,
+    Withdrawn,
 )
 
 _REASONS: dict[str, FinishReason] = {
@@ -211,6 +213,16 @@ class Explanation(msgspec.Struct, frozen=True):
         )
 
 
+class CheckedPart(msgspec.Struct, frozen=True):
+    """Whether an answer's code stood a check, as Codeweft servers tell it."""
+
+    verified: bool
+    tool: str = ""
+    message: str = ""
+    language: str = ""
+    repaired: bool = False
+
+
 class StreamChunk(msgspec.Struct, frozen=True):
     """One `data:` of a stream. `error` may have any shape."""
 
@@ -220,6 +232,8 @@ class StreamChunk(msgspec.Struct, frozen=True):
     citations: Citations | None = None
     explained: Explanation | None = None
     step: StepPart | None = None
+    checked: CheckedPart | None = None
+    withdrawn: bool = False
     note: str | None = None
     prompt_progress: Progress | None = None
     error: msgspec.Raw = _NO_ERROR
@@ -238,6 +252,11 @@ class StreamChunk(msgspec.Struct, frozen=True):
             yield self.explained.event
         for choice in self.choices or ():
             yield from _choice_events(choice)
+        if self.withdrawn:
+            yield Withdrawn()
+        if self.checked is not None:
+            part = self.checked
+            yield Checked(part.verified, part.tool, part.message, part.language, part.repaired)
 
     @property
     def failed(self) -> bool:

@@ -24,6 +24,7 @@ from codeweft.server.service import Service
 from codeweft.server.session import session_routes
 from codeweft.server.setup import setup_routes
 from codeweft.server.summaries import summary_routes
+from codeweft.server.tasks import task_routes
 from codeweft.server.views import ErrorView
 
 
@@ -52,6 +53,7 @@ def create_api(runtime: Runtime, service: Service, answers: Answers) -> FastAPI:
         find_routes(),
         summary_routes(runtime),
         conversation_routes(service, answers),
+        task_routes(service),
     )
     for router in routers:
         api.include_router(router, prefix="/api")

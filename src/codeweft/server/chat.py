@@ -21,7 +21,7 @@ from codeweft.citations import without
 from codeweft.errors import CodeweftError, Conflict, InvalidRequest, NotFound, NotReady
 from codeweft.retrieval.record import explanation, step_record
 from codeweft.runtime.compose import Runtime
-from codeweft.server.emit import dumps
+from codeweft.server.emit import check_record, dumps
 from codeweft.server.failures import translate
 from codeweft.server.service import Service
 from codeweft.server.streams import close
@@ -29,6 +29,7 @@ from codeweft.server.views import AskBody, Problem, ReferenceView, TurnView, Usa
 from codeweft.server.wire import check_max_tokens
 from codeweft.types import (
     Caller,
+    Checked,
     Cited,
     Done,
     Event,
@@ -47,6 +48,7 @@ from codeweft.types import (
     Started,
     Step,
     TextDelta,
+    Withdrawn,
 )
 
 log = logging.getLogger("codeweft.server")
@@ -129,6 +131,11 @@ class Answer:
                 await self.publish("step", step_record(event))
             case Explained():
                 await self.publish("explained", explanation(event))
+            case Withdrawn():
+                self._text.clear()
+                await self.publish("withdrawn", {})
+            case Checked():
+                await self.publish("checked", check_record(event))
             case NodeStarted():
                 await self.publish("node", {"node": event.node, "kind": event.kind, "state": "started"})
             case NodeFinished():

@@ -18,6 +18,7 @@ from codeweft import __version__
 from codeweft.citations import without
 from codeweft.retrieval.record import explanation, step_record
 from codeweft.types import (
+    Checked,
     Cited,
     Done,
     Event,
@@ -32,6 +33,7 @@ from codeweft.types import (
     TokenLogprob,
     ToolCallDelta,
     Usage,
+    Withdrawn,
 )
 
 FINGERPRINT = f"codeweft-{__version__}"
@@ -147,6 +149,7 @@ class Answer:
     cited: Cited | None = None
     explained: Explained | None = None
     steps: list[Step] = field(default_factory=list)
+    checked: Checked | None = None
     note: str = ""
     usage: Usage = field(default_factory=Usage)
     reason: str = "stop"
@@ -173,6 +176,11 @@ class Answer:
                 self.steps.append(event)
             case Explained():
                 self.explained = event
+            case Withdrawn():
+                self.text.clear()
+                self.logprobs.clear()
+            case Checked():
+                self.checked = event
             case Started():
                 self.note = event.note or self.note
             case Done():
@@ -254,9 +262,22 @@ def extras(answers: Sequence[Answer], *, with_text: bool) -> dict[str, Any]:
         found["steps"] = [step_record(step) for step in steps]
     if explained := next((answer.explained for answer in answers if answer.explained is not None), None):
         found["explained"] = explanation(explained)
+    if checked := next((answer.checked for answer in answers if answer.checked is not None), None):
+        found["checked"] = check_record(checked)
     if note := next((answer.note for answer in answers if answer.note), ""):
         found["note"] = note
     return found
+
+
+def check_record(checked: Checked) -> dict[str, Any]:
+    """Whether the code of an answer stood a check, as all our protocols tell it."""
+    return {
+        "verified": checked.verified,
+        "tool": checked.tool,
+        "message": checked.message,
+        "language": checked.language,
+        "repaired": checked.repaired,
+    }
 
 
 # ── chat ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -351,6 +372,9 @@ async def chat_chunks(
             )
         else:
             answer.add(event)
+            if isinstance(event, Withdrawn):
+                # What was streamed cannot be taken back; a client that knows the field starts anew.
+                yield start + b'},"logprobs":null,"finish_reason":null}],"withdrawn":true}\n\n'
         if isinstance(event, Done):
             unfinished -= 1
             yield (

@@ -82,6 +82,7 @@ CHAT: Fields = {
     **SAMPLING,
     **RETRIEVAL,
     **_used(
+        "inputs",
         "logprobs",
         "max_completion_tokens",
         "messages",
@@ -125,6 +126,19 @@ CODEGEN: Fields = {
     "suffix": Field("rejected", "infilling is done by /v1/completions", ("",)),
     "timeout": Field("ignored", "close the connection to give up"),
     "top_n": Field("ignored", "`k` says how many references the model sees"),
+}
+
+_SOURCE = Field("rejected", "the code to translate is `source_code`", ([], ""))
+
+CODETRANS: Fields = {
+    **{name: field for name, field in CODEGEN.items() if name not in ("inputs", "best_of")},
+    **dict.fromkeys(LOOKUP, Field("ignored", "a translation needs nothing but its code")),
+    **_used("language_from", "language_to", "source_code", "tests"),
+    "agents_flag": Field("ignored", "a translation needs nothing but its code"),
+    "best_of": Field("rejected", "there is one translation", (1,)),
+    "messages": _SOURCE,
+    "tool_choice": Field("rejected", "a translation calls no tools", ("none",)),
+    "tools": Field("rejected", "a translation calls no tools", ([],)),
 }
 
 RESPONSES: Fields = {

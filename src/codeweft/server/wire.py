@@ -84,6 +84,7 @@ class SamplingBody(LookupBody, kw_only=True):
 
 class ChatBody(SamplingBody, kw_only=True):
     messages: list[MessageBody]
+    inputs: dict[str, str] | None = None
     model: str | None = None
     max_completion_tokens: int | None = None
     logprobs: bool | None = None
@@ -100,6 +101,16 @@ class ChatBody(SamplingBody, kw_only=True):
 class CodegenBody(ChatBody, kw_only=True):
     messages: str | list[MessageBody]  # type: ignore[assignment]
     best_of: int | None = None
+
+
+class CodetransBody(ChatBody, kw_only=True):
+    """OPEA's three fields; the rest is as in a chat, without messages."""
+
+    messages: list[MessageBody] = msgspec.field(default_factory=list)
+    language_from: str
+    language_to: str
+    source_code: str
+    tests: str | None = None
 
 
 class NeighbourBody(msgspec.Struct):

@@ -76,5 +76,10 @@ class WriteWithModel(Node):
             found = (Neighbour(result.chunk.path, result.chunk.text) for result in state.shown)
             infill = replace(infill, neighbours=(*infill.neighbours, *found))
         return replace(
-            state.request, model=state.writer.info.name, sampling=sampling, infill=infill, context=state.shown
+            state.request,
+            model=state.writer.info.name,
+            sampling=sampling,
+            infill=infill,
+            context=state.shown,
+            inputs={},
         )

@@ -12,6 +12,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import field_validator
 
 from codeweft.errors import InvalidRequest
+from codeweft.flows.fences import fenced
 from codeweft.flows.nodes.base import Node
 from codeweft.flows.state import UNKNOWN_CONTEXT, Services, State
 from codeweft.flows.text import cut, size
@@ -103,7 +104,7 @@ def _reference(number: int, result: SearchResult) -> str:
     chunk = result.chunk
     return (
         f"Reference [{number}] {chunk.path}:{chunk.start_line}-{chunk.end_line}\n"
-        f"```{chunk.language}\n{chunk.text.rstrip()}\n```\n\n"
+        f"{fenced(chunk.text, chunk.language)}\n\n"
     )
 
 
