@@ -21,6 +21,8 @@ from codeweft.errors import InvalidRequest, StorageFailed
 from tests.retrieval.servers import postgres_url  # noqa: F401
 
 BY = Actor("test", "10.0.0.1")
+BEFORE = "0002"
+"""The migration before the one that brought ways to sign in."""
 GOOD = "correct horse battery"
 POLICY = SignInPolicy(password_cost=CHEAPEST)
 
@@ -53,7 +55,7 @@ async def test_migrations_go_up_down_and_up_again(url: str) -> None:
     try:
         assert await run(engine, _differences) == []
         tables = await run(engine, _tables)
-        await run(engine, lambda one: command.downgrade(configured(one), "0002"))
+        await run(engine, lambda one: command.downgrade(configured(one), BEFORE))
         async with engine.begin() as connection:
             await connection.execute(
                 text("INSERT INTO users (id, name, role, created_at) VALUES ('u', 'old', 'admin', 1)")
@@ -79,7 +81,7 @@ async def test_who_waits_does_not_come_in_with_an_older_version(url: str) -> Non
         await accounts.people.add_user("ben", status="waiting", actor=BY)
     engine = await connect(url)
     try:
-        await run(engine, lambda one: command.downgrade(configured(one), "0002"))
+        await run(engine, lambda one: command.downgrade(configured(one), BEFORE))
         async with engine.connect() as connection:
             found = (await connection.execute(text("SELECT status FROM users"))).scalars().all()
             assert found == ["disabled"]

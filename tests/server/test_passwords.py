@@ -273,6 +273,10 @@ async def test_who_registers_waits_for_an_administrator(starting: Callable[..., 
             assert response.status == 200
         async with client.get("/v1/models") as response:
             assert response.status == 403
+        async with client.post("/api/conversations", json={}) as response:
+            assert response.status == 403
+        async with client.get("/api/conversations") as response:
+            assert response.status == 200
 
 
 async def test_nobody_registers_or_uses_passwords_where_the_settings_say_no(

@@ -130,6 +130,7 @@ _SCOPES: tuple[tuple[str, Scope], ...] = (
     ("/api/grep", "search"),
     ("/api/indexes", "knowledge"),
     ("/api/jobs", "knowledge"),
+    ("/api/chat/ws", "account"),
     ("/api/tags", "generate"),
     ("/api/ps", "generate"),
     ("/api/show", "generate"),
@@ -140,6 +141,7 @@ _SCOPES: tuple[tuple[str, Scope], ...] = (
     ("/api/version", "generate"),
     ("/api/models", "generate"),
     ("/api/answers", "account"),
+    ("/api/attachments", "account"),
     ("/api/audit", "account"),
     ("/api/conversations", "account"),
     ("/api/cost", "account"),
@@ -187,7 +189,9 @@ def check_scope(identity: Identity, path: str, method: str) -> None:
             f"This key is for {', '.join(identity.scopes)}; {path} needs {needed}.",
             fix=f"Make a key with the scope {needed} (`codeweft keys create --scope {needed}`).",
         )
-    if needed not in _OF_ROLE.get(identity.user.role, frozenset()):
+    writes = method not in SAFE and _below(path, "/api/conversations") or _below(path, "/api/chat/ws")
+    allowed = _OF_ROLE.get(identity.user.role, frozenset())
+    if needed not in allowed or (writes and "generate" not in allowed):
         raise NotAllowed(
             f"A {identity.user.role} may look things up, and not have anything written.",
             fix="Ask an administrator for the role member.",
