@@ -171,6 +171,8 @@ class Request:
     context: tuple[SearchResult, ...] = ()
     explain: bool = False
     """Ask an app to tell what it looked up, why, and what the model read (`Explained`)."""
+    whole: bool = False
+    """Nobody reads along: the answer may come as few large events."""
     caller: Caller = Caller()
 
     @property
