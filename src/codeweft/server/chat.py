@@ -24,7 +24,7 @@ from codeweft.runtime.compose import Runtime
 from codeweft.server.emit import dumps
 from codeweft.server.failures import translate
 from codeweft.server.service import Service
-from codeweft.server.streams import close
+from codeweft.stream import close
 from codeweft.server.views import AskBody, Problem, ReferenceView, TurnView, UsageView
 from codeweft.server.wire import check_max_tokens
 from codeweft.types import (
@@ -275,7 +275,7 @@ class Answers:
         events = self._service.measured(model, request)
         saved = time.monotonic()
         try:
-            async for event in events:
+            async for _, event in events:
                 if isinstance(event, Done):
                     done, reason = event, event.reason
                 elif isinstance(event, Failed):

@@ -93,6 +93,7 @@ class OpenAI:
             sampling=sampling,
             retrieval=wire.retrieval(body),
             explain=bool(body.explain),
+            whole=not body.stream,
             caller=who,
         )
 
@@ -160,6 +161,7 @@ async def answer_chat(
         tool_choice=wire.tool_choice(body),
         retrieval=wire.retrieval(body),
         explain=bool(body.explain),
+        whole=not body.stream,
         caller=caller(http),
     )
     n = body.n or 1
