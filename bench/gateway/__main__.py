@@ -77,7 +77,10 @@ def measure(load: Path, server: Server, phase: Phase, body: Path, seconds: float
         spent = server.cpu_us() - before
     told = json.loads(done.stdout)
     if told["errors"]:
-        print(f"  {server.name}, {phase.name}: {told['errors']} errors, the first: {told['said']}", file=sys.stderr)
+        print(
+            f"  {server.name}, {phase.name}: {told['errors']} errors, the first: {told['said']}",
+            file=sys.stderr,
+        )
     requests, events = max(1, told["requests"]), told["events"]
     return Figures(
         told["requests"] / told["seconds"],
@@ -111,7 +114,16 @@ def rounds(options: argparse.Namespace, folder: Path, running: list[Server], pha
 
 def table(measured: Measured, names: list[str], phase: Phase) -> Iterator[str]:
     """One phase as a table; ratios are Codeweft's against the row's, in the same round."""
-    columns = ["server", "requests/s", "events/s", "CPU us/request", "CPU us/event", "p50 us", "p99 us", "first event p50 us"]
+    columns = [
+        "server",
+        "requests/s",
+        "events/s",
+        "CPU us/request",
+        "CPU us/event",
+        "p50 us",
+        "p99 us",
+        "first event p50 us",
+    ]
     yield f"\n{phase.name}\n\n| {' | '.join(columns)} | Codeweft's: throughput, CPU |\n{'|---' * (len(columns) + 1)}|"
     ours = measured.get(("codeweft", phase.name))
     for name in names:
@@ -125,10 +137,14 @@ def table(measured: Measured, names: list[str], phase: Phase) -> Iterator[str]:
         )]  # fmt: skip
         ratio = ""
         if ours is not None:
-            quicker = statistics.median(a.requests_s / max(b.requests_s, 1e-9) for a, b in zip(ours, found, strict=True))
+            quicker = statistics.median(
+                a.requests_s / max(b.requests_s, 1e-9) for a, b in zip(ours, found, strict=True)
+            )
             ratio = f"{quicker:.2f}x"
             if name != "direct":
-                dearer = statistics.median(a.cpu_request / max(b.cpu_request, 1e-9) for a, b in zip(ours, found, strict=True))
+                dearer = statistics.median(
+                    a.cpu_request / max(b.cpu_request, 1e-9) for a, b in zip(ours, found, strict=True)
+                )
                 ratio += f", {dearer:.2f}x" if dearer > 0.1 else f", 1/{1 / dearer:.0f}"
         yield f"| {name} | {' | '.join(values)} | {ratio} |"
 
@@ -136,10 +152,16 @@ def table(measured: Measured, names: list[str], phase: Phase) -> Iterator[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=2.0, help="Of load, for each server and phase of a round.")
-    parser.add_argument("--litellm", type=Path, help="The `litellm` program of an environment with litellm[proxy].")
+    parser.add_argument(
+        "--seconds", type=float, default=2.0, help="Of load, for each server and phase of a round."
+    )
+    parser.add_argument(
+        "--litellm", type=Path, help="The `litellm` program of an environment with litellm[proxy]."
+    )
     parser.add_argument("--only", default="", help="Only phases whose name holds this.")
-    parser.add_argument("--without", default="", help="Leave out servers, comma-separated: direct, bare, litellm.")
+    parser.add_argument(
+        "--without", default="", help="Leave out servers, comma-separated: direct, bare, litellm."
+    )
     options = parser.parse_args()
     phases = [phase for phase in PHASES if options.only in phase.name]
     left_out = options.without.split(",")

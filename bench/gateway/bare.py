@@ -8,7 +8,9 @@ from typing import Any
 
 import aiohttp
 
-UPSTREAMS: dict[str, str] = dict(pair.split("=", 1) for pair in os.environ.get("UPSTREAMS", "").split(",") if pair)
+UPSTREAMS: dict[str, str] = dict(
+    pair.split("=", 1) for pair in os.environ.get("UPSTREAMS", "").split(",") if pair
+)
 """Base addresses by model name."""
 
 _session: aiohttp.ClientSession | None = None
@@ -45,7 +47,9 @@ async def app(
             await send({"type": "http.response.start", "status": response.status, "headers": [(b"content-type", kind), length]})  # fmt: skip
             await send({"type": "http.response.body", "body": data})
             return
-        await send({"type": "http.response.start", "status": response.status, "headers": [(b"content-type", kind)]})
+        await send(
+            {"type": "http.response.start", "status": response.status, "headers": [(b"content-type", kind)]}
+        )
         async for piece in response.content.iter_any():
             await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b""})

@@ -91,7 +91,16 @@ def bare(direct: Server) -> Iterator[Server]:
     """Raw ASGI and aiohttp under uvicorn, as Codeweft runs it."""
     known = ",".join(f"{name}=http://127.0.0.1:{port}/v1" for name, port in direct.ports.items())
     port = free_port()
-    command = [sys.executable, "-m", "uvicorn", "bench.gateway.bare:app", "--port", str(port), "--loop", "uvloop"]
+    command = [
+        sys.executable,
+        "-m",
+        "uvicorn",
+        "bench.gateway.bare:app",
+        "--port",
+        str(port),
+        "--loop",
+        "uvloop",
+    ]
     command += ["--http", "httptools", "--lifespan", "off", "--no-access-log", "--log-level", "error"]
     with _started("bare", command, port, "/", {"UPSTREAMS": known}, ROOT) as server:
         yield server
@@ -122,7 +131,9 @@ def codeweft(direct: Server, folder: Path) -> Iterator[Server]:
     environment = {"CODEWEFT_HOME": str(folder), "PYTHONPATH": str(ROOT / "src"), "OPENBLAS_NUM_THREADS": "1"}
     cli = [sys.executable, "-m", "codeweft"]
     everything = {**os.environ, **environment}
-    made = subprocess.run([*cli, "keys", "create", "--name", "bench"], env=everything, capture_output=True, check=True)
+    made = subprocess.run(
+        [*cli, "keys", "create", "--name", "bench"], env=everything, capture_output=True, check=True
+    )
     free = ["--requests", "100000000", "--tokens", "100000000000", "--parallel", "10000", "--usd", "1e9"]
     subprocess.run([*cli, "limits", "set", "everyone", *free], env=everything, check=True)
     subprocess.run([*cli, "limits", "set", "key", "bench", *free], env=everything, check=True)
@@ -167,12 +178,22 @@ def litellm(direct: Server, folder: Path, program: Path) -> Iterator[Server]:
 
 @contextmanager
 def _started(
-    name: str, command: list[str], port: int, path: str, environment: Mapping[str, str], folder: Path | None = None
+    name: str,
+    command: list[str],
+    port: int,
+    path: str,
+    environment: Mapping[str, str],
+    folder: Path | None = None,
 ) -> Iterator[Server]:
     began = time.perf_counter()
     with (Path(os.environ.get("TMPDIR", "/tmp")) / f"bench-gateway-{name}.log").open("w") as log:
         process = subprocess.Popen(
-            command, env={**os.environ, **environment}, cwd=folder, stdout=log, stderr=log, start_new_session=True
+            command,
+            env={**os.environ, **environment},
+            cwd=folder,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
     try:
         seconds = _until_answers(f"http://127.0.0.1:{port}{path}", process, began)

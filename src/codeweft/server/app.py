@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 
-from starlette.routing import Router
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from codeweft.errors import CodeweftError, InvalidRequest, NotFound, TooLarge
@@ -26,6 +28,8 @@ from codeweft.server.site import create_site
 from codeweft.server.streams import ClientGone
 from codeweft.server.tabby import Tabby
 from codeweft.types import Caller
+
+Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class Application:
@@ -48,6 +52,7 @@ class Application:
         )
         v1 = [route for protocol in protocols for route in protocol.routes()]
         self._v1: ASGIApp = Router(v1, default=_nothing, redirect_slashes=False)
+        self._endpoints = _endpoints(v1)
         self._agents = Agents(self._service)
         self._api: ASGIApp = create_api(runtime, self._service, self._answers)
         self._site: ASGIApp = Router(
@@ -122,7 +127,13 @@ class Application:
             )
         if given.length is not None and given.length > self._max_body:
             raise self._too_large()
-        await self._room(path)(scope, self._bounded(receive), send)
+        receive = self._bounded(receive)
+        endpoint = self._endpoints.get((scope["method"], path))
+        if endpoint is None:
+            await self._room(path)(scope, receive, send)
+        else:
+            response = await endpoint(Request(scope, receive, send))
+            await response(scope, receive, send)
 
     def _room(self, path: str) -> ASGIApp:
         if path.startswith("/v1/") or path in self._routes:
@@ -151,6 +162,16 @@ class Application:
             f"The body is larger than {limit:g} MB.",
             fix="Send less at once, or raise server.max_body_mb in the settings.",
         )
+
+
+def _endpoints(routes: Iterable[Route]) -> dict[tuple[str, str], Endpoint]:
+    """The endpoints of plain addresses by method and path; asking each route in turn takes longer than answering."""
+    found: dict[tuple[str, str], Endpoint] = {}
+    for route in routes:
+        if not route.param_convertors:
+            for method in route.methods or ():
+                found.setdefault((method, route.path), route.endpoint)
+    return found
 
 
 def _do_nothing() -> None:

@@ -24,9 +24,9 @@ from codeweft.runtime.compose import Runtime
 from codeweft.server.emit import dumps
 from codeweft.server.failures import translate
 from codeweft.server.service import Service
-from codeweft.stream import close
 from codeweft.server.views import AskBody, Problem, ReferenceView, TurnView, UsageView
 from codeweft.server.wire import check_max_tokens
+from codeweft.stream import close
 from codeweft.types import (
     Caller,
     Cited,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import ipaddress
 import logging
 import socket
@@ -94,6 +95,9 @@ def _started(
     listening: socket.socket, settings: Settings, runtime: Runtime, on_ready: Callable[[str, Runtime], object]
 ) -> None:
     # Looking through the indexes reads files; the first requests need not wait for it.
+    # What was made until now stays: looking through it for garbage would stop every stream for tens of milliseconds.
+    gc.collect()
+    gc.freeze()
     threading.Thread(target=_resume, args=(runtime,), name="resume", daemon=True).start()
     if not is_loopback(settings.server.host):
         log.warning(

@@ -70,10 +70,13 @@ class Streams:
                 raise (ClientGone() if gone else STOPPING) from None
             raise
         finally:
-            del self._open[task]
+            told = self._open.pop(task) or gone
             watcher.cancel()
-            with suppress(asyncio.CancelledError):
-                await watcher
+            if told and task.cancelling():
+                # The work ended just then by itself: what comes after it is not to be cancelled.
+                with suppress(asyncio.CancelledError):
+                    await asyncio.sleep(0)
+                task.uncancel()
 
 
 class EventStream(Response):
