@@ -11,13 +11,14 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from codeweft.errors import CodeweftError, InvalidRequest, NotFound, TooLarge
+from codeweft.errors import InvalidRequest, NotFound
 from codeweft.runtime.compose import Runtime
 from codeweft.server import auth, failures
 from codeweft.server.agents import Agents
 from codeweft.server.anthropic import Anthropic
 from codeweft.server.api import create_api
 from codeweft.server.chat import Answers
+from codeweft.server.connections import Body, too_large
 from codeweft.server.llamacpp import LlamaCpp
 from codeweft.server.ollama import Ollama
 from codeweft.server.opea import Opea
@@ -126,8 +127,8 @@ class Application:
                 param="Content-Encoding",
             )
         if given.length is not None and given.length > self._max_body:
-            raise self._too_large()
-        receive = self._bounded(receive)
+            raise too_large(self._max_body)
+        receive = Body(receive, self._max_body).receive
         endpoint = self._endpoints.get((scope["method"], path))
         if endpoint is None:
             await self._room(path)(scope, receive, send)
@@ -141,27 +142,6 @@ class Application:
         if path.startswith("/api/"):
             return self._api
         return self._agents if path == "/mcp" else self._site
-
-    def _bounded(self, receive: Receive) -> Receive:
-        """Counts the body as it arrives: a chunked body announces no length."""
-        received = 0
-
-        async def bounded() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > self._max_body:
-                raise self._too_large()
-            return message
-
-        return bounded
-
-    def _too_large(self) -> CodeweftError:
-        limit = self._max_body / 1_000_000
-        return TooLarge(
-            f"The body is larger than {limit:g} MB.",
-            fix="Send less at once, or raise server.max_body_mb in the settings.",
-        )
 
 
 def _endpoints(routes: Iterable[Route]) -> dict[tuple[str, str], Endpoint]:

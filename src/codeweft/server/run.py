@@ -19,6 +19,7 @@ from codeweft.config import ServerSettings, Settings
 from codeweft.errors import CodeweftError, Conflict, InvalidRequest, NotAllowed
 from codeweft.runtime.compose import Runtime
 from codeweft.server.app import Application, create_app
+from codeweft.server.connections import IDLE_SECONDS, Protocol
 
 log = logging.getLogger("codeweft.server")
 
@@ -65,13 +66,13 @@ async def serve(
             application = create_app(runtime)
             config = uvicorn.Config(
                 application,
-                http="httptools",
+                http=Protocol,
                 lifespan="on",
                 log_config=None,
                 access_log=False,
                 server_header=False,
                 backlog=BACKLOG,
-                timeout_keep_alive=75,
+                timeout_keep_alive=int(IDLE_SECONDS),
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )
             server = _Server(config, application)
