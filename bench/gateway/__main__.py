@@ -158,12 +158,12 @@ def main() -> None:
     parser.add_argument(
         "--litellm", type=Path, help="The `litellm` program of an environment with litellm[proxy]."
     )
-    parser.add_argument("--only", default="", help="Only phases whose name holds this.")
+    parser.add_argument("--only", default="", help="Only phases whose name holds one of these, between |.")
     parser.add_argument(
         "--without", default="", help="Leave out servers, comma-separated: direct, bare, litellm."
     )
     options = parser.parse_args()
-    phases = [phase for phase in PHASES if options.only in phase.name]
+    phases = [phase for phase in PHASES if any(part in phase.name for part in options.only.split("|"))]
     left_out = options.without.split(",")
     with tempfile.TemporaryDirectory() as temporary, ExitStack() as stack:
         folder = Path(temporary)

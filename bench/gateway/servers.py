@@ -36,12 +36,12 @@ class Server:
     start_s: float = 0.0
 
     def cpu_us(self) -> float:
-        """User and system time of the process and its children so far."""
-        total = 0.0
-        for process in self._tree():
-            times = process.cpu_times()
-            total += times.user + times.system
-        return total * 1e6
+        """Time on a processor of all threads of the process and its children so far, from the scheduler's own count."""
+        return sum(
+            int(thread.joinpath("schedstat").read_text().split()[0]) / 1e3
+            for process in self._tree()
+            for thread in Path(f"/proc/{process.pid}/task").iterdir()
+        )
 
     def memory_mb(self) -> float:
         """Proportional set size of the process and its children, in MB."""
@@ -217,7 +217,7 @@ def _until_open(port: int) -> None:
 
 def _until_answers(url: str, process: subprocess.Popen[bytes], began: float) -> float:
     """Seconds until the first answer with status 200."""
-    while time.perf_counter() - began < 120:
+    while time.perf_counter() - began < 600:
         if process.poll() is not None:
             raise RuntimeError(f"{url} ended with {process.returncode}; see its log in the temporary folder")
         with suppress(OSError):

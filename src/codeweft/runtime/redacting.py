@@ -11,7 +11,7 @@ from typing import Final
 from codeweft.errors import NotReady
 from codeweft.retrieval.redact import Redactor
 from codeweft.stream import Deferred, count_tokens, only, reading
-from codeweft.types import Event, Failed, Infill, Model, ModelInfo, Request, Started, Usage
+from codeweft.types import Event, Failed, Infill, Message, Model, ModelInfo, Request, Started, Usage
 
 SHORT: Final = 16_000
 """Characters that are looked through on the event loop: it takes half a millisecond."""
@@ -80,14 +80,7 @@ def redacted(request: Request, redactor: Redactor) -> tuple[Request, int]:
         hidden += len(done.found)
         return done.text
 
-    messages = tuple(
-        replace(
-            turn,
-            content=clean(turn.content),
-            tool_calls=tuple(replace(call, arguments=clean(call.arguments)) for call in turn.tool_calls),
-        )
-        for turn in request.messages
-    )
+    messages = tuple(_turn(turn, clean) for turn in request.messages)
     infill = None if request.infill is None else _infill(request.infill, clean)
     prompt = None if request.prompt is None else clean(request.prompt)
     return (
@@ -95,6 +88,13 @@ def redacted(request: Request, redactor: Redactor) -> tuple[Request, int]:
         if hidden
         else (request, 0)
     )
+
+
+def _turn(turn: Message, clean: Callable[[str], str]) -> Message:
+    content = clean(turn.content)
+    calls = tuple(replace(call, arguments=clean(call.arguments)) for call in turn.tool_calls)
+    # Making an object anew costs as much as looking through a line; a long chat has many that stay.
+    return turn if content is turn.content and not calls else replace(turn, content=content, tool_calls=calls)
 
 
 def _infill(hole: Infill, clean: Callable[[str], str]) -> Infill:
