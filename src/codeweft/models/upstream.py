@@ -150,7 +150,9 @@ class Upstream:
         url = self._urls.get(path)
         if url is None:
             url = self._urls[path] = URL(self.base_url + path, encoded=True)
-        timeout = self._silence(patience)
+        timeout = aiohttp.ClientTimeout(
+            total=None, sock_connect=CONNECT_TIMEOUT, sock_read=self._timeout * patience
+        )
         failure: CodeweftError
         for attempt in range(1, self._attempts + 1):
             if self._sign is not None:
@@ -188,11 +190,6 @@ class Upstream:
                 connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar()
             )
         return self._session
-
-    def _silence(self, patience: float) -> aiohttp.ClientTimeout:
-        return aiohttp.ClientTimeout(
-            total=None, sock_connect=CONNECT_TIMEOUT, sock_read=self._timeout * patience
-        )
 
     def _unreachable(self, cause: str) -> UpstreamFailed:
         return UpstreamFailed(
