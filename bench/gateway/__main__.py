@@ -130,7 +130,7 @@ def table(measured: Measured, names: list[str], phase: Phase) -> Iterator[str]:
         found = measured[name, phase.name]
 
         def middle(field: str, found: list[Figures] = found) -> float:
-            return statistics.median(getattr(one, field) for one in found)
+            return float(statistics.median(getattr(one, field) for one in found))
 
         values = [f"{middle(field):,.{digits}f}" for field, digits in (
             ("requests_s", 0), ("events_s", 0), ("cpu_request", 0), ("cpu_event", 1), ("p50", 0), ("p99", 0), ("first_p50", 0),

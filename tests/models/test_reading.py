@@ -111,7 +111,7 @@ async def test_the_connection_is_kept_when_the_end_of_the_body_comes_after_the_l
             await fold(model.stream(ASKED))
         session = model._upstream._open()
         assert session.connector is not None
-        kept = sum(len(idle) for idle in session.connector._conns.values())  # type: ignore[attr-defined]
+        kept = sum(len(idle) for idle in session.connector._conns.values())
         await model.close()
     assert kept == 1
 
