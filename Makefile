@@ -46,7 +46,7 @@ web: $(STATIC)/index.html ## build the web page
 web-check: web/node_modules/.installed
 	cd web && npm run --silent check
 
-system: ## what the tests need from the system (Chromium), installed where it is missing
+system: ## what the tests need from the system (Chromium, bubblewrap), installed where it is missing
 	@scripts/system-packages.sh
 
 format: $(VENV)/test ## format the code

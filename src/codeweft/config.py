@@ -94,6 +94,23 @@ class ModelSettings(_Section):
         return self
 
 
+class SandboxSettings(_Section):
+    """Where code of answers is checked; it needs bubblewrap and is never run outside of it."""
+
+    enabled: bool = Field(
+        True, description="Check code of answers; false runs nothing, also not in a sandbox."
+    )
+    parallel: int = Field(2, ge=1, le=64, description="Checks at once; more wait.")
+    seconds: float = Field(
+        60, gt=0, le=600, description="Longest time of one check; of the processor it gets a third of that."
+    )
+    memory_mb: int = Field(1024, ge=64, description="Most memory of one check in megabytes.")
+    folders: list[Path] = Field(
+        default_factory=list,
+        description="Folders with tools outside /usr, shown read-only; their `bin` is on the path.",
+    )
+
+
 class EngineSettings(_Section):
     """Defaults of the embedded engine."""
 
@@ -257,6 +274,7 @@ class Settings(_Section):
     server: ServerSettings = ServerSettings()
     models: dict[Name, ModelSettings] = Field(default_factory=dict, description="Further models by name.")
     engine: EngineSettings = EngineSettings()
+    sandbox: SandboxSettings = SandboxSettings()
     index: IndexSettings = IndexSettings()
     summaries: SummarySettings = SummarySettings()
     redact_prompts: Literal["remote", "always", "never"] = Field(

@@ -12,8 +12,10 @@ CodeweftError
 ├── Overloaded           429  the queue is full; try again
 ├── RateLimited          429  the caller asks for more than it may at once or in a minute
 ├── BudgetSpent          429  the caller has used its budget
+├── NoSandbox            501  code cannot be run here, because nothing would contain it
 ├── EngineFailed         502  the embedded engine stopped, or a file is not a model
 ├── UpstreamFailed       502  an endpoint answered with an error or not at all
+├── SchemaBroken         502  an answer is not what its JSON Schema asks for
 ├── NotReady             503  still starting, or no model is loaded
 └── StorageFailed        507  disk full, unreadable folder, damaged state
 """
@@ -100,12 +102,20 @@ class BudgetSpent(CodeweftError):
     status, code, type = 429, "insufficient_quota", "insufficient_quota"
 
 
+class NoSandbox(CodeweftError):
+    status, code = 501, "no_sandbox"
+
+
 class EngineFailed(CodeweftError):
     status, code = 502, "engine_failed"
 
 
 class UpstreamFailed(CodeweftError):
     status, code = 502, "upstream_failed"
+
+
+class SchemaBroken(CodeweftError):
+    status, code = 502, "schema_broken"
 
 
 class NotReady(CodeweftError):

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from codeweft.citations import without
 from codeweft.types import (
+    Checked,
     Cited,
     Done,
     Event,
@@ -22,12 +23,14 @@ from codeweft.types import (
     Retrieved,
     SearchResult,
     Started,
+    Step,
     TextDelta,
     TokenCounter,
     TokenLogprob,
     ToolCall,
     ToolCallDelta,
     Usage,
+    Withdrawn,
 )
 
 T = TypeVar("T")
@@ -127,6 +130,10 @@ class Answer:
     cited: Cited | None = None
     """Its reference numbers, checked; those that failed are not in `text` any more."""
     explained: Explained | None = None
+    steps: list[Step] = field(default_factory=list)
+    """What an agent did on the way."""
+    checked: Checked | None = None
+    """Whether its code stood a check; None when nobody checked it."""
     logprobs: list[TokenLogprob] = field(default_factory=list)
     usage: Usage = field(default_factory=Usage)
     reason: FinishReason | None = None
@@ -156,8 +163,15 @@ class Answer:
                 self.results = event.results
             case Cited():
                 self.cited, self.text = event, without(self.text, event.dropped)
+            case Step():
+                self.steps.append(event)
             case Explained():
                 self.explained = event
+            case Withdrawn():
+                self.text = ""
+                self.logprobs.clear()
+            case Checked():
+                self.checked = event
             case Done():
                 self.usage, self.reason, self.timings = event.usage, event.reason, dict(event.timings)
             case Failed():

@@ -7,11 +7,19 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import aclosing
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from codeweft.errors import CodeweftError, ContextOverflow, InvalidRequest, NotFound, UpstreamFailed
+from codeweft.errors import (
+    CodeweftError,
+    ContextOverflow,
+    InvalidRequest,
+    NotFound,
+    SchemaBroken,
+    UpstreamFailed,
+)
 from codeweft.models import upstream
 from codeweft.models.openai_compatible import OpenAICompatible, OpenAIEmbedder
 from codeweft.models.wire import StreamChunk, decode_chunk
@@ -379,7 +387,16 @@ async def test_an_answer_that_breaks_its_schema_is_not_done() -> None:
     wanted = Sampling(json_schema={"type": "object", "required": ["a"]})
     async with running(stream(said("{}"), FINISHED)) as endpoint:
         error = error_of(await ask(endpoint, Request("m", messages=CHAT.messages, sampling=wanted)))
-    assert "'a' is a required property" in str(error)
+    assert isinstance(error, SchemaBroken) and "'a' is a required property" in str(error)
+
+
+async def test_fields_that_only_some_endpoints_know_are_passed_on_as_they_came() -> None:
+    tool = {"type": "function", "function": {"name": "f", "parameters": {}}}
+    request = replace(CHAT, tools=(tool,), parallel_tools=False, forwarded={"reasoning_effort": "low"})
+    async with running(HELLO) as endpoint:
+        await ask(endpoint, request)
+    (_, body) = endpoint.asked[0]
+    assert (body["parallel_tool_calls"], body["reasoning_effort"]) == (False, "low")
 
 
 async def test_a_grammar_is_refused_by_name() -> None:

@@ -82,6 +82,8 @@ class Composition:
     indexes: Indexes
     jobs: Jobs = field(default_factory=Jobs)
     default_model: str = "codegen"
+    apps: list[Any] = field(default_factory=list)
+    sandbox: Any = None
     prices: Prices = field(default_factory=lambda: Prices({"paid": Price(2.0, 10.0)}, table=False))
 
     def __post_init__(self) -> None:
@@ -99,6 +101,9 @@ class Composition:
                 f"There is no model {name!r}.", fix=f"There are: {', '.join(self.models)}.", param="model"
             )
         return self.models[name]
+
+    def tasks(self) -> list[Any]:
+        return self.apps
 
     def embedder(self, name: str | None) -> Letters:
         if name not in (None, "letters"):

@@ -117,6 +117,7 @@ class EmbeddedModel(OnFile):
         skills.require(request.skill, self._info.skills, self._info.name)
         if request.tools:
             skills.require("tools", self._info.skills, self._info.name)
+        skills.refuse_forwarded(request, self._info.name)
         sampling = skills.with_defaults(request.sampling, request.skill)
         if request.infill is not None and sampling.repetition_penalty is None:
             # A file may ask for a penalty that suits its chats; a hole repeats what stands around it.
@@ -180,7 +181,7 @@ class EmbeddedModel(OnFile):
                 for delta in thinking.flush() if thinking else ():
                     yield delta
                 if prompt.schema is not None and event.reason == "stop":
-                    self._obey("".join(written), prompt.schema)
+                    schema.obey("".join(written), prompt.schema, self._info.name)
                 yield Done(event.usage, event.reason, _timings(event.timings, first_token))
                 return
         raise await self._loaded().engine.loss()
@@ -192,6 +193,7 @@ class EmbeddedModel(OnFile):
         first_token: float | None = None
         reason: FinishReason | None = None
         usage = Usage(prompt_tokens=prompt.tokens, estimated=True)
+        written: list[str] = []
         async for line in lines:
             if line == b"[DONE]":
                 break
@@ -204,21 +206,17 @@ class EmbeddedModel(OnFile):
             for event in chunk.events():
                 if first_token is None:
                     first_token = time.monotonic() - began
+                if isinstance(event, TextDelta) and prompt.schema is not None:
+                    written.append(event.text)
                 yield event
             reason = chunk.finish_reason or reason
             if chunk.usage is not None:
                 usage = chunk.usage.usage
         if reason is None:
             raise await self._loaded().engine.loss()
+        if prompt.schema is not None and reason == "stop":
+            schema.obey("".join(written), prompt.schema, self._info.name)
         yield Done(usage, reason, {} if first_token is None else {"first_token_s": first_token})
-
-    def _obey(self, text: str, wanted: dict[str, Any]) -> None:
-        broken = schema.violation(text, wanted)
-        if broken:
-            raise EngineFailed(
-                f"The answer does not follow the JSON Schema: {broken}.",
-                fix="Try again, or simplify the schema.",
-            )
 
     # ── prompts ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -261,6 +259,8 @@ class EmbeddedModel(OnFile):
             body["tools"] = list(request.tools)
             if request.tool_choice is not None:
                 body["tool_choice"] = request.tool_choice
+            if request.parallel_tools is not None:
+                body["parallel_tool_calls"] = request.parallel_tools
         data = await self._loaded().ask(_CHAT_ROUTE + "/input_tokens", body)
         tokens = native.decode_count(data).input_tokens
         body |= native.sampling_fields(sampling) | {

@@ -187,9 +187,7 @@ class OpenAICompatible:
         if reading.reason is None:
             raise self._upstream.broken() if reading.chunks else self._no_stream()
         if call.schema is not None and reading.reason == "stop":
-            broken = schema.violation(reading.text, call.schema)
-            if broken:
-                raise UpstreamFailed(f"The answer does not follow the JSON Schema: {broken}.", fix="Try again.")
+            schema.obey(reading.text, call.schema, self._info.name)
         first = reading.first_token_s
         usage = reading.usage or _estimate(call.body, reading.text)
         return Done(usage, reading.reason, {} if first is None else {"first_token_s": first})
@@ -222,11 +220,13 @@ class OpenAICompatible:
             body = self._completion_body(request.prompt, sampling) | self._retrieval(request)
             return _Call(COMPLETIONS, body | _response_format(wanted), schema=wanted)
         body = self._chat_body(wire.messages_json(request.messages), sampling)
-        body |= _response_format(wanted) | self._retrieval(request)
+        body |= _response_format(wanted) | self._retrieval(request) | dict(request.forwarded)
         if request.tools:
             body["tools"] = list(request.tools)
             if request.tool_choice is not None:
                 body["tool_choice"] = request.tool_choice
+            if request.parallel_tools is not None:
+                body["parallel_tool_calls"] = request.parallel_tools
         return _Call(CHAT, body, schema=wanted)
 
     def _infill_routes(self) -> tuple[InfillRoute, ...]:
@@ -286,6 +286,8 @@ class OpenAICompatible:
             fields["agents_flag"] = True
         if request.explain:
             fields["explain"] = True
+        if request.inputs:
+            fields["inputs"] = dict(request.inputs)
         return fields | _narrowing(wanted)
 
 

@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from codeweft.errors import InvalidRequest, MissingSkill
-from codeweft.types import Infill, Neighbour, Sampling, Skill, Skills
+from codeweft.types import Infill, Neighbour, Request, Sampling, Skill, Skills
 
 Layout = tuple[str, ...]
 FILL: Final = "<FILL>"
@@ -414,6 +414,12 @@ def require(request_skill: Skill, skills: Skills, model: str) -> None:
         fix=f"Choose a model with the skill `{request_skill}` (`codeweft models` lists them).",
         param="model",
     )
+
+
+def refuse_forwarded(request: Request, model: str) -> None:
+    """Raise `InvalidRequest` for the first field that only endpoints of OpenAI's protocol know."""
+    for name in request.forwarded:
+        raise InvalidRequest(f"The model {model} does not take `{name}`.", fix="Leave it out.", param=name)
 
 
 def not_unicode(error: UnicodeEncodeError) -> InvalidRequest:

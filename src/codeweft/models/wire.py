@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from codeweft.types import (
+    Checked,
     Chunk,
     Cited,
     Event,
@@ -19,10 +20,12 @@ from codeweft.types import (
     Role,
     Sampling,
     SearchResult,
+    Step,
     TextDelta,
     TokenLogprob,
     ToolCallDelta,
     Usage,
+    Withdrawn,
 )
 
 _REASONS: dict[str, FinishReason] = {
@@ -164,6 +167,32 @@ class PromptTurn(msgspec.Struct, frozen=True):
     content: str
 
 
+class StepPart(msgspec.Struct, frozen=True):
+    """A step of a Codeweft server's agent."""
+
+    number: int
+    tool: str
+    arguments: dict[str, Any] = {}
+    seconds: float = 0.0
+    results: int = 0
+    tokens: int = 0
+    thought: str = ""
+    error: str = ""
+
+    @property
+    def event(self) -> Step:
+        return Step(
+            self.number,
+            self.tool,
+            self.arguments,
+            self.seconds,
+            self.results,
+            self.tokens,
+            self.thought,
+            self.error,
+        )
+
+
 class Explanation(msgspec.Struct, frozen=True):
     """How an answer came about, as Codeweft servers tell it when asked."""
 
@@ -171,6 +200,7 @@ class Explanation(msgspec.Struct, frozen=True):
     query: str
     candidates: list[Candidate]
     prompt: list[PromptTurn]
+    steps: list[StepPart] = []
 
     @property
     def event(self) -> Explained:
@@ -181,7 +211,18 @@ class Explanation(msgspec.Struct, frozen=True):
             tuple(one.result for one in self.candidates),
             tuple(one.result for one in shown),
             tuple(Message(turn.role, turn.content) for turn in self.prompt),
+            tuple(step.event for step in self.steps),
         )
+
+
+class CheckedPart(msgspec.Struct, frozen=True):
+    """Whether an answer's code stood a check, as Codeweft servers tell it."""
+
+    verified: bool
+    tool: str = ""
+    message: str = ""
+    language: str = ""
+    repaired: bool = False
 
 
 class StreamChunk(msgspec.Struct, frozen=True):
@@ -192,6 +233,9 @@ class StreamChunk(msgspec.Struct, frozen=True):
     references: list[Reference] | None = None
     citations: Citations | None = None
     explained: Explanation | None = None
+    step: StepPart | None = None
+    checked: CheckedPart | None = None
+    withdrawn: bool = False
     note: str | None = None
     prompt_progress: Progress | None = None
     error: msgspec.Raw = _NO_ERROR
@@ -199,6 +243,8 @@ class StreamChunk(msgspec.Struct, frozen=True):
     def events(self, query: str = "") -> list[Event]:
         """What this chunk says, except usage and the end."""
         found: list[Event] = []
+        if self.step is not None:
+            found.append(self.step.event)
         if self.references is not None:
             ordered = sorted(self.references, key=lambda reference: reference.number)
             found.append(Retrieved(query, tuple(reference.result for reference in ordered)))
@@ -210,6 +256,11 @@ class StreamChunk(msgspec.Struct, frozen=True):
         for choice in self.choices or ():
             if not choice.index:
                 _add_choice(choice, found)
+        if self.withdrawn:
+            found.append(Withdrawn())
+        if self.checked is not None:
+            part = self.checked
+            found.append(Checked(part.verified, part.tool, part.message, part.language, part.repaired))
         return found
 
     @property

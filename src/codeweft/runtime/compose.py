@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -24,6 +25,7 @@ from codeweft.retrieval.bridge import Bridge
 from codeweft.retrieval.catalogue import IndexRetriever
 from codeweft.retrieval.encode import StaticEncoder
 from codeweft.retrieval.redact import Redactor
+from codeweft.retrieval.toolbox import IndexTools
 from codeweft.runtime.models import Single, embedder_of, engine_options, model_of, prices_of, reranker_of
 from codeweft.runtime.redacting import Redacting
 from codeweft.runtime.running import Server, announce, retract
@@ -31,7 +33,8 @@ from codeweft.runtime.searching import encoder_of, stages_of
 from codeweft.runtime.state import models_folder, open_accounts, open_indexes
 from codeweft.runtime.summaries import Summaries
 from codeweft.runtime.updates import Updates
-from codeweft.types import Embedder, Embeddings, Model, ModelInfo, Reranker, Usage
+from codeweft.sandbox import Bubblewrap
+from codeweft.types import Embedder, Embeddings, Limits, Model, ModelInfo, Reranker, Sandbox, Usage
 
 DEFAULT_APP = "codegen"
 ENCODER = "codeweft-encoder"
@@ -77,6 +80,7 @@ class Runtime:
         if settings.index.rewrite_questions:
             self._apps = {name: rewriting(spec) for name, spec in self._apps.items()}
         self._redactor = Redactor(settings.index.allow_secrets)
+        self.sandbox: Sandbox | None = sandbox_of(settings)
 
     @property
     def default_model(self) -> str:
@@ -89,9 +93,16 @@ class Runtime:
         return self.settings.model or next(iter(self._models))
 
     def infos(self) -> list[ModelInfo]:
-        """Apps first, then models, then embedders. With several models, each app is listed with each of them."""
-        writers = [None, *(name for name in self._models if name != self.default_writer)]
-        apps = [Flow(spec, self._services, writer).info for spec in self._apps.values() for writer in writers]
+        """Apps first, then models, then embedders. With several models, each app is listed with each of them.
+
+        Tasks are listed once, for they are many; they take `@model` as well.
+        """
+        others = [name for name in self._models if name != self.default_writer]
+        apps = [
+            Flow(spec, self._services, writer).info
+            for spec in self._apps.values()
+            for writer in (None, *(() if spec.inputs else others))
+        ]
         return [*apps, *(m.info for m in self._models.values()), *(e.info for e in self._embedders.values())]
 
     def model(self, name: str | None) -> Model:
@@ -112,6 +123,10 @@ class Runtime:
         """What the model that wrote an answer is; None when it is not one of ours."""
         model = self._models.get(name)
         return None if model is None else model.info
+
+    def tasks(self) -> list[FlowSpec]:
+        """The apps that take inputs beside a conversation."""
+        return [spec for spec in self._apps.values() if spec.inputs]
 
     def embedder(self, name: str | None) -> Embedder:
         """The embedder of that name (None: the bundled encoder). Raises `NotFound`."""
@@ -177,7 +192,8 @@ class Runtime:
             refresh_minutes=self.settings.index.refresh_minutes,
         )
         retriever = IndexRetriever(self.indexes)
-        self._services = Services(self._writer, retriever, retriever)
+        toolbox = partial(IndexTools, self.indexes)
+        self._services = Services(self._writer, retriever, retriever, toolbox, self.sandbox)
 
     def _writer(self, name: str | None) -> Model:
         name = name or self.default_writer
@@ -282,6 +298,17 @@ class Local:
 
     async def infos(self) -> Sequence[ModelInfo]:
         return self._runtime.infos()
+
+
+def sandbox_of(settings: Settings) -> Bubblewrap | None:
+    """Where code of answers is checked; None when the settings say that none is."""
+    wanted = settings.sandbox
+    if not wanted.enabled:
+        return None
+    limits = Limits(
+        seconds=wanted.seconds, cpu_seconds=math.ceil(wanted.seconds / 3), memory_mb=wanted.memory_mb
+    )
+    return Bubblewrap(parallel=wanted.parallel, folders=wanted.folders, limits=limits)
 
 
 @asynccontextmanager

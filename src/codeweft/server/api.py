@@ -22,6 +22,7 @@ from codeweft.server.knowledge import knowledge_routes
 from codeweft.server.people import people_routes
 from codeweft.server.service import Service
 from codeweft.server.summaries import summary_routes
+from codeweft.server.tasks import task_routes
 from codeweft.server.views import ErrorView
 
 
@@ -47,6 +48,7 @@ def create_api(runtime: Runtime, service: Service, answers: Answers) -> FastAPI:
         find_routes(runtime),
         summary_routes(runtime),
         conversation_routes(service, answers),
+        task_routes(service),
     )
     for router in routers:
         api.include_router(router, prefix="/api")

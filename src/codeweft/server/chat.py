@@ -19,9 +19,9 @@ from codeweft.accounts import Turn
 from codeweft.accounts.conversations import title_from
 from codeweft.citations import without
 from codeweft.errors import CodeweftError, Conflict, InvalidRequest, NotFound, NotReady
-from codeweft.retrieval.record import explanation
+from codeweft.retrieval.record import explanation, step_record
 from codeweft.runtime.compose import Runtime
-from codeweft.server.emit import dumps
+from codeweft.server.emit import check_record, dumps
 from codeweft.server.failures import translate
 from codeweft.server.service import Service
 from codeweft.server.views import AskBody, Problem, ReferenceView, TurnView, UsageView
@@ -29,6 +29,7 @@ from codeweft.server.wire import check_max_tokens
 from codeweft.stream import close
 from codeweft.types import (
     Caller,
+    Checked,
     Cited,
     Done,
     Event,
@@ -45,7 +46,9 @@ from codeweft.types import (
     Retrieved,
     Sampling,
     Started,
+    Step,
     TextDelta,
+    Withdrawn,
 )
 
 log = logging.getLogger("codeweft.server")
@@ -124,8 +127,15 @@ class Answer:
                 await self.publish("reasoning", {"text": event.text})
             case Cited():
                 await self._check(event)
+            case Step():
+                await self.publish("step", step_record(event))
             case Explained():
                 await self.publish("explained", explanation(event))
+            case Withdrawn():
+                self._text.clear()
+                await self.publish("withdrawn", {})
+            case Checked():
+                await self.publish("checked", check_record(event))
             case NodeStarted():
                 await self.publish("node", {"node": event.node, "kind": event.kind, "state": "started"})
             case NodeFinished():
@@ -217,6 +227,12 @@ class Answers:
             raise Conflict(
                 "An answer is still being written in this conversation.", fix="Stop it, or wait for it."
             )
+        if body.agent and body.index == "":
+            raise InvalidRequest(
+                "An agent looks things up, and the empty `index` forbids it.",
+                fix="Leave one of them out.",
+                param="agent",
+            )
         check_max_tokens(body.sampling.max_tokens, self._runtime.settings.limits.max_tokens)
         model = self._service.model(body.model)
         self._busy.add(conversation_id)
@@ -260,7 +276,7 @@ class Answers:
             model=model.info.name,
             messages=history(turns),
             sampling=Sampling(**sampling),
-            retrieval=Retrieval(index=body.index or None, enabled=body.index != ""),
+            retrieval=Retrieval(index=body.index or None, enabled=body.index != "", agent=body.agent),
             explain=body.explain,
             caller=Caller(user),
         )

@@ -29,6 +29,7 @@ from codeweft.server.service import Service, check_best_of
 from codeweft.types import Query
 
 CODEGEN = "codegen"
+TRANSLATE = "translate"
 DEFAULT_INDEX = "default"
 ALL = "all"
 MAX_FILES = 1000
@@ -55,6 +56,7 @@ class Opea:
     def routes(self) -> list[Route]:
         return [
             Route("/v1/codegen", self.codegen, methods=["POST"]),
+            Route("/v1/codetrans", self.codetrans, methods=["POST"]),
             Route("/v1/search", self.search, methods=["POST"]),
             Route("/v1/retrieval", self.retrieval, methods=["POST"]),
             Route("/v1/dataprep/ingest", self.ingest, methods=["POST"]),
@@ -78,6 +80,32 @@ class Opea:
             # As at OPEA: without an index the model answers by itself.
             body.index = ""
         return await answer_chat(self._service, http, body, turns, self._service.model(body.model or CODEGEN))
+
+    async def codetrans(self, http: HTTPRequest) -> Response:
+        """OPEA's code translation: the app `translate`, whose answers are checked. `model` is the model that writes."""
+        body = wire.decode(await http.body(), wire.CodetransBody, fields.CODETRANS)
+        if body.stream is None:
+            body.stream = True
+        for name in ("messages", "inputs", "tools"):
+            if getattr(body, name):
+                raise InvalidRequest(
+                    f"`{name}` cannot be used: the code to translate is `source_code`.",
+                    fix="Leave it out.",
+                    param=name,
+                )
+        if not body.source_code.strip():
+            raise InvalidRequest("`source_code` is empty.", param="source_code")
+        given = {
+            "code": body.source_code,
+            "language_from": body.language_from,
+            "language_to": body.language_to,
+            "tests": body.tests or "",
+            # What OPEA's clients read is code; whether it stood the check comes beside it.
+            "label": "no",
+        }
+        body.inputs = {name: value for name, value in given.items() if value.strip()}
+        app = f"{TRANSLATE}@{body.model}" if body.model else TRANSLATE
+        return await answer_chat(self._service, http, body, [], self._service.model(app))
 
     async def search(self, http: HTTPRequest) -> Response:
         """Codeweft's own search; `explain` adds why each result is there and how the search went."""

@@ -8,7 +8,7 @@ import {
   useQueryClient,
 } from '@tanstack/react-query'
 import { ApiError, api } from './client'
-import type { ConversationWithTurns, Explained, Job, Turn } from './types'
+import type { ConversationWithTurns, Explained, Job, Step, Turn } from './types'
 
 /** Whoever finds the server gone, or the session over, has the session asked for again; the shell shows what it says. */
 const onError = (error: unknown) => {
@@ -101,9 +101,10 @@ export const useSummaries = (name: string) =>
     refetchInterval: (query) => (isBusy(query.state.data?.job ?? null) ? 1000 : false),
   })
 
-/** What an answer told beside its turn, which the server does not keep: how it came about, what it could not verify. */
+/** What an answer told beside its turn, which the server does not keep: how it came about, what an agent did, what it could not verify. */
 export interface Told {
   explained: Explained | null
+  steps: Step[]
   dropped: number[]
 }
 

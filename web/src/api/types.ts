@@ -45,6 +45,18 @@ export type Rating = Turn['rating']
 export type Ask = Partial<Schemas['AskBody']>
 export type Asked = Schemas['AskedView']
 
+/** Something an agent did before it answered: a tool it called, and what came of it. */
+export interface Step {
+  number: number
+  tool: string
+  arguments: Record<string, unknown>
+  seconds: number
+  results: number
+  tokens: number
+  thought: string
+  error: string
+}
+
 /** How an answer came about, as its event `explained` tells it. Candidates with a number were shown to the model. */
 export interface Explained {
   question: string

@@ -1,35 +1,15 @@
-import { Component, lazy, type ReactNode, Suspense } from 'react'
-import { BrowserRouter, Outlet, Route, Routes, useNavigate } from 'react-router'
+import { Component, type ReactNode, Suspense } from 'react'
+import { BrowserRouter, Route, Routes, useNavigate } from 'react-router'
 import { useSession } from '../api/queries'
 import { Button, ProblemNote, Skeleton } from '../components/ui'
 import { useWords } from '../lib/i18n'
+import { Chat, pagesOf, SignIn } from './pages'
 import { Shell } from './Shell'
-
-const Chat = lazy(() => import('../features/chat/ChatPage').then((m) => ({ default: m.ChatPage })))
-const Knowledge = lazy(() =>
-  import('../features/knowledge/KnowledgePage').then((m) => ({ default: m.KnowledgePage })),
-)
-const Index = lazy(() => import('../features/knowledge/IndexPage').then((m) => ({ default: m.IndexPage })))
-const SignIn = lazy(() => import('./SignIn').then((m) => ({ default: m.SignIn })))
-const Models = lazy(() => import('../features/models/ModelsPage').then((m) => ({ default: m.ModelsPage })))
-const Connect = lazy(() =>
-  import('../features/connect/ConnectPage').then((m) => ({ default: m.ConnectPage })),
-)
 
 export const App = () => (
   <ErrorBoundary>
     <BrowserRouter>
-      <Routes>
-        <Route element={<Frame />}>
-          <Route path="/" element={<Chat />} />
-          <Route path="/c/:id" element={<Chat />} />
-          <Route path="/knowledge" element={<Knowledge />} />
-          <Route path="/knowledge/:name" element={<Index />} />
-          <Route path="/models" element={<Models />} />
-          <Route path="/connect" element={<Connect />} />
-          <Route path="*" element={<NotFound />} />
-        </Route>
-      </Routes>
+      <Frame />
     </BrowserRouter>
   </ErrorBoundary>
 )
@@ -62,7 +42,14 @@ function Frame() {
   return (
     <Shell user={session.data.user} version={session.data.version} offline={session.isError}>
       <Suspense fallback={<PageSkeleton />}>
-        <Outlet />
+        <Routes>
+          <Route path="/" element={<Chat />} />
+          <Route path="/c/:id" element={<Chat />} />
+          {pagesOf(session.data.user).flatMap(({ routes }) =>
+            routes.map(({ path, View }) => <Route key={path} path={path} element={<View />} />),
+          )}
+          <Route path="*" element={<NotFound />} />
+        </Routes>
       </Suspense>
     </Shell>
   )

@@ -1,8 +1,10 @@
-import { BookOpen, Boxes, Keyboard, MessageSquare, Plug, Search, SquarePen } from 'lucide-react'
+import { Keyboard, MessageSquare, Search, SquarePen } from 'lucide-react'
 import { type KeyboardEvent, type ReactNode, useDeferredValue, useEffect, useRef, useState } from 'react'
 import { useNavigate } from 'react-router'
 import { useConversations } from '../api/queries'
+import type { User } from '../api/types'
 import { useWords } from '../lib/i18n'
+import { pagesOf } from './pages'
 
 interface Command {
   id: string
@@ -12,8 +14,14 @@ interface Command {
   run: () => void
 }
 
-export function Palette({ onClose, onShortcuts }: { onClose: () => void; onShortcuts: () => void }) {
-  const words = useWords()
+interface PaletteProps {
+  user: User
+  onClose: () => void
+  onShortcuts: () => void
+}
+
+export function Palette({ user, onClose, onShortcuts }: PaletteProps) {
+  const words = useWords('overlays')
   const navigate = useNavigate()
   const ref = useRef<HTMLDialogElement>(null)
   const [query, setQuery] = useState('')
@@ -33,15 +41,13 @@ export function Palette({ onClose, onShortcuts }: { onClose: () => void; onShort
   const fixed: Command[] = [
     { id: 'new', group: palette.commands, icon: <SquarePen />, title: app.newChat, run: go('/') },
     { id: 'keys', group: palette.commands, icon: <Keyboard />, title: app.shortcuts, run: onShortcuts },
-    {
-      id: 'knowledge',
+    ...pagesOf(user).map(({ name, icon: Icon, routes }) => ({
+      id: name,
       group: palette.pages,
-      icon: <BookOpen />,
-      title: app.knowledge,
-      run: go('/knowledge'),
-    },
-    { id: 'models', group: palette.pages, icon: <Boxes />, title: app.models, run: go('/models') },
-    { id: 'connect', group: palette.pages, icon: <Plug />, title: app.connect, run: go('/connect') },
+      icon: <Icon />,
+      title: words.pages[name],
+      run: go(routes[0].path),
+    })),
   ]
   const mentions = (title: string) => title.toLowerCase().includes(query.trim().toLowerCase())
   const matching = fixed.filter((command) => mentions(command.title))

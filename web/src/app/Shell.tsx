@@ -131,7 +131,7 @@ export function Shell({ user, version, offline, children }: ShellProps) {
       </div>
       <Suspense>
         {overlay === 'palette' && (
-          <Palette onClose={() => setOverlay(null)} onShortcuts={() => setOverlay('shortcuts')} />
+          <Palette user={user} onClose={() => setOverlay(null)} onShortcuts={() => setOverlay('shortcuts')} />
         )}
         {overlay === 'shortcuts' && <Shortcuts onClose={() => setOverlay(null)} />}
       </Suspense>

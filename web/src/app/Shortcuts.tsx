@@ -4,7 +4,7 @@ import { useWords } from '../lib/i18n'
 const command = /Mac|iP/.test(navigator.platform) ? '⌘' : 'Ctrl'
 
 export function Shortcuts({ onClose }: { onClose: () => void }) {
-  const { shortcuts: words } = useWords()
+  const { shortcuts: words } = useWords('overlays')
   const rows: [string[], string][] = [
     [[command, 'K'], words.palette],
     [[command, 'Shift', 'O'], words.newChat],

@@ -1,16 +1,5 @@
 import { useMutation } from '@tanstack/react-query'
-import {
-  BookOpen,
-  Boxes,
-  Command,
-  Ellipsis,
-  LogOut,
-  Pencil,
-  Plug,
-  Search,
-  SquarePen,
-  Trash2,
-} from 'lucide-react'
+import { Command, Ellipsis, LogOut, Pencil, Search, SquarePen, Trash2 } from 'lucide-react'
 import { useDeferredValue, useState } from 'react'
 import { NavLink, useMatch, useNavigate } from 'react-router'
 import { api, asProblem } from '../api/client'
@@ -22,6 +11,7 @@ import { Button, Confirm, IconButton, ProblemNote, Skeleton } from '../component
 import { useWords } from '../lib/i18n'
 import { groupByDay } from '../lib/time'
 import { Preferences } from './Preferences'
+import { pagesOf } from './pages'
 
 interface SidebarProps {
   user: User
@@ -54,9 +44,9 @@ export function Sidebar({ user, version, onPalette, onShortcuts }: SidebarProps)
           <SquarePen aria-hidden />
           {words.app.newChat}
         </Button>
-        <PageLink to="/knowledge" icon={<BookOpen aria-hidden />} text={words.app.knowledge} />
-        <PageLink to="/models" icon={<Boxes aria-hidden />} text={words.app.models} />
-        <PageLink to="/connect" icon={<Plug aria-hidden />} text={words.app.connect} />
+        {pagesOf(user).map(({ name, icon: Icon, routes }) => (
+          <PageLink key={name} to={routes[0].path} icon={<Icon aria-hidden />} text={words.pages[name]} />
+        ))}
       </nav>
       <Conversations />
       <footer className="flex items-center gap-1 border-t border-line px-3 py-2">

@@ -6,7 +6,7 @@ import { useWords } from '../lib/i18n'
 const command = 'codeweft signin'
 
 export function SignIn() {
-  const words = useWords()
+  const words = useWords('signin')
   const [link, setLink] = useState('')
   const [invalid, setInvalid] = useState(false)
 

@@ -152,8 +152,8 @@ function renderInline(token: Token): ReactNode {
 
 /** An image from outside would tell its host who reads what; it becomes a link. */
 function BlockedImage({ alt, href }: { alt: string; href: string | null }) {
-  const words = useWords()
-  const text = `${alt || href || ''} (${words.chat.imageBlocked})`
+  const words = useWords('answer')
+  const text = `${alt || href || ''} (${words.source.imageBlocked})`
   return href ? (
     <a href={href} target="_blank" rel="noopener noreferrer nofollow">
       {text}
@@ -165,7 +165,7 @@ function BlockedImage({ alt, href }: { alt: string; href: string | null }) {
 
 function CitedText({ text }: { text: string }) {
   const { known, open } = use(CitationContext)
-  const words = useWords()
+  const words = useWords('answer')
   if (known.size === 0) return text
   return linkReferences(text, known).map((piece, at) =>
     'text' in piece ? (
@@ -175,7 +175,7 @@ function CitedText({ text }: { text: string }) {
         // biome-ignore lint/suspicious/noArrayIndexKey: pieces have no identity beyond their place.
         key={at}
         type="button"
-        aria-label={words.chat.reference(piece.reference)}
+        aria-label={words.source.reference(piece.reference)}
         onClick={() => open(piece.reference)}
         className="mx-0.5 inline-grid h-[1.25em] min-w-[1.25em] -translate-y-[0.15em] place-items-center rounded-md bg-accent-soft px-1 align-middle text-[0.75em] font-semibold text-accent tabular-nums hover:bg-accent hover:text-on-accent"
       >

@@ -23,7 +23,7 @@ function indexOf(reference: Reference, indexes: Index[]): string | null {
 
 /** One reference: where it comes from, why it was chosen, its code, and on demand the file around it. */
 export function ReferenceDialog({ reference, onClose }: { reference: Reference; onClose: () => void }) {
-  const words = useWords()
+  const words = useWords('answer')
   const [whole, setWhole] = useState(false)
   const { path, start_line, end_line, name, kind, repository, commit, score, why } = reference
   const index = indexOf(reference, useIndexes().data ?? [])
@@ -43,7 +43,7 @@ export function ReferenceDialog({ reference, onClose }: { reference: Reference; 
           <span className={`break-all ${gone ? 'line-through decoration-warn' : ''}`}>
             {name ?? path.split('/').at(-1)}
           </span>
-          {gone && <Badge tone="warn">{words.chat.notVerified}</Badge>}
+          {gone && <Badge tone="warn">{words.source.notVerified}</Badge>}
           {kind && <Badge>{kind}</Badge>}
         </span>
       }
@@ -105,7 +105,7 @@ interface FileViewProps {
 
 /** A window of an indexed file, with the lines around `marked` first. */
 export function FileView({ index, path, marked }: FileViewProps) {
-  const words = useWords()
+  const words = useWords('answer')
   const language = useLanguage()
   const [start, setStart] = useState(Math.max(1, (marked?.start ?? 1) - 40))
   const source = useQuery({

@@ -3,8 +3,6 @@ import { snippets } from '../features/connect/snippets'
 import { downloadName, fenceLanguage, languageLabel, segments } from './code'
 import { bytes, dollars, duration, shares } from './format'
 import { highlight } from './highlight'
-import { en } from './i18n/en'
-import { ko } from './i18n/ko'
 import { presetOf } from './sampling'
 import { ago, dayOf, groupByDay } from './time'
 
@@ -104,15 +102,29 @@ test('every snippet names this server and the key, except those of the local com
   }
 })
 
-test('Korean has every text, none of them empty or left in English', () => {
-  const same = new Set(['Top-p', 'Top-k', 'Python', 'Git', 'Codeweft', en.knowledge.symbolPlaceholder])
+test('every language has every text, none of them empty or left in English', () => {
+  const files = import.meta.glob<object>('../words/*/*.ts', { eager: true, import: 'default' })
+  const english = Object.keys(files).filter((path) => path.includes('/en/'))
+  const languages = new Set(Object.keys(files).map((path) => path.split('/')[2] as string))
+  expect(english.length).toBeGreaterThan(5)
+  expect(languages).toContain('ko')
+  const same = new Set([
+    'Top-p',
+    'Top-k',
+    'Python',
+    'Git',
+    'Codeweft',
+    'parse_config, Store.open, auth::login',
+  ])
   const compare = (a: unknown, b: unknown, path: string) => {
     if (typeof a === 'string') {
       expect(b, path).toBeTruthy()
       if (!same.has(a)) expect(b, path).not.toBe(a)
     } else if (a && typeof a === 'object')
       for (const [key, value] of Object.entries(a))
-        compare(value, (b as Record<string, unknown>)[key], `${path}.${key}`)
+        compare(value, (b as Record<string, unknown>)?.[key], `${path}.${key}`)
   }
-  compare(en, ko, 'words')
+  for (const language of languages)
+    for (const path of english)
+      if (language !== 'en') compare(files[path], files[path.replace('/en/', `/${language}/`)], path)
 })

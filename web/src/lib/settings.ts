@@ -11,6 +11,8 @@ export interface Settings {
   wrap: boolean
   /** Whether answers are asked how they came about. */
   explain: boolean
+  /** Whether apps let the model look things up in steps. */
+  agent: boolean
 }
 
 const initial: Settings = {
@@ -21,6 +23,7 @@ const initial: Settings = {
   sampling: {},
   wrap: false,
   explain: false,
+  agent: false,
 }
 
 const key = 'codeweft.settings'

@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from codeweft.errors import CodeweftError, NotFound, NotReady
-from codeweft.flows import infilling
+from codeweft.flows import infilling, inputs
 from codeweft.flows.nodes.base import Node
 from codeweft.flows.state import Services, State
 from codeweft.stream import fold
@@ -86,6 +86,8 @@ def question(state: State) -> str:
     """What to search for: the hole's surroundings, or what the user asked, with what a short follow-up refers to."""
     if state.request.infill is not None:
         return infilling.query(state.request.infill)
+    if state.request.inputs:
+        return inputs.query(state.request.inputs)
     asked = [turn.content for turn in state.request.messages if turn.role == "user"]
     if len(asked) > 1 and len(asked[-1].split()) < SHORT_QUESTION:
         return f"{asked[-2]}\n{asked[-1]}"

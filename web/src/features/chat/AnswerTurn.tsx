@@ -11,6 +11,7 @@ import { number } from '../../lib/format'
 import { useLanguage, useWords } from '../../lib/i18n'
 import { Rate } from './Rate'
 import { ReferenceChips } from './ReferenceChips'
+import { Steps } from './Steps'
 
 const ExplainDrawer = lazy(() => import('./ExplainDrawer').then((m) => ({ default: m.ExplainDrawer })))
 
@@ -27,7 +28,7 @@ interface AnswerTurnProps {
 
 export const AnswerTurn = memo(function AnswerTurn(props: AnswerTurnProps) {
   const { conversation, turn, live, last, looksUp, onRegenerate, onContinue } = props
-  const words = useWords()
+  const words = useWords('chat')
   const answer = live?.answer ?? null
   const writing = turn.answer_id != null && !(answer && isOver(answer))
   // After a reload the saved text is shown until the replayed events have caught up with it.
@@ -36,6 +37,7 @@ export const AnswerTurn = memo(function AnswerTurn(props: AnswerTurnProps) {
   const [shown, setShown] = useState<Reference | null>(null)
   const [explaining, setExplaining] = useState(false)
   const told = useTold(turn.id)
+  const steps = answer?.steps ?? told?.steps ?? []
   const dropped = (answer?.dropped ?? told?.dropped ?? []).length
 
   const citations = useMemo(
@@ -49,6 +51,7 @@ export const AnswerTurn = memo(function AnswerTurn(props: AnswerTurnProps) {
   return (
     <article aria-label={words.chat.answer} aria-busy={writing} className="min-w-0">
       {writing && <Status live={live} hasText={text !== ''} />}
+      {steps.length > 0 && <Steps steps={steps} working={writing && text === ''} />}
       {answer?.reasoning && <Reasoning text={answer.reasoning} open={writing && text === ''} />}
       <Markdown text={text} writing={writing} citations={citations} />
       {last && looksUp && !writing && !turn.error && references.length === 0 && (
@@ -115,7 +118,7 @@ export const AnswerTurn = memo(function AnswerTurn(props: AnswerTurnProps) {
 
 /** What happens while there is nothing to read yet, and when the connection is lost. Its height never changes. */
 function Status({ live, hasText }: { live: Live | null; hasText: boolean }) {
-  const words = useWords()
+  const words = useWords('chat')
   const answer = live?.answer
   if (live && !live.connected)
     return <p className="mb-3 text-sm font-medium text-warn">{words.chat.state.reconnecting}</p>
@@ -145,7 +148,7 @@ function Status({ live, hasText }: { live: Live | null; hasText: boolean }) {
 }
 
 function Reasoning({ text, open }: { text: string; open: boolean }) {
-  const words = useWords()
+  const words = useWords('chat')
   return (
     <details open={open} className="mb-3 rounded-xl border border-line px-4 py-2 text-sm">
       <summary className="py-1 font-medium text-ink-2">{words.chat.reasoning}</summary>
@@ -174,7 +177,7 @@ function Ending({
 
 /** Who wrote the answer, how much and how fast. */
 function Facts({ turn }: { turn: Turn }) {
-  const words = useWords()
+  const words = useWords('chat')
   const language = useLanguage()
   const { usage, timings, model, note } = turn
   const rate = timings?.tokens_per_s
@@ -204,7 +207,7 @@ function Facts({ turn }: { turn: Turn }) {
 
 /** Screen readers hear the steps and each finished answer, not every token. */
 function Announcement({ answer, connected }: { answer: Answer | null; connected: boolean }) {
-  const { chat } = useWords()
+  const { chat } = useWords('chat')
   const [was, setWas] = useState<Answer | null>(null)
   useEffect(() => {
     if (answer) setWas(answer)

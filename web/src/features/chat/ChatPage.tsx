@@ -24,7 +24,7 @@ function useAsk(id: string | null) {
   const client = useQueryClient()
   const navigate = useNavigate()
   const models = useModels()
-  const { model, index, sampling, explain } = useSettings()
+  const { model, index, sampling, explain, agent } = useSettings()
   return useMutation({
     mutationFn: async (message: Message) => {
       const known = models.data?.some((other) => other.name === model)
@@ -39,6 +39,7 @@ function useAsk(id: string | null) {
         index,
         sampling,
         ...(explain && { explain }),
+        ...(agent && index !== '' && { agent }),
       })
       return { target, asked }
     },
@@ -65,7 +66,7 @@ const isApp = (models: Model[] | undefined, name: string | null | undefined): bo
   models?.find((model) => (name ? model.name === name : model.default))?.kind === 'app'
 
 function New() {
-  const words = useWords()
+  const words = useWords('chat')
   const ask = useAsk(null)
   const composer = useRef<ComposerHandle>(null)
   return (
@@ -85,7 +86,7 @@ function New() {
 }
 
 function Existing({ id }: { id: string }) {
-  const words = useWords()
+  const words = useWords('chat')
   const client = useQueryClient()
   const conversation = useConversation(id)
   const models = useModels()
@@ -97,8 +98,8 @@ function Existing({ id }: { id: string }) {
 
   const live = useAnswer(
     running,
-    (finished, { explained, dropped }) => {
-      client.setQueryData<Told>(keys.told(finished.id), { explained, dropped })
+    (finished, { explained, steps, dropped }) => {
+      client.setQueryData<Told>(keys.told(finished.id), { explained, steps, dropped })
       changeTurns((old) =>
         old.map((turn) => (turn.answer_id === running ? { ...finished, answer_id: null } : turn)),
       )

@@ -23,7 +23,7 @@ interface ComposerProps {
 }
 
 export function Composer({ label, onSend, onStop, lastMessage, busy, problem, ref }: ComposerProps) {
-  const words = useWords()
+  const words = useWords('chat')
   const [text, setText] = useState('')
   const area = useRef<HTMLTextAreaElement>(null)
 

@@ -8,7 +8,7 @@ const tabs = ['candidates', 'prompt'] as const
 
 /** How an answer came about: what was looked up, what was found and why, what of it was shown, and the prompt. */
 export function ExplainDrawer({ explained, onClose }: { explained: Explained; onClose: () => void }) {
-  const words = useWords()
+  const words = useWords('chat')
   const [tab, setTab] = useState<(typeof tabs)[number]>('candidates')
   const { question, query } = explained
   return (
@@ -55,7 +55,7 @@ function Asked({ name, text, instead }: { name: string; text: string; instead?: 
 }
 
 function Candidates({ candidates }: { candidates: Candidate[] }) {
-  const { explained: words } = useWords()
+  const { explained: words } = useWords('chat')
   const shown = candidates
     .filter((one) => one.number !== null)
     .toSorted((a, b) => (a.number ?? 0) - (b.number ?? 0))
@@ -70,7 +70,7 @@ function Candidates({ candidates }: { candidates: Candidate[] }) {
 }
 
 function Found({ title, candidates, none }: { title: string; candidates: Candidate[]; none: string }) {
-  const { explained: words } = useWords()
+  const { explained: words } = useWords('chat')
   return (
     <section aria-label={title}>
       <h3 className="mb-2 text-sm font-semibold">{title}</h3>
@@ -111,7 +111,7 @@ function Found({ title, candidates, none }: { title: string; candidates: Candida
 }
 
 function Prompt({ prompt }: { prompt: Explained['prompt'] }) {
-  const { explained: words } = useWords()
+  const { explained: words } = useWords('chat')
   if (prompt.every(({ content }) => content === ''))
     return <p className="text-sm text-ink-2">{words.noPrompt}</p>
   const named = (role: string) => words.roles[role] ?? role

@@ -22,7 +22,7 @@ const Trigger = ({ icon, text }: { icon: ReactNode; text: string }) => (
 export const canChat = (model: Model): boolean => model.kind === 'app' || model.skills.includes('chat')
 
 export function ModelPicker() {
-  const words = useWords()
+  const words = useWords('chat')
   const models = useModels()
   const { model } = useSettings()
   const all = (models.data ?? []).filter((other) => canChat(other) || other.default)
@@ -67,7 +67,7 @@ export function ModelPicker() {
 }
 
 export function IndexPicker() {
-  const words = useWords()
+  const words = useWords('chat')
   const language = useLanguage()
   const indexes = useIndexes()
   const { index } = useSettings()
@@ -99,11 +99,11 @@ export function IndexPicker() {
               key={other.name}
               selected={other === chosen}
               title={other.name}
-              text={`${number(other.files, language)} ${words.knowledge.files} · ${other.source}`}
+              text={words.picker.indexText(number(other.files, language), other.source)}
               badge={
                 other.state !== 'ready' && (
                   <Badge tone={other.state === 'failed' ? 'danger' : 'warn'}>
-                    {words.knowledge.state[other.state]}
+                    {words.indexState[other.state]}
                   </Badge>
                 )
               }

@@ -9,7 +9,7 @@ import { useWords } from '../../lib/i18n'
 
 /** Good or bad, with an optional comment; a second click on the same thumb takes the rating back. */
 export function Rate({ conversation, turn }: { conversation: string; turn: Turn }) {
-  const words = useWords()
+  const words = useWords('chat')
   const changeTurns = useChangeTurns(conversation)
   const [step, setStep] = useState<'closed' | 'comment' | 'thanks'>('closed')
   const rate = useMutation({

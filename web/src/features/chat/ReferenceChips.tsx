@@ -19,7 +19,7 @@ const gone = (reference: Reference): boolean => reference.verified === false
 /** The functions that an answer was given; those that it cites stand out. */
 export const ReferenceChips = memo(function ReferenceChips(props: ReferenceChipsProps) {
   const { text, references, writing, onOpen } = props
-  const words = useWords()
+  const words = useWords('answer')
   const [all, setAll] = useState(false)
   // While the text grows nothing is reordered; citations are looked up once it stands.
   const cited = useMemo(
@@ -29,21 +29,21 @@ export const ReferenceChips = memo(function ReferenceChips(props: ReferenceChips
   )
   const shown = all ? references : references.slice(0, shownFirst)
   return (
-    <section aria-label={words.chat.references} className="mt-4">
-      <h2 className="text-xs font-medium text-ink-3">{words.chat.references}</h2>
+    <section aria-label={words.source.references} className="mt-4">
+      <h2 className="text-xs font-medium text-ink-3">{words.source.references}</h2>
       <ul className="mt-1.5 flex flex-wrap gap-1.5">
         {shown.map((reference) => (
           <li key={reference.number} className="max-w-full">
             <button
               type="button"
               onClick={() => onOpen(reference)}
-              title={`${reference.path}:${reference.start_line}-${reference.end_line}${gone(reference) ? `. ${words.chat.notVerified}` : ''}`}
+              title={`${reference.path}:${reference.start_line}-${reference.end_line}${gone(reference) ? `. ${words.source.notVerified}` : ''}`}
               className={`flex min-h-8 max-w-full items-center gap-2 rounded-lg border ps-1.5 pe-2.5 text-start text-xs transition-colors hover:border-accent hover:bg-accent-soft ${cited.has(reference.number) ? 'border-accent bg-accent-soft' : 'border-line bg-surface'}`}
             >
               <span className="grid h-5 min-w-5 place-items-center rounded-md bg-accent-soft px-1 font-semibold text-accent tabular-nums">
                 {reference.number}
               </span>
-              {gone(reference) && <span className="sr-only">{words.chat.notVerified}</span>}
+              {gone(reference) && <span className="sr-only">{words.source.notVerified}</span>}
               <span className={`truncate ${gone(reference) ? 'line-through decoration-warn' : ''}`}>
                 <span className="font-medium">{reference.name ?? reference.path.split('/').at(-1)}</span>{' '}
                 <span className="text-ink-2">

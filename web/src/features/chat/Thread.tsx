@@ -28,7 +28,7 @@ export function Thread({
   onContinue,
   onEdit,
 }: ThreadProps) {
-  const words = useWords()
+  const words = useWords('chat')
   const box = useRef<HTMLDivElement>(null)
   const content = useRef<HTMLDivElement>(null)
   const stuck = useRef(true)
@@ -96,7 +96,7 @@ export function Thread({
 }
 
 const UserTurn = memo(function UserTurn({ text, onEdit }: { text: string; onEdit: (text: string) => void }) {
-  const words = useWords()
+  const words = useWords('chat')
   return (
     <article aria-label={words.chat.you} className="group flex flex-col items-end gap-1">
       <div className="max-w-[min(40rem,90%)] rounded-2xl rounded-ee-md bg-hover px-4 py-2.5 break-words whitespace-pre-wrap">

@@ -18,7 +18,7 @@ import { useSettings } from '../../lib/settings'
 
 /** An empty chat teaches: what to ask, what is indexed, and what stands in the way of good answers. */
 export function Welcome({ onExample }: { onExample: (text: string) => void }) {
-  const { chat: words } = useWords()
+  const { chat: words } = useWords('chat')
   const { index: chosen } = useSettings()
   const indexes = useIndexes()
   const all = indexes.data ?? []
@@ -66,7 +66,7 @@ export function Welcome({ onExample }: { onExample: (text: string) => void }) {
 }
 
 function IndexState({ index }: { index: Index | undefined }) {
-  const { chat: words } = useWords()
+  const { chat: words } = useWords('chat')
   const language = useLanguage()
   if (!index)
     return (
@@ -108,7 +108,7 @@ function IndexState({ index }: { index: Index | undefined }) {
 }
 
 function ModelState() {
-  const { chat: words } = useWords()
+  const { chat: words } = useWords('chat')
   const system = useSystem()
   const models = useModels()
   const broken = system.data?.engine.find((engine) => engine.status === 'failed')

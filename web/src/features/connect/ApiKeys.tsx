@@ -14,7 +14,7 @@ interface ApiKeysProps {
 }
 
 export function ApiKeys({ created, onCreated }: ApiKeysProps) {
-  const { connect: words } = useWords()
+  const { connect: words } = useWords('connect')
   const list = useKeys()
   const [deleting, setDeleting] = useState<ApiKey | null>(null)
   const refresh = () => queryClient.invalidateQueries({ queryKey: keys.apiKeys })
@@ -96,7 +96,7 @@ export function ApiKeys({ created, onCreated }: ApiKeysProps) {
 }
 
 function KeyRow({ apiKey, onDelete }: { apiKey: ApiKey; onDelete: () => void }) {
-  const words = useWords()
+  const words = useWords('connect')
   const language = useLanguage()
   const when = (time: string) => ago(new Date(time), new Date(), language)
   return (
@@ -125,7 +125,7 @@ interface DeleteKeyProps {
 }
 
 function DeleteKey({ apiKey, busy, error, onConfirm, onClose }: DeleteKeyProps) {
-  const words = useWords()
+  const words = useWords('connect')
   return (
     <Confirm
       title={words.connect.deleteTitle(apiKey.name)}

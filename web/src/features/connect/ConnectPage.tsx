@@ -7,7 +7,7 @@ import { ApiKeys } from './ApiKeys'
 import { snippets } from './snippets'
 
 export function ConnectPage() {
-  const { connect: words } = useWords()
+  const { connect: words } = useWords('connect')
   const models = useModels()
   const [key, setKey] = useState<string | null>(null)
   const [chosen, setChosen] = useState<string | null>(null)

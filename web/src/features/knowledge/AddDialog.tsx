@@ -23,7 +23,7 @@ function asked(origin: Origin, data: FormData): NewIndex {
 }
 
 export function AddDialog({ onClose }: { onClose: () => void }) {
-  const words = useWords()
+  const words = useWords('knowledge')
   const { knowledge } = words
   const form = useId()
   const [origin, setOrigin] = useState<Origin>('path')

@@ -13,7 +13,7 @@ import { useLanguage, useWords } from '../../lib/i18n'
 const pageSize = 100
 
 export function Files({ index }: { index: Index }) {
-  const words = useWords()
+  const words = useWords('knowledge')
   const [query, setQuery] = useState('')
   const [open, setOpen] = useState<string | null>(null)
   const wanted = useDeferredValue(query.trim())
@@ -93,7 +93,7 @@ interface FileRowProps {
 }
 
 function FileRow({ file, onOpen, onRemove }: FileRowProps) {
-  const { knowledge: words } = useWords()
+  const { knowledge: words } = useWords('knowledge')
   const language = useLanguage()
   const failed = file.reason !== ''
   return (

@@ -11,7 +11,7 @@ const boxes = { search: SearchBox, symbols: SymbolBox, grep: GrepBox }
 
 /** Three ways to find code: by meaning, by name, by text. Without `only`, an index can be chosen. */
 export function Finder({ indexes, only }: { indexes: Index[]; only?: string }) {
-  const { knowledge: words } = useWords()
+  const { knowledge: words } = useWords('knowledge')
   const [way, setWay] = useState<(typeof ways)[number]>('search')
   const Box = boxes[way]
   const texts = { search: words.searchText, symbols: words.symbolText, grep: words.grepText }

@@ -10,7 +10,7 @@ import { Narrow, narrowing } from './Narrow'
 
 /** Lines that match a regular expression, by file. */
 export function GrepBox({ indexes, only }: { indexes: Index[]; only?: string }) {
-  const { knowledge: words } = useWords()
+  const { knowledge: words } = useWords('knowledge')
   const [shown, setShown] = useState<Hit | null>(null)
   const grep = useMutation({ mutationFn: api.grep })
   const submit = (event: FormEvent<HTMLFormElement>) => {

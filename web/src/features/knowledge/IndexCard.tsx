@@ -22,7 +22,7 @@ import {
 export const kindIcons = { folder: Folder, git: GitBranch, file: File, web: Globe, uploads: Upload }
 
 export function IndexCard({ index }: { index: Index }) {
-  const words = useWords()
+  const words = useWords('knowledge')
   const language = useLanguage()
   const [deleting, setDeleting] = useState(false)
   const update = useUpdate(index.name)

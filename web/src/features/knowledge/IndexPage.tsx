@@ -26,7 +26,7 @@ import { UploadDialog } from './UploadDialog'
 const SummariesDialog = lazy(() => import('./SummariesDialog').then((m) => ({ default: m.SummariesDialog })))
 
 export function IndexPage() {
-  const words = useWords()
+  const words = useWords('knowledge')
   const { name = '' } = useParams()
   const indexes = useIndexes()
   const index = indexes.data?.find((other) => other.name === name)
@@ -46,7 +46,7 @@ export function IndexPage() {
 }
 
 function Back() {
-  const { knowledge: words } = useWords()
+  const { knowledge: words } = useWords('knowledge')
   return (
     <Link to="/knowledge" className="flex w-fit items-center gap-1.5 text-sm text-ink-2 hover:text-ink">
       <ArrowLeft className="size-4" aria-hidden />
@@ -58,7 +58,7 @@ function Back() {
 const tabs = ['files', 'failed', 'skipped', 'secrets'] as const
 
 function Details({ index }: { index: Index }) {
-  const words = useWords()
+  const words = useWords('knowledge')
   const language = useLanguage()
   const navigate = useNavigate()
   const [query, setQuery] = useSearchParams()
@@ -175,7 +175,7 @@ function Details({ index }: { index: Index }) {
 }
 
 function Reasons({ items, count, none }: { items: PathReason[]; count: number; none: string }) {
-  const { knowledge: words } = useWords()
+  const { knowledge: words } = useWords('knowledge')
   const language = useLanguage()
   if (items.length === 0) return <p className="py-6 text-sm text-ink-3">{none}</p>
   return (

@@ -10,7 +10,7 @@ import { IndexCard } from './IndexCard'
 import { UploadDialog, useDrop } from './UploadDialog'
 
 export function KnowledgePage() {
-  const { knowledge: words } = useWords()
+  const { knowledge: words } = useWords('knowledge')
   const indexes = useIndexes()
   const [adding, setAdding] = useState(false)
   const [uploading, setUploading] = useState<File[] | null>(null)

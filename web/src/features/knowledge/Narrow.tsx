@@ -13,7 +13,7 @@ interface NarrowProps {
 
 /** Fields of a form that say where to look; `narrowing` reads them. */
 export function Narrow({ indexes, only, kind = false }: NarrowProps) {
-  const { knowledge: words } = useWords()
+  const { knowledge: words } = useWords('knowledge')
   const languages = [...new Set(indexes.flatMap((index) => Object.keys(index.languages)))].toSorted()
   return (
     <>

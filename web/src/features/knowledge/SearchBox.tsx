@@ -28,7 +28,7 @@ const ranges: Record<Parameter, { min: number; max: number; step: number; value:
 
 /** The search that answers use, with its scores and reasons, and the types beside it. */
 export function SearchBox({ indexes, only }: { indexes: Index[]; only?: string }) {
-  const { knowledge: words } = useWords()
+  const { knowledge: words } = useWords('knowledge')
   const [shown, setShown] = useState<Reference | null>(null)
   const [type, setType] = useState<SearchType>('hybrid')
   const search = useMutation({ mutationFn: (asked: SearchRequest) => api.search(asked) })
@@ -127,7 +127,7 @@ export function SearchBox({ indexes, only }: { indexes: Index[]; only?: string }
 
 /** How a search went: the words, what was considered, the time by stage. */
 function Explained({ explanation }: { explanation: Explanation }) {
-  const { knowledge: words } = useWords()
+  const { knowledge: words } = useWords('knowledge')
   const language = useLanguage()
   const { terms, symbols, candidates, indexes, seconds } = explanation
   return (

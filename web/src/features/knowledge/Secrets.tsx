@@ -7,7 +7,7 @@ import { useWords } from '../../lib/i18n'
 
 /** What was taken out of an index's files: which kind of secret and where it was, never what it was. */
 export function Secrets({ index }: { index: Index }) {
-  const { knowledge: words } = useWords()
+  const { knowledge: words } = useWords('knowledge')
   const secrets = useQuery({
     queryKey: [...keys.secrets(index.name), index.updated_at],
     queryFn: () => api.secrets(index.name),

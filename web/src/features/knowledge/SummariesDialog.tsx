@@ -11,7 +11,7 @@ import { Numbers } from './parts'
 
 /** Summaries of an index: what they would cost, writing them, how far that is, deleting them. */
 export function SummariesDialog({ name, onClose }: { name: string; onClose: () => void }) {
-  const words = useWords()
+  const words = useWords('knowledge')
   const summaries = useSummaries(name)
   const [deleting, setDeleting] = useState(false)
   const [language, setLanguage] = useState('')
@@ -125,7 +125,7 @@ interface ChoiceProps {
 }
 
 function Choice({ form, language, onLanguage, onChange, onAsk }: ChoiceProps) {
-  const { summaries: words } = useWords()
+  const { summaries: words } = useWords('knowledge')
   const models = useModels().data?.filter(({ kind }) => kind !== 'app') ?? []
   const submit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault()
@@ -171,7 +171,7 @@ function Choice({ form, language, onLanguage, onChange, onAsk }: ChoiceProps) {
 }
 
 function Cost({ cost }: { cost: Estimate }) {
-  const { summaries: words } = useWords()
+  const { summaries: words } = useWords('knowledge')
   const language = useLanguage()
   return (
     <div role="status" className="card flex flex-col gap-2 p-4">
@@ -190,7 +190,7 @@ function Cost({ cost }: { cost: Estimate }) {
 }
 
 function Running({ summaries: { job, running } }: { summaries: Summaries }) {
-  const words = useWords()
+  const words = useWords('knowledge')
   const language = useLanguage()
   const seen = running && running.done + running.failed
   const left = running?.left_s ?? job?.eta_s
@@ -215,7 +215,7 @@ function Running({ summaries: { job, running } }: { summaries: Summaries }) {
 }
 
 function Last({ summaries: { summarised, chunks, last, job } }: { summaries: Summaries }) {
-  const { summaries: words } = useWords()
+  const { summaries: words } = useWords('knowledge')
   const language = useLanguage()
   const error = job?.error || last?.error
   return (
@@ -242,7 +242,7 @@ function Last({ summaries: { summarised, chunks, last, job } }: { summaries: Sum
 
 /** What a run has cost, and what it could not do. */
 function SpentSoFar({ spent }: { spent: Spent }) {
-  const { summaries: words } = useWords()
+  const { summaries: words } = useWords('knowledge')
   const language = useLanguage()
   return (
     <div className="mt-3 flex flex-col gap-3">

@@ -12,7 +12,7 @@ const finds = ['definitions', 'references', 'callers', 'callees'] as const
 
 /** Where a name is defined, used and called. */
 export function SymbolBox({ indexes, only }: { indexes: Index[]; only?: string }) {
-  const { knowledge: words } = useWords()
+  const { knowledge: words } = useWords('knowledge')
   const [shown, setShown] = useState<Place | null>(null)
   const look = useMutation({ mutationFn: api.symbols })
   const submit = (event: FormEvent<HTMLFormElement>) => {

@@ -50,7 +50,7 @@ interface UploadDialogProps {
 }
 
 export function UploadDialog({ indexes, initial, into, onClose }: UploadDialogProps) {
-  const words = useWords()
+  const words = useWords('knowledge')
   const language = useLanguage()
   const form = useId()
   const names = useId()

@@ -16,19 +16,19 @@ const tones: Record<State, Tone> = {
 }
 
 export function StateBadge({ state }: { state: State }) {
-  const { knowledge: words } = useWords()
-  return <Badge tone={tones[state]}>{words.state[state]}</Badge>
+  const { indexState } = useWords()
+  return <Badge tone={tones[state]}>{indexState[state]}</Badge>
 }
 
 export const isWorking = ({ job }: Index): boolean => isBusy(job)
 
 /** The progress of an index's job, or why it failed. */
 export function JobState({ index }: { index: Index }) {
-  const { knowledge: words } = useWords()
+  const { knowledge: words, indexState } = useWords('knowledge')
   const language = useLanguage()
   const { job } = index
   if (index.state === 'failed' || job?.state === 'failed')
-    return <ProblemNote problem={{ message: job?.error || index.error || words.state.failed }} />
+    return <ProblemNote problem={{ message: job?.error || index.error || indexState.failed }} />
   if (!job || !isWorking(index)) return null
   const known = job.total > 0
   const files = job.phase !== 'fetching' && job.rate
@@ -38,7 +38,7 @@ export function JobState({ index }: { index: Index }) {
         <span className="min-w-0 flex-1 truncate">
           {job.state === 'queued'
             ? words.queued
-            : [words.phases[job.phase] ?? words.state.indexing, job.message].filter(Boolean).join(' · ')}
+            : [words.phases[job.phase] ?? indexState.indexing, job.message].filter(Boolean).join(' · ')}
         </span>
         {known && (
           <span>
@@ -50,14 +50,14 @@ export function JobState({ index }: { index: Index }) {
         {files ? <span>{words.rate(number(files < 10 ? files : Math.round(files), language))}</span> : null}
         {job.eta_s ? <span>{words.eta(duration(job.eta_s, language))}</span> : null}
       </div>
-      <Progress label={words.state.indexing} value={known ? job.done / job.total : undefined} />
+      <Progress label={indexState.indexing} value={known ? job.done / job.total : undefined} />
     </div>
   )
 }
 
 /** How the server keeps an index fresh, and whether it fell behind. */
 export function Freshness({ index }: { index: Index }) {
-  const { knowledge: words } = useWords()
+  const { knowledge: words } = useWords('knowledge')
   const language = useLanguage()
   const { follows, refresh_minutes, updated_at } = index
   const every = refresh_minutes * 60
@@ -79,7 +79,7 @@ export function Freshness({ index }: { index: Index }) {
 const colours = ['#0f8a7e', '#3f7fd0', '#b8791a', '#8f5bc4', '#c2553f', '#8b857b']
 
 export function LanguageBar({ languages }: { languages: Record<string, number> }) {
-  const { knowledge: words } = useWords()
+  const { knowledge: words } = useWords('knowledge')
   const parts = shares(languages, 5)
   if (parts.length === 0) return null
   return (
@@ -111,7 +111,7 @@ export function DeleteIndex({
   onClose: () => void
   onDeleted?: () => void
 }) {
-  const words = useWords()
+  const words = useWords('knowledge')
   const remove = useMutation({
     mutationFn: () => api.deleteIndex(index.name),
     onSuccess: async () => {

@@ -17,7 +17,7 @@ const kinds = ['app', 'embedded', 'upstream'] as const
 const groupOf = (model: Model) => kinds.find((kind) => kind === model.kind) ?? 'embedded'
 
 export function ModelsPage() {
-  const { models: words } = useWords()
+  const { models: words } = useWords('models')
   const models = useModels()
   const system = useSystem()
   const titles = { app: words.apps, embedded: words.embedded, upstream: words.upstream }
@@ -61,7 +61,7 @@ export function ModelsPage() {
 }
 
 function ModelCard({ model, engine }: { model: Model; engine: Engine | undefined }) {
-  const { models: words } = useWords()
+  const { models: words } = useWords('models')
   const language = useLanguage()
   const navigate = useNavigate()
   return (
@@ -116,12 +116,12 @@ const tones: Record<Engine['status'], Tone> = {
 }
 
 function EngineBadge({ engine }: { engine: Engine }) {
-  const { models: words } = useWords()
+  const { models: words } = useWords('models')
   return <Badge tone={tones[engine.status]}>{words.engine[engine.status]}</Badge>
 }
 
 function Machine({ system }: { system: System }) {
-  const { models: words } = useWords()
+  const { models: words } = useWords('models')
   const language = useLanguage()
   const { cores, memory_mb, disk_free_mb } = system.machine
   const facts = [

@@ -8,7 +8,7 @@ model: qwen3-coder-30b
 
 /** Three ways to a model that is good enough for work. */
 export function PlugIn() {
-  const { models: words } = useWords()
+  const { models: words } = useWords('models')
   const ways = [
     {
       title: words.pull,

@@ -1,45 +1,96 @@
 import { createContext, type ReactNode, use, useEffect, useState } from 'react'
+import shell from '../../words/en/shell'
 import { useSettings } from '../settings'
-import { en } from './en'
 
-/** The words of one interface language. A new language is one file of this type and one line in `languages`. */
-export type Words = typeof en
-export type Language = 'en' | 'ko'
-
-const languages: Record<Language, { label: string; load: () => Promise<Words> }> = {
-  en: { label: 'English', load: async () => en },
-  ko: { label: '한국어', load: () => import('./ko').then((module) => module.ko) },
+/**
+ * The words of the interface, one dictionary for each part of it, loaded when that part is. A new part is one file in
+ * `words/en` (and in the other languages) and one line here; a new language is one folder and one line in `languages`.
+ */
+interface Dictionaries {
+  answer: typeof import('../../words/en/answer').default
+  chat: typeof import('../../words/en/chat').default
+  connect: typeof import('../../words/en/connect').default
+  knowledge: typeof import('../../words/en/knowledge').default
+  models: typeof import('../../words/en/models').default
+  overlays: typeof import('../../words/en/overlays').default
+  signin: typeof import('../../words/en/signin').default
 }
+type Shell = typeof shell
+export type Part = keyof Dictionaries
 
-export const languageNames = Object.entries(languages).map(([code, { label }]) => ({
+const languages = { en: 'English', ko: '한국어' } as const
+export type Language = keyof typeof languages
+
+export const languageNames = Object.entries(languages).map(([code, label]) => ({
   code: code as Language,
   label,
 }))
 
-interface Spoken {
-  language: Language
-  words: Words
+const files = import.meta.glob<object>(['../../words/*/*.ts', '!../../words/en/shell.ts'], {
+  import: 'default',
+})
+
+/** Marks a promise the way React does, so that `use` reads it without waiting. */
+const settled = (promise: Promise<object>, value: object): Promise<object> =>
+  Object.assign(promise, { status: 'fulfilled', value })
+
+// English words of the shell are part of it: there is something to say before anything else is loaded.
+const asked = new Map<string, Promise<object>>([['en/shell', settled(Promise.resolve(shell), shell)]])
+
+/** The dictionary of one part with the shell's beside it. */
+function dictionary(language: Language, part: Part | 'shell'): Promise<object> {
+  const key = `${language}/${part}`
+  const before = asked.get(key)
+  if (before) return before
+  const fetched = async () => {
+    const own = (await files[`../../words/${key}.ts`]?.()) as object
+    return part === 'shell' ? own : { ...(await dictionary(language, 'shell')), ...own }
+  }
+  const promise: Promise<object> = fetched()
+  asked.set(key, promise)
+  promise.then(
+    (words) => settled(promise, words),
+    // A file that could not be fetched is asked for again the next time.
+    () => asked.delete(key),
+  )
+  return promise
 }
 
-const Current = createContext<Spoken>({ language: 'en', words: en })
+const chosenLanguage = (language: Language | null): Language =>
+  language ?? (navigator.language.startsWith('ko') ? 'ko' : 'en')
 
-/** Gives the chosen language, or the browser's, to everything below. */
+let spoken: Language = 'en'
+const Current = createContext<Language>(spoken)
+
+/** Fetch words ahead of the page that says them, so that it does not wait for them once it is there. */
+export const loadWords = (...parts: Part[]): Promise<unknown> =>
+  Promise.all(parts.map((part) => dictionary(spoken, part)))
+
+/** Gives the chosen language, or the browser's, to everything below. It changes when all that is shown can change. */
 export function LanguageProvider({ children }: { children: ReactNode }) {
-  const chosen = useSettings().language ?? (navigator.language.startsWith('ko') ? 'ko' : 'en')
-  const [spoken, setSpoken] = useState<Spoken | null>(chosen === 'en' ? { language: 'en', words: en } : null)
+  const chosen = chosenLanguage(useSettings().language)
+  const [language, setLanguage] = useState<Language | null>(chosen === 'en' ? 'en' : null)
   useEffect(() => {
     let current = true
-    languages[chosen].load().then((words) => {
+    const shown = [...asked.keys()].map((key) => key.split('/')[1] as Part | 'shell')
+    Promise.all([...new Set(shown)].map((part) => dictionary(chosen, part))).then(() => {
       if (!current) return
+      spoken = chosen
       document.documentElement.lang = chosen
-      setSpoken({ language: chosen, words })
+      setLanguage(chosen)
     })
     return () => {
       current = false
     }
   }, [chosen])
-  return spoken && <Current value={spoken}>{children}</Current>
+  return language && <Current value={language}>{children}</Current>
 }
 
-export const useWords = (): Words => use(Current).words
-export const useLanguage = (): Language => use(Current).language
+/** The words of the shell, and those of `part` when one is named; suspends while they are fetched. */
+export function useWords(): Shell
+export function useWords<P extends Part>(part: P): Shell & Dictionaries[P]
+export function useWords(part: Part | 'shell' = 'shell'): object {
+  return use(dictionary(useLanguage(), part))
+}
+
+export const useLanguage = (): Language => use(Current)

@@ -1,0 +1,77 @@
+import { BookOpen, Boxes, type LucideIcon, Plug } from 'lucide-react'
+import { type ComponentType, lazy } from 'react'
+import type { User } from '../api/types'
+import { loadWords, type Part, type useWords } from '../lib/i18n'
+
+/** A page comes with its words: both are fetched at once, when it is first opened. */
+function page(load: () => Promise<ComponentType>, ...words: Part[]): ComponentType {
+  return lazy(async () => {
+    const [view] = await Promise.all([load(), loadWords(...words)])
+    return { default: view }
+  })
+}
+
+interface Route {
+  path: string
+  View: ComponentType
+}
+
+/** A page that the menu and the palette lead to. `routes` begins with the one that they open. */
+export interface Page {
+  name: keyof ReturnType<typeof useWords>['pages']
+  icon: LucideIcon
+  routes: [Route & { path: `/${string}` }, ...Route[]]
+  /** Who may see it; without it everybody. For all others it does not exist. */
+  may?: (user: User) => boolean
+}
+
+/** The pages in the order of the menu. A new page is a row here and its name in the shell's words. */
+export const pages: readonly Page[] = [
+  {
+    name: 'knowledge',
+    icon: BookOpen,
+    routes: [
+      {
+        path: '/knowledge',
+        View: page(
+          async () => (await import('../features/knowledge/KnowledgePage')).KnowledgePage,
+          'knowledge',
+          'answer',
+        ),
+      },
+      {
+        path: '/knowledge/:name',
+        View: page(
+          async () => (await import('../features/knowledge/IndexPage')).IndexPage,
+          'knowledge',
+          'answer',
+        ),
+      },
+    ],
+  },
+  {
+    name: 'models',
+    icon: Boxes,
+    routes: [
+      {
+        path: '/models',
+        View: page(async () => (await import('../features/models/ModelsPage')).ModelsPage, 'models'),
+      },
+    ],
+  },
+  {
+    name: 'connect',
+    icon: Plug,
+    routes: [
+      {
+        path: '/connect',
+        View: page(async () => (await import('../features/connect/ConnectPage')).ConnectPage, 'connect'),
+      },
+    ],
+  },
+]
+
+export const pagesOf = (user: User): Page[] => pages.filter(({ may }) => !may || may(user))
+
+export const Chat = page(async () => (await import('../features/chat/ChatPage')).ChatPage, 'chat', 'answer')
+export const SignIn = page(async () => (await import('./SignIn')).SignIn, 'signin')

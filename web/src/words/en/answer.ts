@@ -1,0 +1,20 @@
+export default {
+  source: {
+    references: 'References',
+    reference: (number: number) => `Reference ${number}`,
+    notVerified: 'Its source no longer says this.',
+    imageBlocked: 'image, not loaded',
+    title: 'Reference',
+    open: 'Open file',
+    excerpt: 'Back to the excerpt',
+    repository: 'Repository',
+    commit: 'Commit',
+    index: 'Index',
+    score: 'Score',
+    why: 'Why it matched',
+    copyPath: 'Copy path',
+    previous: 'Earlier lines',
+    next: 'Later lines',
+    of: (start: string, end: string, total: string) => `Lines ${start}–${end} of ${total}`,
+  },
+}

@@ -1,0 +1,71 @@
+import type en from '../en/shell'
+
+const words: typeof en = {
+  app: {
+    tagline: '내 코드를 아는 코드 생성',
+    newChat: '새 대화',
+    searchChats: '대화 검색',
+    chats: '대화',
+    menu: '메뉴',
+    signOut: '로그아웃',
+    skip: '본문으로 건너뛰기',
+    theme: { label: '테마', system: '시스템', light: '밝게', dark: '어둡게' },
+    language: '언어',
+    palette: '이동…',
+    shortcuts: '키보드 단축키',
+    offline: '서버가 응답하지 않습니다. 다시 시도하는 중…',
+    offlineFix: '“codeweft serve”(또는 “make start”)로 시작하세요. 이 페이지는 저절로 이어집니다.',
+    loading: '불러오는 중',
+    version: (version) => `Codeweft ${version}`,
+  },
+  pages: {
+    knowledge: '지식',
+    models: '모델',
+    connect: '연결',
+  },
+  common: {
+    cancel: '취소',
+    close: '닫기',
+    copy: '복사',
+    copied: '복사됨',
+    delete: '삭제',
+    rename: '이름 바꾸기',
+    retry: '다시 시도',
+    more: '더 보기',
+    download: '내려받기',
+    wrap: '줄 바꿈',
+    noWrap: '줄 바꿈 해제',
+    name: '이름',
+    failed: '실패했습니다',
+    options: (name) => `${name} 옵션`,
+  },
+  days: {
+    today: '오늘',
+    yesterday: '어제',
+    week: '지난 7일',
+    month: '지난 30일',
+    older: '이전',
+  },
+  list: {
+    empty: '대화가 여기에 나타납니다.',
+    noMatch: (query) => `“${query}”이(가) 나오는 대화가 없습니다.`,
+    deleteTitle: '이 대화를 삭제할까요?',
+    deleteText: (title) => `“${title}” 대화와 모든 답변이 삭제되며 되돌릴 수 없습니다.`,
+    older: '이전 대화',
+    untitled: '새 대화',
+  },
+  indexState: {
+    empty: '비어 있음',
+    indexing: '색인 중',
+    ready: '준비됨',
+    incomplete: '불완전',
+    failed: '실패',
+  },
+  notFound: {
+    title: '여기에는 아무것도 없습니다',
+    text: '이 페이지는 존재하지 않습니다.',
+    home: '채팅으로 가기',
+  },
+}
+
+export default words
