@@ -271,7 +271,9 @@ class VectorTable:
         if len(rows) <= wanted:
             return rows
         distances = coarse.astype(np.uint16)
-        different = np.bitwise_count(self._buffers.fine.take(rows, axis=0) ^ code[len(self._buffers.coarse) :])
+        different = np.bitwise_count(
+            self._buffers.fine.take(rows, axis=0) ^ code[len(self._buffers.coarse) :]
+        )
         for word in range(different.shape[1]):
             distances += different[:, word]
         limit = np.searchsorted(np.cumsum(np.bincount(distances)), wanted)
