@@ -32,7 +32,7 @@ from codeweft.retrieval.store.base import (
 from codeweft.retrieval.store.failures import storage_errors
 from codeweft.retrieval.store.lexical import LexicalDocument
 from codeweft.retrieval.store.vectors import Added, Codes, VectorTable, code_words, sign_codes
-from codeweft.retrieval.tokens import words
+from codeweft.retrieval.tokens import joined_words
 
 _BUSY_SECONDS: Final = 10.0
 _REMOVED_KEPT: Final = 20_000
@@ -259,7 +259,7 @@ class Tables:
             query = f"{_SELECT} WHERE c.file IN (SELECT file FROM vectors WHERE generation > ?) ORDER BY c.id"
             for row in map(_row, connection.execute(query, (since,))):
                 chunk = NewChunk(row.piece, row.text, row.digest, row.summary)
-                yield lexical_document(row.id, row.file, row.path, row.language, chunk)
+                yield lexical_document(row.id, row.file, joined_words(row.path), row.language, chunk)
 
     def removed_files(self, since: int) -> list[int] | None:
         """Files whose chunks were removed after generation `since`; None when that is too long ago to be known."""
@@ -487,7 +487,8 @@ def _insert(
         "INSERT INTO vectors VALUES (?, ?, ?, ?, ?, ?)",
         (row_id, generation, first, kinds, file.vectors.tobytes(), codes.tobytes()),
     )
-    return [lexical_document(number, row_id, file.path, file.language, one) for number, one in numbered]
+    path = joined_words(file.path)
+    return [lexical_document(number, row_id, path, file.language, one) for number, one in numbered]
 
 
 def _symbols(chunk: int, name: str, defines: Iterable[str]) -> Iterator[tuple[str, int]]:
@@ -499,18 +500,18 @@ def _symbols(chunk: int, name: str, defines: Iterable[str]) -> Iterator[tuple[st
 
 
 def lexical_document(number: int, file: int, path: str, language: str, chunk: NewChunk) -> LexicalDocument:
-    """The terms of a chunk by field."""
+    """The terms of a chunk by field; `path` are those of its file's path."""
     piece = chunk.piece
     return LexicalDocument(
         number,
         file,
         KINDS.index(piece.kind),
         language,
-        " ".join(words(" ".join((piece.scope, piece.name, *piece.defines)))),
-        " ".join(words(path)),
-        " ".join(words(f"{piece.docstring} {chunk.summary}")),
+        joined_words(" ".join((piece.scope, piece.name, *piece.defines))),
+        path,
+        joined_words(f"{piece.docstring} {chunk.summary}"),
         # A summary stands in the body as well, as documentation does by itself.
-        " ".join(filter(None, (chunk.words or " ".join(words(chunk.text)), *words(chunk.summary)))),
+        " ".join(filter(None, (chunk.words or joined_words(chunk.text), joined_words(chunk.summary)))),
     )
 
 
