@@ -54,6 +54,14 @@ class Piece:
     def lines(self) -> int:
         return self.end_line - self.start_line + 1
 
+    def at(self, start: int, end: int) -> Piece:
+        """The same of other lines."""
+        if (start, end) == (self.start_line, self.end_line):
+            return self
+        return Piece(
+            start, end, self.kind, self.name, self.scope, self.signature, self.docstring, self.defines
+        )  # fmt: skip
+
 
 def chunk(text: str, path: str) -> tuple[Language, list[Piece]]:
     """The language of a file and its pieces in order; together they cover every line exactly once. Never raises."""
@@ -97,7 +105,7 @@ def _flatten(found: Sequence[Definition], around: Piece, lines: Sequence[str]) -
             pieces.extend(_flatten(one.members, piece, lines))
         else:
             inner = tuple(dict.fromkeys(member.name for member in _all(one.members) if member.name))
-            pieces.append(replace(piece, defines=inner))
+            pieces.append(replace(piece, defines=inner) if inner else piece)
         at = end + 1
     pieces.extend(_between(at, around.end_line, around, names, first=not pieces))
     return pieces
@@ -147,10 +155,7 @@ def _cover(pieces: Sequence[Piece], lines: Sequence[str]) -> list[Piece]:
     if not kept:
         return [Piece(1, len(lines), "section")]
     ends = [*(start - 1 for _, start in kept[1:]), len(lines)]
-    return [
-        piece if (piece.start_line, piece.end_line) == (start, end) else replace(piece, start_line=start, end_line=end)
-        for (piece, start), end in zip(kept, ends, strict=True)
-    ]  # fmt: skip
+    return [piece.at(start, end) for (piece, start), end in zip(kept, ends, strict=True)]
 
 
 def _split(piece: Piece, lines: Sequence[str], ends: Sequence[int]) -> Iterator[Piece]:
@@ -174,7 +179,7 @@ def _split(piece: Piece, lines: Sequence[str], ends: Sequence[int]) -> Iterator[
                 last = max(start, line - 1)
                 break
         end = last if last == piece.end_line else _best_cut(start + (last - start) // 2, last, lines)
-        yield replace(piece, start_line=start, end_line=end)
+        yield piece.at(start, end)
         start = end + 1
 
 
