@@ -189,7 +189,7 @@ def check_scope(identity: Identity, path: str, method: str) -> None:
             f"This key is for {', '.join(identity.scopes)}; {path} needs {needed}.",
             fix=f"Make a key with the scope {needed} (`codeweft keys create --scope {needed}`).",
         )
-    writes = method not in SAFE and _below(path, "/api/conversations") or _below(path, "/api/chat/ws")
+    writes = (method not in SAFE and _below(path, "/api/conversations")) or _below(path, "/api/chat/ws")
     allowed = _OF_ROLE.get(identity.user.role, frozenset())
     if needed not in allowed or (writes and "generate" not in allowed):
         raise NotAllowed(
