@@ -96,6 +96,10 @@ class TooLarge(CodeweftError):
     status, code, type = 413, "too_large", "invalid_request_error"
 
 
+class TooSlow(CodeweftError):
+    status, code, type = 408, "too_slow", "invalid_request_error"
+
+
 class Overloaded(CodeweftError):
     status, code, type = 429, "overloaded", "rate_limit_error"
 

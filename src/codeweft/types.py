@@ -177,6 +177,8 @@ class Request:
     """What an app with inputs is given (a code task: its code, a target language, tests); it writes the last turn of them."""
     explain: bool = False
     """Ask an app to tell what it looked up, why, and what the model read (`Explained`)."""
+    whole: bool = False
+    """Nobody reads along: the answer may come as few large events."""
     caller: Caller = Caller()
 
     @property

@@ -160,7 +160,7 @@ class Accounts:
         """Take an answer into the ledger and count it against limits."""
         subjects = self.subjects(entry.user_id, entry.key_id)
         team = next((name for kind, name in subjects if kind == "team"), "")
-        self.ledger.record(replace(entry, team_id=team))
+        self.ledger.record(replace(entry, team_id=team) if team else entry)
         self.gate.charge(subjects, entry.tokens, entry.cost or 0.0)
 
     async def _recount(self) -> None:

@@ -14,7 +14,7 @@ import secrets
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -87,12 +87,13 @@ class Ledger:
         self._fd: int | None = None
         self._path: Path | None = None
         self._pending: list[Entry] = []
+        self._offered = False
         self._task: asyncio.Task[None] | None = None
         self._flushing = asyncio.Lock()
 
     def record(self, entry: Entry) -> None:
         """Keep an entry. It survives the death of this process from the moment this returns."""
-        line = msgspec.json.encode(asdict(entry)) + b"\n"
+        line = _encode(entry) + b"\n"
         with self._lock:
             try:
                 os.write(self._open(), line)
@@ -127,8 +128,10 @@ class Ledger:
             if not entries:
                 return
             try:
-                await self._insert(entries)
+                await self._insert(entries, again=self._offered)
+                self._offered = False
             except SQLAlchemyError as error:
+                self._offered = True
                 log.error("usage waits in the journal: %s", getattr(error, "orig", error))
                 return
             with self._lock:
@@ -147,7 +150,7 @@ class Ledger:
                     continue  # its process lives
                 entries = list(_entries(file.read()))
                 if entries:
-                    await self._insert(entries)
+                    await self._insert(entries, again=True)
                 path.unlink(missing_ok=True)
                 taken += len(entries)
         return taken
@@ -217,10 +220,19 @@ class Ledger:
             await asyncio.sleep(BATCH_SECONDS)
             await self.flush()
 
-    async def _insert(self, entries: Sequence[Entry]) -> None:
-        rows = [asdict(entry) for entry in entries]
+    async def _insert(self, entries: Sequence[Entry], *, again: bool) -> None:
+        """`again` says that some may have been taken over before without our hearing of it."""
+        rows = [{name: getattr(entry, name) for name in _COLUMNS} for entry in entries]
         async with self._engine.begin() as connection:
-            await connection.run_sync(_insert_new, rows)
+            await connection.run_sync(_insert_new if again else _insert_all, rows)
+
+
+_encode = msgspec.json.Encoder().encode
+_COLUMNS: Final = tuple(one.name for one in fields(Entry))
+
+
+def _insert_all(connection: Connection, rows: list[dict[str, Any]]) -> None:
+    connection.execute(insert(UsageRow), rows)
 
 
 _GROUPS: Final[Mapping[Group, Any]] = {
@@ -252,7 +264,7 @@ def _insert_new(connection: Connection, rows: list[dict[str, Any]]) -> None:
         known.update(found.scalars())
     fresh = [row for row in rows if row["id"] not in known]
     if fresh:
-        connection.execute(insert(UsageRow), fresh)
+        _insert_all(connection, fresh)
 
 
 def _entries(data: bytes) -> list[Entry]:

@@ -252,8 +252,8 @@ def access(
             await accounts.access.restrict(str(index), user or (), team or (), actor=_actor())
 
     async def restricted(accounts: Accounts) -> list[dict[str, str]]:
-        names = {one.id: one.name for one in await accounts.people.users()}
-        names |= {one.id: one.name for one in await accounts.people.teams()}
+        names = {user.id: user.name for user in await accounts.people.users()}
+        names |= {team.id: team.name for team in await accounts.people.teams()}
         return [
             {
                 "index": name,

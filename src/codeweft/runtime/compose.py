@@ -172,8 +172,6 @@ class Runtime:
     async def start(self) -> None:
         """Load the default model, so that the first answer does not wait for it. Raises `EngineFailed`."""
         writer = self._models[self.default_writer]
-        if any(isinstance(self._guarded(model), Redacting) for model in self._models.values()):
-            self._redactor.begin()
         if isinstance(writer, EmbeddedModel):
             await writer.start()
 

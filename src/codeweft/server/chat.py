@@ -24,9 +24,9 @@ from codeweft.runtime.compose import Runtime
 from codeweft.server.emit import check_record, dumps
 from codeweft.server.failures import translate
 from codeweft.server.service import Service
-from codeweft.server.streams import close
 from codeweft.server.views import AskBody, Problem, ReferenceView, TurnView, UsageView
 from codeweft.server.wire import check_max_tokens
+from codeweft.stream import close
 from codeweft.types import (
     Caller,
     Checked,
@@ -291,7 +291,7 @@ class Answers:
         events = self._service.measured(model, request)
         saved = time.monotonic()
         try:
-            async for event in events:
+            async for _, event in events:
                 if isinstance(event, Done):
                     done, reason = event, event.reason
                 elif isinstance(event, Failed):

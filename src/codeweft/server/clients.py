@@ -12,10 +12,6 @@ from collections.abc import Callable, Mapping, MutableMapping, MutableSequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-import tomlkit
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
 from codeweft.errors import InvalidRequest
 
 Format = Literal["json", "toml", "yaml", "yaml-list"]
@@ -203,6 +199,8 @@ def edited(client: Client, text: str, address: Address) -> str:
             client.edit(settings, address)
             return json.dumps(settings, indent=2, ensure_ascii=False) + "\n"
         case "toml":
+            import tomlkit
+
             try:
                 document = tomlkit.parse(text)
             except tomlkit.exceptions.ParseError as error:
@@ -226,6 +224,9 @@ def _json(text: str) -> dict[str, Any]:
 
 
 def _yaml(client: Client, text: str, address: Address) -> str:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
     yaml = YAML()
     yaml.width = 1000
     wanted = list if client.format == "yaml-list" else dict

@@ -87,16 +87,9 @@ class Opea:
 
     async def codetrans(self, http: HTTPRequest) -> Response:
         """OPEA's code translation: the app `translate`, whose answers are checked. `model` is the model that writes."""
-        body = wire.decode(await http.body(), wire.CodetransBody, fields.CODETRANS)
+        body = wire.decode(await http.body(), wire.CodetransBody, fields.CODETRANS, narrow=True)
         if body.stream is None:
             body.stream = True
-        for name in ("messages", "inputs", "tools"):
-            if getattr(body, name):
-                raise InvalidRequest(
-                    f"`{name}` cannot be used: the code to translate is `source_code`.",
-                    fix="Leave it out.",
-                    param=name,
-                )
         if not body.source_code.strip():
             raise InvalidRequest("`source_code` is empty.", param="source_code")
         given = {

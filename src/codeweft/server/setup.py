@@ -14,8 +14,8 @@ from codeweft import config
 from codeweft.config import Settings
 from codeweft.errors import CodeweftError
 from codeweft.models.catalogue import CATALOGUE, Entry
+from codeweft.models.machine import this_machine
 from codeweft.models.openai_compatible import OpenAICompatible
-from codeweft.models.plan import this_machine
 from codeweft.models.starter import STARTER
 from codeweft.runtime.compose import Runtime
 from codeweft.runtime.models import engine_options
@@ -139,7 +139,8 @@ def setup_routes(runtime: Runtime) -> APIRouter:
     async def get_setup(admin: Admin) -> SetupView:
         """How far this installation is, what the machine can run, and which models fit. For administrators."""
         factors = await accounts.signin.factors(admin.user)
-        machine = this_machine(engine_options(runtime.settings))
+        options = engine_options(runtime.settings)
+        machine = this_machine(options.python, options.gpu_layers)
         steps = StepsView(
             password=factors.password or bool(factors.issuers),
             model=runtime.default_writer != STARTER,
