@@ -8,14 +8,16 @@ import zlib
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import numpy as np
 import pytest
+from argon2.profiles import CHEAPEST
 
-from codeweft.accounts import Accounts
+from codeweft.accounts import Accounts, SignInPolicy
 from codeweft.config import ServerSettings, Settings
 from codeweft.errors import NotFound
 from codeweft.jobs import Jobs
@@ -27,6 +29,7 @@ from codeweft.runtime.summaries import Summaries
 from codeweft.runtime.updates import Updates
 from codeweft.server.run import serve
 from codeweft.types import (
+    Caller,
     Chunk,
     Done,
     Embeddings,
@@ -91,6 +94,9 @@ class Composition:
         self.summaries = Summaries(self.settings, self.jobs, lambda name: self.model(name or "plain"), bridge)
         self.summaries.indexes = self.indexes
         self.updates = Updates(self.jobs, self.indexes, self.summaries.updated)
+
+    def readable(self, caller: Caller) -> Indexes:
+        return self.indexes.seen_by(partial(self.accounts.may_read, caller.user))
 
     def infos(self) -> list[ModelInfo]:
         return [model.info for model in self.models.values()] + [Letters.info]
@@ -165,7 +171,11 @@ def start(home: Path, models: dict[str, Any], settings: Settings | None = None) 
 
     @asynccontextmanager
     async def opened(settings: Settings) -> AsyncIterator[Composition]:
-        async with await Accounts.open(home / "accounts.db") as accounts:
+        chosen = settings.sign_in
+        policy = SignInPolicy(
+            chosen.registration, chosen.totp, chosen.session_days * 86400, password_cost=CHEAPEST
+        )
+        async with await Accounts.open(home / "accounts.db", policy=policy) as accounts:
             composition = Composition(
                 settings, accounts, models, Indexes(home / "indexes", Hashed(), workers=0)
             )

@@ -17,6 +17,7 @@ import {
   references,
   secrets,
   sourceText,
+  steps,
   system,
 } from './data.mjs'
 
@@ -211,7 +212,7 @@ function emit(answer, type, data) {
   for (const write of answer.readers) write(event)
 }
 
-async function runAnswer(answer, question, { index, model, explain }) {
+async function runAnswer(answer, question, { index, model, explain, agent }) {
   const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
   const { turn } = answer
   const model_ = models.find((other) => other.name === model) ?? models[0]
@@ -223,6 +224,12 @@ async function runAnswer(answer, question, { index, model, explain }) {
     turn.references = references
     emit(answer, 'retrieved', { query: question, index: index || 'codeweft', results: references })
     emit(answer, 'node', { node: 'retriever', kind: 'retriever', state: 'finished', seconds: 0.012 })
+  }
+  if (agent) {
+    for (const step of steps) {
+      await wait(pace * 40)
+      emit(answer, 'step', step)
+    }
   }
   for (let done = 256; done <= 1024; done += 256) {
     await wait(pace * 12)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal
 
-from sqlalchemy import Row, delete, func, insert, or_, select, update
+from sqlalchemy import delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from codeweft.accounts.access import readable
 from codeweft.accounts.tables import ConversationRow, TurnRow
 from codeweft.errors import NotFound
 
@@ -87,9 +89,13 @@ _TURN = (
 class Conversations:
     """Reads and writes conversations. Every method that names a user answers `NotFound` for another user's things."""
 
-    def __init__(self, engine: AsyncEngine, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, engine: AsyncEngine, clock: Callable[[], float], may_read: Callable[[str, str], bool]
+    ) -> None:
+        """`may_read` says whether a user may read an index: what quotes others is not given out again."""
         self._engine = engine
         self._clock = clock
+        self._may_read = may_read
 
     def _now(self) -> float:
         """Whole microseconds, so that a time that was shown compares equal when it comes back."""
@@ -161,9 +167,14 @@ class Conversations:
             await connection.execute(delete(ConversationRow).where(ConversationRow.id == conversation_id))
 
     async def turns(self, conversation_id: str) -> tuple[Turn, ...]:
-        query = select(*_TURN).where(TurnRow.conversation_id == conversation_id).order_by(TurnRow.position)
+        query = (
+            select(ConversationRow.user_id, *_TURN)
+            .join(ConversationRow, ConversationRow.id == TurnRow.conversation_id)
+            .where(TurnRow.conversation_id == conversation_id)
+            .order_by(TurnRow.position)
+        )
         async with self._engine.connect() as connection:
-            return tuple([_turn(row) for row in await connection.execute(query)])
+            return tuple([self._shown(*row) for row in await connection.execute(query)])
 
     async def turn(self, user_id: str, turn_id: str) -> Turn:
         query = (
@@ -175,7 +186,12 @@ class Conversations:
             row = (await connection.execute(query)).first()
         if row is None:
             raise NotFound("There is no such turn; it may have been deleted or written anew.")
-        return _turn(row)
+        return self._shown(user_id, *row)
+
+    def _shown(self, user_id: str, *values: Any) -> Turn:
+        """A turn without the references that its user may not read any more."""
+        turn = Turn(*values)
+        return replace(turn, references=readable(turn.references, partial(self._may_read, user_id)))
 
     async def add_turns(self, *turns: Turn) -> None:
         """Append turns of one conversation in this order."""
@@ -209,6 +225,12 @@ class Conversations:
                 update(TurnRow).where(TurnRow.id == turn_id).values(rating=rating, comment=comment)
             )
 
+    async def any_answer(self) -> bool:
+        """Whether anybody ever got an answer."""
+        query = select(TurnRow.id).where(TurnRow.role == "assistant", TurnRow.reason == "stop").limit(1)
+        async with self._engine.connect() as connection:
+            return (await connection.execute(query)).first() is not None
+
     async def fail_unfinished(self, error: Mapping[str, Any]) -> int:
         """Mark the turns that a stopped server left unfinished; the number of them."""
         unfinished = (TurnRow.role == "assistant", TurnRow.reason.is_(None))
@@ -223,10 +245,6 @@ def title_from(content: str) -> str:
     """A title from a first message: its first line with words, shortened."""
     line = next((line.strip() for line in content.splitlines() if line.strip()), "")
     return line if len(line) <= TITLE_LENGTH else line[: TITLE_LENGTH - 1].rstrip() + "…"
-
-
-def _turn(row: Row[Any]) -> Turn:
-    return Turn(*tuple(row))
 
 
 def _values(turn: Turn) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import logging
 import os
 import secrets
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
@@ -166,27 +166,9 @@ class Ledger:
         Days are UTC, written as 2026-11-21; the other groups are ids and names.
         """
         await self.flush()
-        table = UsageRow
-        columns = {
-            "user": table.user_id,
-            "key": table.key_id,
-            "team": table.team_id,
-            "model": table.model,
-            "app": table.app,
-        }
-        day = cast(func.floor(table.at / _DAY), Integer)
-        group = day if by == "day" else columns[by]
+        table, group = UsageRow, _GROUPS[by]
         query = (
-            select(
-                group.label("group"),
-                func.count(),
-                func.sum(cast(table.outcome == "failed", Integer)),
-                func.sum(table.prompt_tokens),
-                func.sum(table.cached_tokens),
-                func.sum(table.completion_tokens),
-                func.coalesce(func.sum(table.cost), cast(0.0, Float)),
-                func.sum(cast(table.cost.is_(None), Integer)),
-            )
+            select(group.label("group"), *_SUMS)
             .where(table.at >= since, table.at < until)
             .group_by(group)
             .order_by(group)
@@ -199,6 +181,24 @@ class Ledger:
             Total(_day(int(str(row[0]))) if by == "day" else str(row[0]), *map(_number, row[1:]))
             for row in rows
         ]
+
+    async def by_day(
+        self, by: Group, since: float, until: float, *, user_id: str | None = None
+    ) -> list[tuple[str, Total]]:
+        """`totals` of every day that has any (UTC, 2026-11-21), in order of the days."""
+        await self.flush()
+        table, day, group = UsageRow, _GROUPS["day"], _GROUPS[by]
+        query = (
+            select(day.label("day"), group.label("group"), *_SUMS)
+            .where(table.at >= since, table.at < until)
+            .group_by(day, group)
+            .order_by(day, group)
+        )
+        if user_id is not None:
+            query = query.where(table.user_id == user_id)
+        async with self._engine.connect() as connection:
+            rows = (await connection.execute(query)).all()
+        return [(_day(int(str(row[0]))), Total(str(row[1]), *map(_number, row[2:]))) for row in rows]
 
     async def since(self, start: float) -> list[Entry]:
         """All entries at `start` or later, oldest first."""
@@ -241,6 +241,26 @@ _COLUMNS: Final = tuple(one.name for one in fields(Entry))
 
 def _insert_all(connection: Connection, rows: list[dict[str, Any]]) -> None:
     connection.execute(insert(UsageRow), rows)
+
+
+_GROUPS: Final[Mapping[Group, Any]] = {
+    "day": cast(func.floor(UsageRow.at / _DAY), Integer),
+    "user": UsageRow.user_id,
+    "key": UsageRow.key_id,
+    "team": UsageRow.team_id,
+    "model": UsageRow.model,
+    "app": UsageRow.app,
+}
+_SUMS: Final = (
+    func.count(),
+    func.sum(cast(UsageRow.outcome == "failed", Integer)),
+    func.sum(UsageRow.prompt_tokens),
+    func.sum(UsageRow.cached_tokens),
+    func.sum(UsageRow.completion_tokens),
+    func.coalesce(func.sum(UsageRow.cost), cast(0.0, Float)),
+    func.sum(cast(UsageRow.cost.is_(None), Integer)),
+)
+"""What a `Total` counts after its group."""
 
 
 def _insert_new(connection: Connection, rows: list[dict[str, Any]]) -> None:

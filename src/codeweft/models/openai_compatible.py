@@ -32,7 +32,8 @@ from codeweft.types import (
     Usage,
 )
 
-InfillRoute = Literal["suffix", "tokens", "chat"]
+InfillRoute = Literal["suffix", "kept", "tokens", "chat"]
+"""The endpoint's own `suffix`; our prompt, with special tokens kept in the answer; our prompt alone; a chat."""
 CHAT: Final = "/chat/completions"
 COMPLETIONS: Final = "/completions"
 NO_SUCH_ROUTE: Final = frozenset((404, 405, 501))
@@ -42,6 +43,8 @@ CHARACTERS_PER_TOKEN: Final = 3.5
 """For estimates only: source code has 3 to 4 characters a token in the usual vocabularies."""
 _SUFFIX_HOSTS: Final = {"api.mistral.ai": "/fim/completions", "api.deepseek.com": COMPLETIONS}
 """Providers that document `suffix`, and where. Others accept the field and ignore it, which is worse than refusing."""
+_SUFFIX_PORTS: Final = frozenset((11434,))
+"""Ollama's: it puts its template around raw prompts, and knows each model's own way to fill in by `suffix`."""
 _NEW_LIMIT_HOSTS: Final = frozenset(("api.openai.com",))
 """Where chat takes `max_completion_tokens` only."""
 
@@ -81,7 +84,9 @@ class OpenAICompatible:
         self._model = model
         self._codeweft = codeweft
         self._family = _family(family, model)
-        self._host = urlsplit(base_url).hostname or ""
+        address = urlsplit(base_url)
+        self._host = address.hostname or ""
+        self._takes_suffix = self._host in _SUFFIX_HOSTS or address.port in _SUFFIX_PORTS
         self._routes: tuple[InfillRoute, ...] = self._infill_routes()
         self._server: str | None = None
         self._info = ModelInfo(
@@ -233,26 +238,27 @@ class OpenAICompatible:
         if self._codeweft:
             return ("suffix",)
         known: list[InfillRoute] = []
-        if self._host in _SUFFIX_HOSTS:
+        if self._takes_suffix:
             known.append("suffix")
         if self._family.can_infill:
-            known.append("tokens")
+            known += ("kept", "tokens")
         return (*known, "chat")
 
     def _infill_call(self, request: Request, infill: Infill, route: InfillRoute) -> _Call:
         sampling = skills.with_defaults(request.sampling, "infilling")
         if route == "suffix":
-            body = self._completion_body(infill.prefix, sampling) | {"suffix": infill.suffix}
-            if self._codeweft and infill.neighbours:
-                body["neighbours"] = [{"path": one.path, "text": one.text} for one in infill.neighbours]
+            shown = infill.neighbours
+            prefix = infill.prefix if self._codeweft else skills.commented(shown) + infill.prefix
+            body = self._completion_body(prefix, sampling) | {"suffix": infill.suffix}
+            if self._codeweft and shown:
+                body["neighbours"] = [{"path": one.path, "text": one.text} for one in shown]
             return _Call(_SUFFIX_HOSTS.get(self._host, COMPLETIONS), body)
-        if route == "tokens":
-            safe = replace(
-                infill, prefix=self._family.defused(infill.prefix), suffix=self._family.defused(infill.suffix)
-            )
+        if route in ("kept", "tokens"):
+            prompt = skills.text_of(self._family.fim_prompt(self._family.harmless(infill)))
             stops = (*sampling.stop, *self._family.stop)
-            prompt = skills.text_of(self._family.fim_prompt(safe))
-            return _Call(COMPLETIONS, self._completion_body(prompt, replace(sampling, stop=stops)))
+            body = self._completion_body(prompt, replace(sampling, stop=stops))
+            # vLLM, SGLang and LMDeploy leave special tokens out of an answer, and then no stop string matches them.
+            return _Call(COMPLETIONS, body | ({"skip_special_tokens": False} if route == "kept" else {}))
         body = self._chat_body(wire.messages_json(last_resort.ask(infill)), request.sampling)
         return _Call(CHAT, body, note=last_resort.NOTE, strip_fence=True)
 
@@ -404,7 +410,16 @@ def _skills(family: Family, model: str) -> Skills:
 def _no_such_way(refused: Refused, route: InfillRoute) -> bool:
     if refused.answered in NO_SUCH_ROUTE:
         return True
-    return route == "suffix" and refused.answered in (400, 422) and "suffix" in refused.words.lower()
+    said = _SAID_OF.get(route, ())
+    return refused.answered in (400, 422) and any(word in refused.words.lower() for word in said)
+
+
+_SAID_OF: Final[dict[InfillRoute, tuple[str, ...]]] = {
+    # Ollama says that a model "does not support insert".
+    "suffix": ("suffix", "insert"),
+    "kept": ("skip_special_tokens", "extra", "unrecognized", "unknown", "unsupported", "not permitted"),
+}
+"""Words of a refusal that mean the way and not the request."""
 
 
 def _response_format(wanted: dict[str, Any] | None) -> dict[str, Any]:

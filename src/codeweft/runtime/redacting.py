@@ -66,7 +66,11 @@ def _texts(request: Request) -> list[str]:
     if request.prompt is not None:
         texts.append(request.prompt)
     if request.infill is not None:
-        texts += [request.infill.prefix, request.infill.suffix, *(one.text for one in request.infill.neighbours)]
+        texts += [
+            request.infill.prefix,
+            request.infill.suffix,
+            *(one.text for one in request.infill.neighbours),
+        ]
     return texts
 
 

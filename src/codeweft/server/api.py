@@ -21,6 +21,8 @@ from codeweft.server.find import find_routes
 from codeweft.server.knowledge import knowledge_routes
 from codeweft.server.people import people_routes
 from codeweft.server.service import Service
+from codeweft.server.session import session_routes
+from codeweft.server.setup import setup_routes
 from codeweft.server.summaries import summary_routes
 from codeweft.server.tasks import task_routes
 from codeweft.server.views import ErrorView
@@ -41,11 +43,14 @@ def create_api(runtime: Runtime, service: Service, answers: Answers) -> FastAPI:
         },
         generate_unique_id_function=lambda route: route.name,
     )
+    api.state.runtime = runtime
     routers = (
+        session_routes(runtime),
         admin_routes(runtime),
         knowledge_routes(runtime),
         people_routes(runtime),
-        find_routes(runtime),
+        setup_routes(runtime),
+        find_routes(),
         summary_routes(runtime),
         conversation_routes(service, answers),
         task_routes(service),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -40,6 +41,8 @@ class Application:
         self._service = Service(runtime)
         self._answers = Answers(runtime, self._service)
         self._accounts = runtime.accounts
+        public = runtime.settings.server.public_url
+        self._public_host = urlsplit(public).netloc if public else None
         self._max_body = int(runtime.settings.server.max_body_mb * 1_000_000)
         openai = OpenAI(self._service)
         protocols = (
@@ -115,7 +118,7 @@ class Application:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
         given = auth.read_headers(scope["headers"])
-        identity = await auth.identify(self._accounts, given, path, scope["method"])
+        identity = await auth.identify(self._accounts, given, path, scope["method"], self._public_host)
         scope["app"] = self
         scope["codeweft.identity"] = identity
         scope["codeweft.secret"] = given.secret

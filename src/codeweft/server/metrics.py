@@ -24,7 +24,6 @@ class ModelMetrics:
     cached: Counter
 
 
-
 class Metrics:
     def __init__(self) -> None:
         self._models: dict[str, ModelMetrics] = {}

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from codeweft.accounts import Conversation, Key, Scope, Turn
+from codeweft.accounts import Conversation, Key, Scope, Turn, User
 from codeweft.errors import CodeweftError
 from codeweft.jobs import Job
 from codeweft.models.loaded import EngineState
@@ -73,10 +73,9 @@ class UserView(View):
     name: str
     role: str
 
-
-class SessionView(View):
-    user: UserView | None
-    version: str
+    @classmethod
+    def of(cls, user: User) -> UserView:
+        return cls(id=user.id, name=user.name, role=user.role)
 
 
 class EngineView(View):

@@ -112,6 +112,19 @@ export default {
     explain: 'Explain answers',
     explainText: 'Keep what was retrieved and why, and the final prompt. For apps.',
   },
+  steps: {
+    title: (count: number) => (count === 1 ? '1 step' : `${count} steps`),
+    results: (count: number) => (count === 1 ? '1 result' : `${count} results`),
+    seconds: (seconds: string) => `${seconds} s`,
+    tools: {
+      search_code: 'Searched',
+      find_symbol: 'Looked up',
+      grep_code: 'Searched text',
+      read_file: 'Read',
+      list_indexes: 'Listed indexes',
+      judge: 'Judged what was found',
+    } as Record<string, string>,
+  },
   explained: {
     question: 'Asked',
     query: 'Looked up',

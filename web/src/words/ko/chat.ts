@@ -111,6 +111,19 @@ const words: typeof en = {
     explain: '답변 설명',
     explainText: '무엇을 왜 찾았는지와 최종 프롬프트를 함께 받습니다. 앱에서 쓸 수 있습니다.',
   },
+  steps: {
+    title: (count) => `${count}단계`,
+    results: (count) => `결과 ${count}개`,
+    seconds: (seconds) => `${seconds}초`,
+    tools: {
+      search_code: '검색',
+      find_symbol: '이름 찾기',
+      grep_code: '텍스트 검색',
+      read_file: '읽기',
+      list_indexes: '인덱스 목록',
+      judge: '찾은 것 판단',
+    },
+  },
   explained: {
     question: '질문',
     query: '검색어',

@@ -1,4 +1,4 @@
-"""The programs that `codeweft connect` can set up: where their settings lie and what belongs into them. Pure.
+"""The programs that `codeweft connect` and the first-run page can set up: where their settings lie and what belongs into them. Pure.
 
 Each row names the program's own documentation as its source. Formats that hold comments are edited with libraries
 that keep them; a JSON file with comments is left alone and its snippet printed instead.
