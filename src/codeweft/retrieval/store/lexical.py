@@ -29,7 +29,8 @@ _MARKER: Final = "generation"
 _REMEMBERED: Final = 4096
 """Terms whose forms and files are remembered until the next commit (about 16 MB)."""
 
-K, V = TypeVar("K"), TypeVar("V")
+K = TypeVar("K")
+V = TypeVar("V")
 Counts = tuple[Ids, Ids]
 """Files in ascending order, and how many chunks of each."""
 
