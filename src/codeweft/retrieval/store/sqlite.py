@@ -10,6 +10,7 @@ import json
 import queue
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -227,7 +228,9 @@ class Tables:
             files = self._known_files(connection, {values[1] for values in stored})
         return [_row_of(values, *files[values[1]]) for values in stored if values[1] in files]
 
-    def _known_files(self, connection: sqlite3.Connection, wanted: set[int]) -> Mapping[int, tuple[str, str]]:
+    def _known_files(
+        self, connection: sqlite3.Connection, wanted: AbstractSet[int]
+    ) -> Mapping[int, tuple[str, str]]:
         """Path and language by file id, with those of `wanted` unless they are gone. An id never changes its meaning."""
         known = self._file_names
         if not wanted <= known.keys():
