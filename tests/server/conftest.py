@@ -23,6 +23,7 @@ from codeweft.models.prices import Prices
 from codeweft.models.scripted import ScriptedModel
 from codeweft.retrieval.bridge import Bridge
 from codeweft.retrieval.catalogue import Indexes
+from codeweft.retrieval.redact import Redactor
 from codeweft.runtime.summaries import Summaries
 from codeweft.runtime.updates import Updates
 from codeweft.server.run import serve
@@ -82,6 +83,7 @@ class Composition:
     indexes: Indexes
     jobs: Jobs = field(default_factory=Jobs)
     default_model: str = "codegen"
+    redactor: Redactor = field(default_factory=Redactor)
     prices: Prices = field(default_factory=lambda: Prices({"paid": Price(2.0, 10.0)}, table=False))
 
     def __post_init__(self) -> None:

@@ -23,9 +23,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from codeweft.accounts.conversations import Conversations
 from codeweft.accounts.database import connect
+from codeweft.accounts.feedback import FeedbackBook
 from codeweft.accounts.ledger import Entry, Ledger, Total
 from codeweft.accounts.limits import EVERYONE, Gate, Subject, period_start
 from codeweft.accounts.people import People, User
+from codeweft.accounts.snippets import Snippets
 from codeweft.accounts.tables import ApiKeyRow, SessionRow, SigninLinkRow, UserRow
 from codeweft.errors import Conflict, InvalidRequest, NotFound, NotSignedIn
 
@@ -95,6 +97,8 @@ class Accounts:
         self.gate = Gate(clock)
         self.ledger = Ledger(engine, journals)
         self.conversations = Conversations(engine, clock)
+        self.snippets = Snippets(engine, clock)
+        self.feedback = FeedbackBook(engine)
 
     @classmethod
     async def open(

@@ -76,7 +76,7 @@ class Runtime:
         self._apps: dict[str, FlowSpec] = library()
         if settings.index.rewrite_questions:
             self._apps = {name: rewriting(spec) for name, spec in self._apps.items()}
-        self._redactor = Redactor(settings.index.allow_secrets)
+        self.redactor = Redactor(settings.index.allow_secrets)
 
     @property
     def default_model(self) -> str:
@@ -157,7 +157,7 @@ class Runtime:
         """Load the default model, so that the first answer does not wait for it. Raises `EngineFailed`."""
         writer = self._models[self.default_writer]
         if any(isinstance(self._guarded(model), Redacting) for model in self._models.values()):
-            self._redactor.begin()
+            self.redactor.begin()
         if isinstance(writer, EmbeddedModel):
             await writer.start()
 
@@ -193,7 +193,7 @@ class Runtime:
         local = isinstance(model, EmbeddedModel) and wanted == "remote"
         if wanted == "never" or local or isinstance(model, Pool):
             return model
-        return Redacting(model, self._redactor)
+        return Redacting(model, self.redactor)
 
     async def open_models(self, stack: AsyncExitStack) -> None:
         """Make the models that settings and the models folder name; nothing is loaded yet.
