@@ -133,7 +133,8 @@ class Attachments:
         """The texts of the files of turns, by attachment."""
         query = select(AttachmentRow.id, AttachmentRow.text).where(AttachmentRow.turn_id.in_(list(turn_ids)))
         async with self._engine.connect() as connection:
-            return dict((await connection.execute(query)).tuples().all())
+            rows = (await connection.execute(query)).all()
+        return {attachment: text for attachment, text in rows}  # noqa: C416
 
 
 async def delete_of(connection: AsyncConnection, conversation_id: str) -> None:

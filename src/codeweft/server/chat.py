@@ -96,6 +96,7 @@ class Answers:
             raise InvalidRequest("Send either `content` or `regenerate: true`.", param="content")
         if self._stopping:
             raise STOPPED
+        await self._conversations.get(user, conversation_id)
         if conversation_id in self._busy:
             raise Conflict(
                 "An answer is still being written in this conversation.", fix="Stop it, or wait for it."

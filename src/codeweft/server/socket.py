@@ -236,8 +236,9 @@ class _Connection:
             explain=said.explain,
             attachments=said.attachments,
         )
-        await self._answers.ask(self._user, target, body, answer_id)
         self._conversation = target
+        # A client that leaves now must not leave a turn behind that nobody writes.
+        await asyncio.shield(self._answers.ask(self._user, target, body, answer_id))
 
     def _answer_id(self, request_id: str) -> str:
         """The same for a request that is sent again, also after the server was started again."""
