@@ -96,7 +96,7 @@ async def test_the_first_question_can_be_edited_and_an_older_answer_written_anew
         assert len(await said(client, number)) == 2 and again["siblings"][0] == first["id"]
         root = (await said(client, number))[0]
         await answered(client, number, content="uno", beside=root["id"])
-        assert [one["content"] for one in await said(client, number)][0] == "uno"
+        assert (await said(client, number))[0]["content"] == "uno"
 
 
 async def test_a_turn_that_is_not_there_or_of_the_wrong_kind_is_refused_by_name(server: Server) -> None:

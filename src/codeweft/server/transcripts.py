@@ -17,6 +17,8 @@ from codeweft.server.views import Problem, ReferenceView, iso
 FORMAT = "codeweft.conversations"
 MOST_CONVERSATIONS = 1000
 MOST_TURNS = 10_000
+_MARK_HEAD = "<!-- codeweft:"
+_HIDDEN_HEAD = "<!--\u200b codeweft:"
 _MARK = re.compile(r"<!-- codeweft:(user|assistant)(?: model=(\S+))? -->")
 _TITLE = re.compile(r"# +(.+)")
 
@@ -119,7 +121,7 @@ def transcript(conversations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def markdown(conversation: Conversation, turns: Sequence[Turn]) -> str:
     """The shown branch for people to read; comments mark the turns so that it can be read back."""
-    parts = [f"# {' '.join(conversation.title.split()) or 'Conversation'}"]
+    parts = [f"# {_unmarked(' '.join(conversation.title.split())) or 'Conversation'}"]
     for turn in turns:
         model = f" model={turn.model}" if turn.model and not re.search(r"\s|-->", turn.model) else ""
         parts.append(f"<!-- codeweft:{turn.role}{model} -->")
@@ -127,9 +129,7 @@ def markdown(conversation: Conversation, turns: Sequence[Turn]) -> str:
             "## You" if turn.role == "user" else f"## Answer{f' ({turn.model})' if turn.model else ''}"
         )
         parts += [f"*Attached: {one.name}*" for one in turn.attachments]
-        parts.append(
-            _MARK.sub(lambda mark: mark[0].replace("<!-- ", "<!--\u200b "), turn.content).strip("\n")
-        )
+        parts.append(_unmarked(turn.content).strip("\n"))
         if turn.references:
             listed = [
                 f"{one['number']}. `{one['path']}:{one['start_line']}-{one['end_line']}`"
@@ -137,6 +137,11 @@ def markdown(conversation: Conversation, turns: Sequence[Turn]) -> str:
             ]
             parts.append("<!-- codeweft:references -->\nReferences:\n\n" + "\n".join(listed))
     return "\n\n".join(parts) + "\n"
+
+
+def _unmarked(text: str) -> str:
+    """`text` with nothing in it that could be taken for one of our marks."""
+    return text.replace(_MARK_HEAD, _HIDDEN_HEAD)
 
 
 def read_json(data: bytes) -> list[Read]:
@@ -169,13 +174,17 @@ def read_markdown(text: str) -> list[Read]:
         end = marks[number + 1].start() if number + 1 < len(marks) else len(text)
         body = text[mark.end() : end].split("\n<!-- codeweft:references -->")[0].strip("\n")
         body = re.sub(r"\A## [^\n]*\n*", "", body)
-        body = re.sub(r"\A(?:\*Attached: [^\n]*\*\n*)+", "", body).replace(
-            "<!--\u200b codeweft:", "<!-- codeweft:"
-        )
+        body = re.sub(r"\A(?:\*Attached: [^\n]*\*\n*)+", "", body).replace(_HIDDEN_HEAD, _MARK_HEAD)
         parent = str(number - 1) if number else ""
         role: Literal["user", "assistant"] = "user" if mark[1] == "user" else "assistant"
         turns.append(WrittenTurn(id=str(number), parent=parent, role=role, content=body, model=mark[2]))
-    return [_renamed(WrittenConversation(title=title[1][:200] if title else "", turns=turns))]
+    return [
+        _renamed(
+            WrittenConversation(
+                title=title[1].replace(_HIDDEN_HEAD, _MARK_HEAD)[:200] if title else "", turns=turns
+            )
+        )
+    ]
 
 
 def _renamed(given: WrittenConversation) -> Read:

@@ -53,6 +53,13 @@ export const downloadName = (language: string): string =>
 export const fenceLanguage = (info: string | undefined): string =>
   (/^[\w+#.-]+/.exec(info ?? '')?.[0] ?? '').toLowerCase()
 
+/** `code` as a Markdown block that nothing in it can close. */
+export function fenced(code: string, language: string): string {
+  const longest = Math.max(2, ...(code.match(/`+/g) ?? []).map((run) => run.length))
+  const fence = '`'.repeat(longest + 1)
+  return `${fence}${language}\n${code.replace(/\n$/, '')}\n${fence}`
+}
+
 /** `code` in runs of `lines` lines. Joined, they are `code` again. */
 export function segments(code: string, lines: number): string[] {
   const result: string[] = []

@@ -20,7 +20,7 @@ const initial: Settings = {
   index: null,
   sampling: {},
   wrap: false,
-  explain: false,
+  explain: true,
 }
 
 const key = 'codeweft.settings'
