@@ -106,7 +106,9 @@ async function runAnswer(answer, question, { index, model, explain }) {
       ? answers.long
       : /inject/i.test(question)
         ? answers.hostile
-        : answers.normal
+        : /nested/i.test(question)
+          ? answers.nested
+          : answers.normal
   const started = Date.now()
   const tokens = text.match(/\s*\S{1,6}/g)
   let written = 0

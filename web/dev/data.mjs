@@ -391,7 +391,10 @@ ${fence}
 
 \`<iframe srcdoc="<script>window.pwned=8</script>">\` &lt;script&gt; see [1].`
 
-export const answers = { normal, long, hostile, failing: normal }
+// Nested as deep as a broken or hostile model can, within what a small answer holds.
+const nested = `${'> '.repeat(2000)}deep\n\n${'- '.repeat(2000)}item\n\n${'['.repeat(3000)}x${']'.repeat(3000)}\n\n${'*'.repeat(3001)}a\n\nthe end of it`
+
+export const answers = { normal, long, hostile, nested, failing: normal }
 
 /** @typedef {import('../src/api/types').Turn} Turn */
 

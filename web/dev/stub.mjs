@@ -1,7 +1,7 @@
 // A stand-in for the server, for work on the UI alone: `npm run stub`, then `npm run dev` or http://127.0.0.1:8000.
 // It keeps everything in memory and speaks the same API, with the same content policy. It is never shipped.
 //
-//   STUB_PORT=8000 (0: any)  STUB_PACE=12 (ms between tokens)  STUB_SCENE=normal|empty|signed-out|indexing
+//   STUB_PORT=8000 (0: any)  STUB_PACE=12 (ms between tokens)  STUB_SCENE=normal|empty|signed-out|indexing|tasks
 import fs from 'node:fs'
 import http from 'node:http'
 import path from 'node:path'
@@ -202,7 +202,7 @@ const routes = [
     },
   ],
   ['GET', '/system', () => system],
-  ['GET', '/models', () => models],
+  ['GET', '/models', () => (scene === 'tasks' ? [...models, { ...models[1], name: 'explain' }] : models)],
   ['GET', '/indexes', () => state.indexes],
   [
     'POST',

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -83,8 +84,7 @@ class Attachments:
             row = (await connection.execute(query)).first()
         if row is None:
             raise NotFound("There is no such attachment; it may have been removed.", param="attachments")
-        *fields, text = row
-        return Attachment(*fields), text
+        return Attachment(row.id, row.name, row.language, row.size, row.secrets), row.text
 
     async def remove(self, user_id: str, attachment_id: str) -> None:
         """Forget a file that was not sent yet; what was sent belongs to its turn."""
@@ -125,7 +125,8 @@ class Attachments:
         found: dict[str, list[Attachment]] = {}
         query = select(AttachmentRow.turn_id, *_SHOWN).where(AttachmentRow.turn_id.in_(list(turn_ids)))
         async with self._engine.connect() as connection:
-            for turn_id, *fields in await connection.execute(query.order_by(AttachmentRow.position)):
+            for turn_id, *shown in await connection.execute(query.order_by(AttachmentRow.position)):
+                fields: list[Any] = shown
                 found.setdefault(turn_id, []).append(Attachment(*fields))
         return {turn_id: tuple(files) for turn_id, files in found.items()}
 

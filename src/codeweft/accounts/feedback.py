@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -74,6 +74,15 @@ class FeedbackBook:
         async with self._engine.connect() as connection:
             rows = await connection.execute(query)
             return [
-                Feedback(turn, at or 0.0, user, written_by or "", good, comment, question or "", answer)
-                for turn, at, user, written_by, good, comment, question, answer in rows
+                Feedback(
+                    turn,
+                    at or 0.0,
+                    user,
+                    written_by or "",
+                    cast(Rating, said),
+                    comment,
+                    question or "",
+                    answer,
+                )
+                for turn, at, user, written_by, said, comment, question, answer in rows
             ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, File, Query, UploadFile
 from starlette.responses import Response
@@ -18,7 +18,9 @@ from codeweft.server.emit import dumps
 from codeweft.server.transcripts import Read, markdown, placed, read_json, read_markdown, transcript, written
 
 Format = Literal["json", "markdown"]
-_FILE = {200: {"description": "The file.", "content": {"application/json": {}, "text/markdown": {}}}}
+_FILE: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The file.", "content": {"application/json": {}, "text/markdown": {}}}
+}
 
 
 def transfer_routes(runtime: Runtime) -> APIRouter:
