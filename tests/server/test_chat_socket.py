@@ -8,8 +8,14 @@ from typing import Any
 
 import aiohttp
 import pytest
+from sqlalchemy import insert
 
+from codeweft.accounts.tables import UserRow
+from codeweft.errors import EngineFailed
 from codeweft.models.scripted import ScriptedModel
+from codeweft.server.answer import Published
+from codeweft.server.socket import told as told_as
+from codeweft.types import Failed, Started
 from tests.server.conftest import Server, app_model
 from tests.server.test_conversations import get
 
@@ -150,9 +156,6 @@ async def test_what_cannot_be_understood_is_told_and_the_connection_stands(
 
 
 async def test_a_failing_model_ends_with_the_state_error(starting: Callable[..., Server]) -> None:
-    from codeweft.errors import EngineFailed
-    from codeweft.types import Failed, Started
-
     broken = [Started("m"), Failed(EngineFailed("The engine died.", fix="Ask again."))]
     server = starting({"plain": ScriptedModel("plain", broken), "codegen": app_model()})
     async with server.client() as client, client.ws_connect(PATH) as socket:
@@ -178,26 +181,24 @@ async def test_strangers_other_sites_and_ended_sessions_are_kept_out(server: Ser
             await socket.send_str("__ping__")
             assert await socket.receive_str() == "__pong__"
     key = server.run(accounts.create_key("short"))
-    async with server.client(headers={"Authorization": f"Bearer {key}"}) as client:
-        async with client.ws_connect(PATH) as socket:
-            await socket.send_json({"type": "ping"})
-            assert await socket.receive_json() == {"type": "pong"}
-            (made,) = [one for one in await get(client, "/api/keys") if one["name"] == "short"]
-            async with client.delete(f"/api/keys/{made['id']}") as response:
-                assert response.status == 204
-            await socket.send_json({"type": "ping"})
-            assert "ended" in (await socket.receive_json())["error"]["message"]
-            assert (await socket.receive()).data == 4401
+    async with (
+        server.client(headers={"Authorization": f"Bearer {key}"}) as client,
+        client.ws_connect(PATH) as socket,
+    ):
+        await socket.send_json({"type": "ping"})
+        assert await socket.receive_json() == {"type": "pong"}
+        (made,) = [one for one in await get(client, "/api/keys") if one["name"] == "short"]
+        async with client.delete(f"/api/keys/{made['id']}") as response:
+            assert response.status == 204
+        await socket.send_json({"type": "ping"})
+        assert "ended" in (await socket.receive_json())["error"]["message"]
+        assert (await socket.receive()).data == 4401
 
 
 async def test_one_person_cannot_follow_or_stop_anothers_answer(server: Server) -> None:
     async with server.client() as client, client.ws_connect(PATH) as socket:
         await socket.send_json(asking("mine", model="slow"))
         typing = await socket.receive_json()
-        from sqlalchemy import insert
-
-        from codeweft.accounts.tables import UserRow
-
         accounts = server.composition.accounts
 
         async def made() -> str:
@@ -207,21 +208,20 @@ async def test_one_person_cannot_follow_or_stop_anothers_answer(server: Server) 
                 )
             return await accounts.create_key("eves", "eve")
 
-        async with server.client(headers={"Authorization": f"Bearer {server.run(made())}"}) as eve:
-            async with eve.ws_connect(PATH) as other:
-                await other.send_json({"type": "stop", "request_id": "mine"})
-                assert (await until(other, "error"))[-1]["error"]["code"] == "not_found"
-                await other.send_json(asking("x", conversation_id=typing["conversation_id"]))
-                assert (await until(other, "error"))[-1]["error"]["code"] == "not_found"
+        async with (
+            server.client(headers={"Authorization": f"Bearer {server.run(made())}"}) as eve,
+            eve.ws_connect(PATH) as other,
+        ):
+            await other.send_json({"type": "stop", "request_id": "mine"})
+            assert (await until(other, "error"))[-1]["error"]["code"] == "not_found"
+            await other.send_json(asking("x", conversation_id=typing["conversation_id"]))
+            assert (await until(other, "error"))[-1]["error"]["code"] == "not_found"
         await socket.send_json({"type": "stop", "request_id": "mine"})
         await until(socket, "completed")
 
 
 def test_a_message_is_json_of_one_line() -> None:
-    from codeweft.server.answer import Published
-    from codeweft.server.socket import told
-
-    message = told("r", Published(3, "text", b'{"text":"a\\nb"}'))
+    message = told_as("r", Published(3, "text", b'{"text":"a\\nb"}'))
     assert json.loads(message) == {
         "request_id": "r",
         "status": "proceeding",

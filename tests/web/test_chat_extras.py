@@ -160,9 +160,9 @@ def test_a_search_over_conversations_shows_where_it_found_its_words(stub: Stub, 
 def test_conversations_are_exported_and_imported(stub: Stub, open_page: Open, tmp_path: Path) -> None:
     page = open_page(f"{stub()}/c/c5")
     page.get_by_role("button", name="Options for Unit tests for the chunker").click()
-    with page.expect_request(re.compile(r"/conversations/c5/export\?format=markdown$")):
-        page.get_by_role("menuitem", name="Export as Markdown").click()
-    page.goto(page.url)
+    with page.expect_download() as saved:
+        page.get_by_role("menuitem", name="Export as JSON").click()
+    assert "Unit tests for the chunker" in Path(saved.value.path()).read_text()
     for text, says in (
         ("nothing", "no file of conversations"),
         ("<!-- codeweft:user -->", "1 conversation imported"),

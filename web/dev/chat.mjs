@@ -316,6 +316,7 @@ export const chatRoutes = [
       return [201, [plain(made)]]
     },
   ],
+  ['GET', '/conversations/:id/export', ({ params }) => whole(findConversation(params.id))],
   [
     'GET',
     '/turns/:id/explanation',

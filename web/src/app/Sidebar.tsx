@@ -8,6 +8,7 @@ import type { Conversation, User } from '../api/types'
 import { Logo } from '../components/Logo'
 import { MenuItem, Popover } from '../components/Menu'
 import { Button, Confirm, IconButton, ProblemNote, Skeleton } from '../components/ui'
+import { downloadFrom } from '../lib/download'
 import { useWords } from '../lib/i18n'
 import { groupByDay } from '../lib/time'
 import { Preferences } from './Preferences'
@@ -123,7 +124,7 @@ function Conversations() {
                 icon={<Download aria-hidden />}
                 onSelect={() => {
                   close()
-                  location.assign(exportUrl())
+                  downloadFrom(exportUrl())
                 }}
               >
                 {words.list.exportAll}
@@ -259,7 +260,7 @@ function Entry({ conversation }: { conversation: Conversation }) {
                 icon={<Download aria-hidden />}
                 onSelect={() => {
                   close()
-                  location.assign(exportUrl(conversation.id, format))
+                  downloadFrom(exportUrl(conversation.id, format))
                 }}
               >
                 {format === 'json' ? words.list.exportJson : words.list.exportMarkdown}

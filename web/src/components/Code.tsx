@@ -1,6 +1,7 @@
 import { Download, WrapText } from 'lucide-react'
 import { createContext, memo, type ReactNode, use, useEffect, useState } from 'react'
-import { download, downloadName, languageLabel, segments } from '../lib/code'
+import { downloadName, languageLabel, segments } from '../lib/code'
+import { download } from '../lib/download'
 import { useWords } from '../lib/i18n'
 import { changeSettings, useSettings } from '../lib/settings'
 import { CopyButton, IconButton } from './ui'

@@ -75,13 +75,3 @@ export function segments(code: string, lines: number): string[] {
   if (start < code.length || result.length === 0) result.push(code.slice(start))
   return result
 }
-
-/** Offer `text` to the user as a file. */
-export function download(name: string, text: string): void {
-  const url = URL.createObjectURL(new Blob([text], { type: 'text/plain' }))
-  const link = document.createElement('a')
-  link.href = url
-  link.download = name
-  link.click()
-  setTimeout(() => URL.revokeObjectURL(url), 10_000)
-}
