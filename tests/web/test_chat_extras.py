@@ -198,6 +198,30 @@ def test_the_code_of_answers_is_found_saved_and_deleted_among_the_snippets(
     expect(page.get_by_text("No snippets yet")).to_be_visible()
 
 
+def test_nothing_shifts_while_an_answer_is_written(stub: Stub, open_page: Open) -> None:
+    page = open_page(stub(pace=1))
+    page.evaluate("""() => {
+        window.shifted = 0
+        new PerformanceObserver((list) => {
+            for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifted += entry.value
+        }).observe({ type: 'layout-shift' })
+    }""")
+    ask(page, "Write something")
+    finished(page)
+    # The page changes from the welcome to the thread, half a second after the key that the observer forgives.
+    assert page.evaluate("window.shifted") < 0.1
+
+
+@pytest.mark.parametrize("width", [360, 390])
+def test_on_a_phone_the_composer_keeps_its_buttons_inside(stub: Stub, open_page: Open, width: int) -> None:
+    page = open_page(stub(), width=width, height=780)
+    send = page.get_by_role("button", name="Send", exact=True)
+    expect(send).to_be_visible()
+    box = send.bounding_box()
+    assert box is not None and box["x"] + box["width"] <= width - 12
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
 def test_axe_finds_nothing_where_a_chat_has_versions_files_and_menus(
