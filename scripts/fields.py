@@ -21,6 +21,7 @@ TABLES = {
     "POST /api/generate (Ollama)": fields.OLLAMA_GENERATE,
     "POST /api/embed (Ollama)": fields.OLLAMA_EMBED,
     "POST /v1/codegen": fields.CODEGEN,
+    "POST /v1/codetrans": fields.CODETRANS,
     "POST /v1/search": fields.SEARCH,
     "POST /v1/retrieval": fields.OPEA_RETRIEVAL,
 }
@@ -43,6 +44,8 @@ def page() -> str:
 def _fate(field: fields.Field) -> str:
     if field.use == "used":
         return "used"
+    if field.use == "forwarded":
+        return f"forwarded: {field.why}"
     harmless = (
         f" (accepted: {', '.join(f'`{json.dumps(value)}`' for value in field.harmless)})"
         if field.harmless

@@ -158,7 +158,7 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request to one model. Exactly one of `messages`, `prompt` and `infill` is set.
+    """One request to one model. Exactly one of `messages`, `prompt` and `infill` is set, or `inputs` alone.
 
     `prompt` is raw text to continue; it is never wrapped in a chat template. `tools` and `tool_choice` are in
     OpenAI's shape. `context` holds search results that a flow wants laid out as references.
@@ -171,10 +171,18 @@ class Request:
     sampling: Sampling = Sampling()
     tools: tuple[Mapping[str, Any], ...] = ()
     tool_choice: Any = None
+    parallel_tools: bool | None = None
+    """Whether the model may call several tools at once; None leaves it to the model."""
+    forwarded: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of OpenAI's chat that only some endpoints know, as they came; a model that does not refuses them."""
     retrieval: Retrieval = Retrieval()
     context: tuple[SearchResult, ...] = ()
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    """What an app with inputs is given (a code task: its code, a target language, tests); it writes the last turn of them."""
     explain: bool = False
     """Ask an app to tell what it looked up, why, and what the model read (`Explained`)."""
+    whole: bool = False
+    """Nobody reads along: the answer may come as few large events."""
     caller: Caller = Caller()
 
     @property
@@ -364,10 +372,30 @@ class Cited:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """Something an agent did on its way to an answer: a tool it called, and what came of it.
+
+    `number` counts from 1 through the answer. `arguments` are JSON values. `results` is how many places the tool
+    showed, `tokens` what the model spent on choosing it; of several calls made at once the first carries it. `thought`
+    is what the model said with it, `error` what the tool answered instead of results.
+    """
+
+    number: int
+    tool: str
+    arguments: Mapping[str, Any]
+    seconds: float
+    results: int = 0
+    tokens: int = 0
+    thought: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Explained:
     """How an answer came about: what was asked and what was searched for, what was found, shown and sent.
 
-    `candidates` are best first and more than are `shown`; `prompt` is what the model read, templates filled in.
+    `candidates` are best first and more than are `shown`; `prompt` is what the model read, templates filled in;
+    `steps` are those of an agent.
     """
 
     question: str
@@ -375,6 +403,7 @@ class Explained:
     candidates: tuple[SearchResult, ...]
     shown: tuple[SearchResult, ...]
     prompt: tuple[Message, ...]
+    steps: tuple[Step, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -390,6 +419,26 @@ class Failed:
     error: CodeweftError
 
 
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """The text so far does not stand: the answer is what follows. Where it was shown already, a heading stands between."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Whether the code of an answer stood a check, such as compiling it or running tests on it.
+
+    `tool` names what checked it, empty when nothing could. `message` says what was found, or why nothing was checked.
+    """
+
+    verified: bool
+    tool: str
+    message: str
+    language: str = ""
+    repaired: bool = False
+    """The first answer failed, and this is its correction."""
+
+
 Event = (
     Started
     | Retrieved
@@ -399,8 +448,11 @@ Event = (
     | ToolCallDelta
     | NodeStarted
     | NodeFinished
+    | Step
     | Cited
     | Explained
+    | Withdrawn
+    | Checked
     | Done
     | Failed
 )
@@ -412,6 +464,45 @@ class Embeddings:
 
     vectors: Vectors
     usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A function that a model may call; `parameters` is the JSON Schema of its arguments, an object."""
+
+    name: str
+    title: str
+    description: str
+    parameters: Mapping[str, Any]
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """The tool in OpenAI's shape."""
+        function = {"name": self.name, "description": self.description, "parameters": dict(self.parameters)}
+        return {"type": "function", "function": function}
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of what a tool shows, with the code it shows or is about."""
+
+    text: str
+    source: SearchResult | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolOutput:
+    """What a tool answered. `rest` says what there is beside the pieces: that there are none, or more."""
+
+    pieces: tuple[Piece, ...] = ()
+    rest: str = ""
+
+    @property
+    def text(self) -> str:
+        texts = [piece.text for piece in self.pieces]
+        # Pieces of several lines need a line between them to be told apart.
+        between = "\n\n" if any("\n" in text for text in texts) and len(texts) > 1 else "\n"
+        return between.join([*texts, *([self.rest] if self.rest else [])])
 
 
 @dataclass(frozen=True, slots=True)
@@ -433,6 +524,41 @@ class ModelInfo:
     """The model's name at its endpoint, by which its price is known."""
     host: str = ""
     """The endpoint's host name."""
+
+
+# ── what is run ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+LimitName = Literal["", "time", "cpu", "memory", "output", "file size"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a program in the sandbox may use. `seconds` pass on the wall, `cpu_seconds` are each process's, `memory_mb` all processes' together."""
+
+    seconds: float = 60.0
+    cpu_seconds: int = 20
+    memory_mb: int = 1024
+    processes: int = 128
+    """Threads count."""
+    file_mb: int = 64
+    """The longest file; all files of a folder together may have twice as much."""
+    output: int = 64_000
+    """Bytes of standard output and error together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """How a program in the sandbox ended. `code` is None when it was stopped for `limit`."""
+
+    code: int | None
+    output: str
+    seconds: float
+    limit: LimitName = ""
+
+    @property
+    def ok(self) -> bool:
+        return self.code == 0
 
 
 # ── the seams ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -468,12 +594,42 @@ class Retriever(Protocol):
         ...
 
 
+class Toolbox(Protocol):
+    """Tools that look things up, within what a request allows."""
+
+    def tools(self) -> Sequence[Tool]:
+        """What can be called; nothing where there is nothing to look into."""
+        ...
+
+    async def call(self, name: str, arguments: Mapping[str, Any]) -> ToolOutput:
+        """Raises `InvalidRequest` for a tool or arguments that do not exist, and what the look-up itself raises."""
+        ...
+
+
 class Sources(Protocol):
     async def standing(self, results: Sequence[SearchResult], index: str | None) -> list[bool]:
         """Whether the source of each result of a search in `index` still says what the result shows.
 
         A text that was cut ends with a line `…`. Raises `StorageFailed`.
         """
+        ...
+
+
+class Sandbox(Protocol):
+    """Where code that nobody has read is run."""
+
+    async def missing(self) -> str:
+        """Why nothing can be run here; empty when it can."""
+        ...
+
+    def tool(self, name: str) -> bool:
+        """Whether the command `name` is there inside."""
+        ...
+
+    async def run(
+        self, command: Sequence[str], files: Mapping[str, str | bytes], limits: Limits | None = None
+    ) -> Ran:
+        """Run `command` in a folder that holds `files`. Cancelling stops it. Raises `NoSandbox`, `InvalidRequest`."""
         ...
 
 

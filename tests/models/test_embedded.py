@@ -329,6 +329,12 @@ async def test_an_answer_obeys_the_json_schema(tiny: Path, make_model: MakeModel
         assert (0 <= answer["n"] <= 9, answer["k"] in "ab", done(events).reason) == (True, True, "stop")
 
 
+async def test_a_field_of_other_endpoints_is_refused_by_name(tiny: Path, make_model: MakeModel) -> None:
+    request = replace(chat("hi"), forwarded={"reasoning_effort": "low"})
+    error = error_of(await events_of(make_model(tiny), request))
+    assert isinstance(error, InvalidRequest) and error.param == "reasoning_effort"
+
+
 @pytest.mark.parametrize(
     "schema", [{"type": "nosuch"}, {"$ref": "http://127.0.0.1/schema.json"}, {"$ref": "file:///etc/passwd"}]
 )

@@ -6,6 +6,7 @@ import binascii
 import json
 import struct
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -93,6 +94,18 @@ async def test_anthropic_is_asked_and_read_in_its_own_words() -> None:
         {"name": "weather", "description": "Tells it.", "input_schema": {"type": "object"}}
     ]
     assert (body["tool_choice"], body["max_tokens"], body["temperature"]) == ({"type": "auto"}, 9, 0.0)
+
+
+async def test_anthropic_is_told_to_call_one_tool_at_a_time_and_other_fields_are_refused() -> None:
+    one_at_a_time = replace(ASKED, parallel_tools=False)
+    model = AnthropicModel("m", "http://127.0.0.1:1", api_key="secret", model="claude")
+    try:
+        body, _ = model._body(one_at_a_time)
+        assert body["tool_choice"] == {"type": "auto", "disable_parallel_tool_use": True}
+        with pytest.raises(InvalidRequest, match="verbosity"):
+            model._body(replace(ASKED, forwarded={"verbosity": "low"}))
+    finally:
+        await model.close()
 
 
 async def test_anthropics_errors_are_told_without_the_key() -> None:

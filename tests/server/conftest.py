@@ -8,14 +8,16 @@ import zlib
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import numpy as np
 import pytest
+from argon2.profiles import CHEAPEST
 
-from codeweft.accounts import Accounts
+from codeweft.accounts import Accounts, SignInPolicy
 from codeweft.config import ServerSettings, Settings
 from codeweft.errors import NotFound
 from codeweft.jobs import Jobs
@@ -28,6 +30,7 @@ from codeweft.runtime.summaries import Summaries
 from codeweft.runtime.updates import Updates
 from codeweft.server.run import serve
 from codeweft.types import (
+    Caller,
     Chunk,
     Cited,
     Done,
@@ -97,7 +100,12 @@ class Composition:
     indexes: Indexes
     jobs: Jobs = field(default_factory=Jobs)
     default_model: str = "codegen"
+<<<<<<< HEAD
     redactor: Redactor = field(default_factory=Redactor)
+=======
+    apps: list[Any] = field(default_factory=list)
+    sandbox: Any = None
+>>>>>>> main
     prices: Prices = field(default_factory=lambda: Prices({"paid": Price(2.0, 10.0)}, table=False))
 
     def __post_init__(self) -> None:
@@ -105,6 +113,9 @@ class Composition:
         self.summaries = Summaries(self.settings, self.jobs, lambda name: self.model(name or "plain"), bridge)
         self.summaries.indexes = self.indexes
         self.updates = Updates(self.jobs, self.indexes, self.summaries.updated)
+
+    def readable(self, caller: Caller) -> Indexes:
+        return self.indexes.seen_by(partial(self.accounts.may_read, caller.user))
 
     def infos(self) -> list[ModelInfo]:
         return [model.info for model in self.models.values()] + [Letters.info]
@@ -115,6 +126,9 @@ class Composition:
                 f"There is no model {name!r}.", fix=f"There are: {', '.join(self.models)}.", param="model"
             )
         return self.models[name]
+
+    def tasks(self) -> list[Any]:
+        return self.apps
 
     def embedder(self, name: str | None) -> Letters:
         if name not in (None, "letters"):
@@ -176,7 +190,11 @@ def start(home: Path, models: dict[str, Any], settings: Settings | None = None) 
 
     @asynccontextmanager
     async def opened(settings: Settings) -> AsyncIterator[Composition]:
-        async with await Accounts.open(home / "accounts.db") as accounts:
+        chosen = settings.sign_in
+        policy = SignInPolicy(
+            chosen.registration, chosen.totp, chosen.session_days * 86400, password_cost=CHEAPEST
+        )
+        async with await Accounts.open(home / "accounts.db", policy=policy) as accounts:
             composition = Composition(
                 settings, accounts, models, Indexes(home / "indexes", Hashed(), workers=0)
             )

@@ -163,9 +163,9 @@ def test_errors_become_the_sdks_errors(client: openai.OpenAI, server: Server) ->
         client.chat.completions.create(model="nope", messages=[{"role": "user", "content": "hi"}])
     with pytest.raises(openai.AuthenticationError, match="codeweft keys create"):
         openai.OpenAI(base_url=server.url + "/v1", api_key="cw_wrong", max_retries=0).models.list()
-    with pytest.raises(openai.BadRequestError, match="reasoning_effort"):
+    with pytest.raises(openai.BadRequestError, match="modalities"):
         client.chat.completions.create(
-            model="plain", messages=[{"role": "user", "content": "hi"}], reasoning_effort="low"
+            model="plain", messages=[{"role": "user", "content": "hi"}], modalities=["audio"]
         )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import openai
 import pytest
 
-from codeweft.accounts import Limit
+from codeweft.accounts import Actor, Limit
 from codeweft.models.scripted import ScriptedModel
 from codeweft.types import Done, Started, TextDelta, Usage
 from tests.server.conftest import Server
@@ -26,7 +26,7 @@ def sdk(server: Server, key: str | None = None) -> openai.OpenAI:
 
 def limit(server: Server, **values: Any) -> None:
     people = server.composition.accounts.people
-    server.run(people.set_limit("everyone", "", Limit(**values), actor="test"))
+    server.run(people.set_limit("everyone", "", Limit(**values), actor=Actor("test")))
 
 
 async def call(

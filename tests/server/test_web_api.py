@@ -9,7 +9,6 @@ from typing import Any
 
 import aiohttp
 
-from codeweft.server import fields, lookup, wire
 from tests.server.conftest import Server
 
 ROOT = Path(__file__).parents[2]
@@ -99,30 +98,3 @@ def test_the_committed_description_is_current() -> None:
     spec.loader.exec_module(script)
     committed = (ROOT / "web" / "openapi.json").read_text()
     assert script.text() == committed, "run `python scripts/openapi.py > web/openapi.json`"
-
-
-def test_every_field_that_is_used_is_parsed_and_the_other_way_round() -> None:
-    for body, table in (
-        (wire.ChatBody, fields.CHAT),
-        (wire.CompletionBody, fields.COMPLETION),
-        (wire.CodegenBody, fields.CODEGEN),
-        (wire.EmbeddingBody, fields.EMBEDDING),
-        (lookup.SearchBody, fields.SEARCH),
-        (lookup.RetrievalBody, fields.OPEA_RETRIEVAL),
-    ):
-        used = {name for name, field in table.items() if field.use == "used"}
-        assert used == set(body.__struct_fields__)
-        assert all(field.why for field in table.values() if field.use != "used")
-
-
-def test_every_field_of_the_sdk_is_in_the_table() -> None:
-    from openai.types import completion_create_params as completion
-    from openai.types import embedding_create_params as embedding
-    from openai.types.chat import completion_create_params as chat
-
-    for params, table in (
-        (chat.CompletionCreateParamsBase, fields.CHAT),
-        (completion.CompletionCreateParamsBase, fields.COMPLETION),
-        (embedding.EmbeddingCreateParams, fields.EMBEDDING),
-    ):
-        assert set(params.__annotations__) - set(table) == set()

@@ -214,6 +214,30 @@ const leftOut = (path, name, line, score, why) => ({
   score,
   why,
 })
+/** What an agent did before it answered. @type {import('../src/api/types').Step[]} */
+export const steps = [
+  {
+    number: 1,
+    tool: 'find_symbol',
+    arguments: { name: 'Settings.load', find: 'callers' },
+    seconds: 0.042,
+    results: 3,
+    tokens: 812,
+    thought: 'Who loads the settings?',
+    error: '',
+  },
+  {
+    number: 2,
+    tool: 'read_file',
+    arguments: { path: 'src/codeweft/settings.py' },
+    seconds: 0.004,
+    results: 0,
+    tokens: 930,
+    thought: '',
+    error: 'The index codeweft has no file. Did you mean src/codeweft/config.py?',
+  },
+]
+
 /** How an answer came about. @type {(question: string) => import('../src/api/types').Explained} */
 export const explained = (question) => ({
   question,

@@ -5,14 +5,23 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+<<<<<<< HEAD
+=======
+from functools import partial
+>>>>>>> main
 from typing import Any, Literal
 
-from sqlalchemy import Row, delete, func, insert, or_, select, update
+from sqlalchemy import delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+<<<<<<< HEAD
 from codeweft.accounts import branches
 from codeweft.accounts.attachments import Attachment, Attachments, delete_of
 from codeweft.accounts.tables import ConversationRow, SnippetRow, TurnRow
+=======
+from codeweft.accounts.access import readable
+from codeweft.accounts.tables import ConversationRow, TurnRow
+>>>>>>> main
 from codeweft.errors import NotFound
 
 TITLE_LENGTH = 80
@@ -111,10 +120,17 @@ _TURN = (
 class Conversations:
     """Reads and writes conversations. Every method that names a user answers `NotFound` for another user's things."""
 
-    def __init__(self, engine: AsyncEngine, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, engine: AsyncEngine, clock: Callable[[], float], may_read: Callable[[str, str], bool]
+    ) -> None:
+        """`may_read` says whether a user may read an index: what quotes others is not given out again."""
         self._engine = engine
         self._clock = clock
+<<<<<<< HEAD
         self.attachments = Attachments(engine, clock)
+=======
+        self._may_read = may_read
+>>>>>>> main
 
     def _now(self) -> float:
         """Whole microseconds, so that a time that was shown compares equal when it comes back."""
@@ -215,10 +231,19 @@ class Conversations:
         return await self.get(user_id, turn.conversation_id)
 
     async def turns(self, conversation_id: str) -> tuple[Turn, ...]:
+<<<<<<< HEAD
         """All turns as they came."""
         query = select(*_TURN).where(TurnRow.conversation_id == conversation_id).order_by(TurnRow.position)
+=======
+        query = (
+            select(ConversationRow.user_id, *_TURN)
+            .join(ConversationRow, ConversationRow.id == TurnRow.conversation_id)
+            .where(TurnRow.conversation_id == conversation_id)
+            .order_by(TurnRow.position)
+        )
+>>>>>>> main
         async with self._engine.connect() as connection:
-            return tuple([_turn(row) for row in await connection.execute(query)])
+            return tuple([self._shown(*row) for row in await connection.execute(query)])
 
     async def turn(self, user_id: str, turn_id: str) -> Turn:
         query = (
@@ -230,7 +255,12 @@ class Conversations:
             row = (await connection.execute(query)).first()
         if row is None:
             raise NotFound("There is no such turn; it may have been deleted or written anew.")
-        return _turn(row)
+        return self._shown(user_id, *row)
+
+    def _shown(self, user_id: str, *values: Any) -> Turn:
+        """A turn without the references that its user may not read any more."""
+        turn = Turn(*values)
+        return replace(turn, references=readable(turn.references, partial(self._may_read, user_id)))
 
     async def add_turns(self, *turns: Turn) -> None:
         """Append turns of one conversation in this order, and show the branch that the last of them ends."""
@@ -281,6 +311,12 @@ class Conversations:
                 .values(rating=rating, comment=comment, rated_at=self._now() if rating else None)
             )
 
+    async def any_answer(self) -> bool:
+        """Whether anybody ever got an answer."""
+        query = select(TurnRow.id).where(TurnRow.role == "assistant", TurnRow.reason == "stop").limit(1)
+        async with self._engine.connect() as connection:
+            return (await connection.execute(query)).first() is not None
+
     async def fail_unfinished(self, error: Mapping[str, Any]) -> int:
         """Mark the turns that a stopped server left unfinished; the number of them."""
         unfinished = (TurnRow.role == "assistant", TurnRow.reason.is_(None))
@@ -297,6 +333,7 @@ def title_from(content: str) -> str:
     return line if len(line) <= TITLE_LENGTH else line[: TITLE_LENGTH - 1].rstrip() + "…"
 
 
+<<<<<<< HEAD
 def excerpt(content: str, text: str) -> str:
     """The words around the first place where `text` is said, in one line."""
     at = max(0, content.lower().find(text.lower()))
@@ -309,6 +346,8 @@ def _turn(row: Row[Any]) -> Turn:
     return Turn(*tuple(row))
 
 
+=======
+>>>>>>> main
 def _values(turn: Turn) -> dict[str, Any]:
     return {
         "id": turn.id,

@@ -81,15 +81,87 @@ class AuditRow(Base):
     action: Mapped[str] = mapped_column(String(100))
     target: Mapped[str] = mapped_column(String(200))
     detail: Mapped[dict[str, Any]] = mapped_column(JSON)
+    address: Mapped[str] = mapped_column(String(100), server_default="")
+
+
+class RevisionRow(Base):
+    """One row that counts changes, for databases that cannot tell whether another connection wrote."""
+
+    __tablename__ = "revision"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    n: Mapped[int] = mapped_column(BigInteger)
 
 
 class SessionRow(Base):
+    """`how` the user came in is link, password or oidc; `address` and `agent` are of that request."""
+
     __tablename__ = "sessions"
 
     digest: Mapped[str] = mapped_column(String(64), primary_key=True)
     user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     created_at: Mapped[float]
     expires_at: Mapped[float]
+    how: Mapped[str] = mapped_column(String(20), server_default="link")
+    address: Mapped[str] = mapped_column(String(100), server_default="")
+    agent: Mapped[str] = mapped_column(String(300), server_default="")
+
+
+class PasswordRow(Base):
+    """`hash` is Argon2id's encoded form, salt and parameters included."""
+
+    __tablename__ = "passwords"
+
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    hash: Mapped[str] = mapped_column(String(300))
+    changed_at: Mapped[float]
+
+
+class TotpRow(Base):
+    """A second factor; in force when `confirmed_at` is set. `recovery` are digests of codes that are left.
+
+    `last_step` is the time step of the last code taken, so that none is taken twice.
+    """
+
+    __tablename__ = "totp"
+
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    secret: Mapped[str] = mapped_column(String(64))
+    confirmed_at: Mapped[float | None]
+    last_step: Mapped[int] = mapped_column(BigInteger)
+    recovery: Mapped[list[Any]] = mapped_column(JSON)
+
+
+class ExternalIdentityRow(Base):
+    """A user as an OpenID provider knows them."""
+
+    __tablename__ = "external_identities"
+
+    issuer: Mapped[str] = mapped_column(String(300), primary_key=True)
+    subject: Mapped[str] = mapped_column(String(255), primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    email: Mapped[str] = mapped_column(String(320))
+    created_at: Mapped[float]
+
+
+class RestrictedIndexRow(Base):
+    """An index that only its readers (and administrators) may read. It outlives the index: the name stays closed."""
+
+    __tablename__ = "restricted_indexes"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+
+
+class IndexReaderRow(Base):
+    """`kind` is user or team, `subject` its id."""
+
+    __tablename__ = "index_readers"
+
+    name: Mapped[str] = mapped_column(
+        ForeignKey("restricted_indexes.name", ondelete="CASCADE"), primary_key=True
+    )
+    kind: Mapped[str] = mapped_column(String(10), primary_key=True)
+    subject: Mapped[str] = mapped_column(String(32), primary_key=True)
 
 
 class SigninLinkRow(Base):

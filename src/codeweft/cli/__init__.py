@@ -25,6 +25,7 @@ from codeweft.cli import (
     search,
     serve,
     symbol,
+    tasks,
 )
 from codeweft.cli.render import complain
 from codeweft.errors import CodeweftError, StorageFailed
@@ -46,6 +47,7 @@ app.command("serve", epilog=serve.EXAMPLES)(serve.serve)
 app.command("signin", epilog="Example: `codeweft signin`")(serve.signin)
 app.command("ask", epilog=ask.ASK_EXAMPLES)(ask.ask)
 app.command("chat", epilog=ask.CHAT_EXAMPLES)(ask.chat)
+tasks.register(app)
 app.command("search", epilog=search.EXAMPLES)(search.search)
 app.command("symbol", epilog=symbol.EXAMPLES)(symbol.symbol)
 app.command("grep", epilog=grep.EXAMPLES)(grep.grep)
@@ -58,6 +60,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(people.users, name="users")
 app.add_typer(people.teams, name="teams")
 app.add_typer(people.limits, name="limits")
+app.command("access", epilog=people.ACCESS_EXAMPLES)(people.access)
 app.command("usage", epilog=people.USAGE_EXAMPLES)(people.usage)
 app.command("cost", epilog=cost.EXAMPLES)(cost.cost)
 app.add_typer(config.app, name="config")

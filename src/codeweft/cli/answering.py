@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ from codeweft.cli.render import err, note, out, place, progress
 from codeweft.config import environment_key
 from codeweft.stream import Answer, reading
 from codeweft.types import (
+    Checked,
     Explained,
     Model,
     ModelInfo,
@@ -22,6 +24,7 @@ from codeweft.types import (
     PromptProgress,
     Request,
     Retrieved,
+    Step,
     TextDelta,
 )
 
@@ -70,6 +73,10 @@ async def show(model: Model, request: Request, quiet: bool = False) -> Answer:
                         report("Reading the prompt", event.done, event.total)
                     case NodeStarted(kind="retriever"):
                         report("Looking up references…", 0, None)
+                    case Step():
+                        if not quiet:
+                            print_step(event)
+                        report("Looking further…", 0, None)
                     case Retrieved():
                         report(f"Reading {len(event.results)} references…", 0, None)
                     case _:
@@ -79,15 +86,26 @@ async def show(model: Model, request: Request, quiet: bool = False) -> Answer:
             answer.add(event)
             if isinstance(event, TextDelta):
                 printer.write(event.text)
+            elif isinstance(event, Step) and not quiet:
+                print_step(event)
     printer.close()
     if answer.reason == "length" and not quiet:
         note("The answer was cut at its longest allowed length; --max-tokens allows more.")
     return answer
 
 
+def print_step(step: Step) -> None:
+    """One dim line about what an agent did."""
+    given = ", ".join(
+        f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in step.arguments.items()
+    )
+    came = step.error or f"{step.results} results"
+    note(f"{step.number}. {step.tool}({given})  {came}  {step.seconds:.2f} s")
+
+
 def print_explanation(told: Explained) -> None:
     """What was searched for, what was found and why, what of it the model read, and all else that it read."""
-    from codeweft.retrieval.record import explanation
+    from codeweft.retrieval.record import explanation, said
 
     fields = explanation(told)
     err.print(Text.assemble(("Searched for: ", "bold"), " ".join(told.query.split())))
@@ -102,7 +120,7 @@ def print_explanation(told: Explained) -> None:
         )
     err.print(Text("What the model read:", "bold"))
     for turn in told.prompt:
-        err.print(Text.assemble((f"{turn.role}: ", "bold"), turn.content))
+        err.print(Text.assemble((f"{turn.role}: ", "bold"), said(turn)))
 
 
 def print_references(answer: Answer) -> None:
@@ -122,6 +140,8 @@ def print_references(answer: Answer) -> None:
     if answer.cited is not None and answer.cited.dropped:
         false = ", ".join(f"[{number}]" for number in answer.cited.dropped)
         note(f"The source does not bear out {false}; do not rely on what the answer says there.")
+    if answer.checked is not None:
+        print_check(answer.checked)
     if answer.results is not None and not answer.results:
         note(
             "Written without references: nothing in the index matches, or there is no index (`codeweft index add PATH`)."
@@ -134,6 +154,13 @@ def print_references(answer: Answer) -> None:
         answer.note,
     ]
     note(" · ".join(part for part in said if part))
+
+
+def print_check(checked: Checked) -> None:
+    """Whether the answer's code stood its check."""
+    verdict, style = ("Verified: ", "bold green") if checked.verified else ("Not verified: ", "bold yellow")
+    mended = " (corrected once)" if checked.repaired else ""
+    err.print(Text.assemble((verdict, style), f"{checked.message}{mended}."))
 
 
 class _Printer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -38,7 +38,9 @@ ASK_EXAMPLES = """Examples:
 
 - `git diff | codeweft ask "Review this change"`
 
-- `codeweft ask "How is the cache invalidated?" --index api --json`"""
+- `codeweft ask "How is the cache invalidated?" --index api --json`
+
+- `codeweft ask "Which calls can end in a timeout?" --agent`"""
 
 CHAT_EXAMPLES = """Examples:
 
@@ -75,6 +77,9 @@ SeedOption = Annotated[int | None, typer.Option("--seed", help="Same seed, same 
 SystemOption = Annotated[
     str | None, typer.Option("--sys-instruct", "--system", help="Instruction for the whole conversation.")
 ]
+AgentOption = Annotated[
+    bool, typer.Option("--agent", help="Let the model search, follow names and read files before it answers.")
+]
 ContextOption = Annotated[bool, typer.Option("--context/--no-context", help="Look up references first.")]
 
 
@@ -95,6 +100,7 @@ def ask(
     temperature: TemperatureOption = None,
     max_tokens: MaxTokensOption = None,
     seed: SeedOption = None,
+    agent: AgentOption = False,
     explain: Annotated[
         bool, typer.Option("--explain", help="Show what was looked up and why, and what the model read.")
     ] = False,
@@ -107,13 +113,21 @@ def ask(
     text = "\n\n".join(part for part in (question, piped.strip()) if part)
     if not text:
         raise InvalidRequest("Say what you want.", fix='codeweft ask "Write a function that …"')
+    if agent and not context:
+        raise InvalidRequest(
+            "--agent looks things up and --no-context forbids it.", fix="Leave one of them out."
+        )
     turns = ([Message("system", system)] if system else []) + [Message("user", text)]
     request = Request(
         model or "",
         tuple(turns),
         sampling=Sampling(max_tokens=max_tokens, temperature=temperature, seed=seed),
         retrieval=Retrieval(
-            index=index, k=k, enabled=context, filters=filters(path, language, kind, repository, branch)
+            index=index,
+            k=k,
+            enabled=context,
+            agent=agent,
+            filters=filters(path, language, kind, repository, branch),
         ),
         explain=explain,
     )
@@ -127,6 +141,7 @@ def chat(
         Capability, typer.Option("--cap", help="What the model does with what you write.")
     ] = Capability.chat,
     context: ContextOption = True,
+    agent: AgentOption = False,
     system: SystemOption = None,
     temperature: TemperatureOption = None,
     max_tokens: MaxTokensOption = None,
@@ -138,7 +153,7 @@ def chat(
         model or "",
         (Message("system", system),) if system else (),
         sampling=Sampling(max_tokens=max_tokens, temperature=temperature),
-        retrieval=Retrieval(index=index, enabled=context),
+        retrieval=Retrieval(index=index, enabled=context, agent=agent),
     )
     asyncio.run(_Console(request, cap).run(config, server))
 
@@ -150,22 +165,28 @@ async def _ask_once(config: Path | None, server: str | None, request: Request, a
     async with answerer(settings(config), server) as connection:
         answer = await show(connection.model(request.model or None), request, quiet=as_json)
     if as_json:
-        print_json(_record(answer))
+        print_json(record(answer))
     else:
         print_references(answer)
         if answer.explained is not None:
             print_explanation(answer.explained)
 
 
-def _record(answer: Answer) -> dict[str, Any]:
-    from codeweft.retrieval.record import explanation, record
+def record(answer: Answer) -> dict[str, Any]:
+    """An answer as `--json` prints it."""
+    from codeweft.retrieval.record import explanation, step_record
+    from codeweft.retrieval.record import record as place
 
     cited = answer.cited
     told: dict[str, Any] = {}
     if cited is not None:
         told["citations"] = {"verified": cited.verified, "dropped": cited.dropped}
+    if answer.steps:
+        told["steps"] = [step_record(step) for step in answer.steps]
     if answer.explained is not None:
         told["explained"] = explanation(answer.explained)
+    if answer.checked is not None:
+        told["checked"] = asdict(answer.checked)
     return {
         "text": answer.text,
         "model": answer.model,
@@ -177,7 +198,7 @@ def _record(answer: Answer) -> dict[str, Any]:
             "total_tokens": answer.usage.total_tokens,
         },
         "references": [
-            {"number": n, **record(r), "verified": None if cited is None else n not in cited.gone}
+            {"number": n, **place(r), "verified": None if cited is None else n not in cited.gone}
             for n, r in enumerate(answer.results or (), 1)
         ],
         **told,
@@ -258,7 +279,10 @@ class _Console:
             case "/index" if argument:
                 enabled = argument != "-"
                 self.request = replace(
-                    self.request, retrieval=Retrieval(index=argument if enabled else None, enabled=enabled)
+                    self.request,
+                    retrieval=replace(
+                        self.request.retrieval, index=argument if enabled else None, enabled=enabled
+                    ),
                 )
                 note(f"Searching {argument}." if enabled else "Answering without references.")
             case "/refs":

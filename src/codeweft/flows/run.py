@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 from codeweft.errors import CodeweftError, InvalidRequest
+from codeweft.flows.inputs import accept, lay_out
 from codeweft.flows.spec import FlowSpec
 from codeweft.flows.state import Services, State
 from codeweft.stream import count_tokens, reading
@@ -13,6 +15,7 @@ from codeweft.types import (
     Done,
     Event,
     Failed,
+    Message,
     ModelInfo,
     NodeFinished,
     NodeStarted,
@@ -54,12 +57,22 @@ class Flow:
         """Tokens of the request as it came; what the flow's nodes add to it is not known yet."""
         return await count_tokens(self._services.model(self._model_name), request)
 
+    def _with_inputs(self, request: Request) -> Request:
+        """The request with its inputs checked and laid out as the last turn. Raises `InvalidRequest`."""
+        if not request.inputs:
+            return request
+        values = accept(self.spec.inputs, request.inputs, self.spec.name)
+        asked = Message("user", lay_out(self.spec.inputs, values))
+        return replace(request, messages=(*request.messages, asked), inputs=values)
+
     async def stream(self, request: Request) -> AsyncIterator[Event]:
         try:
+            request = self._with_inputs(request)
             state = State(request=request, writer=self._services.model(self._model_name))
         except CodeweftError as error:
             yield Failed(error)
             return
+        services = self._services.of(request.caller)
         info = state.writer.info
         yield Started(info.name, info.note)
         for node in self.spec.nodes:
@@ -69,7 +82,7 @@ class Flow:
             began = time.perf_counter()
             state.detail = {}
             try:
-                async with reading(node.run(state, self._services)) as events:
+                async with reading(node.run(state, services)) as events:
                     async for event in events:
                         yield event
                         if isinstance(event, Failed):

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from codeweft.errors import InvalidRequest
+from codeweft.flows.inputs import Input, named
 from codeweft.flows.nodes import NodeSpec, Retrieve
 
 FLOW_NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
@@ -23,6 +24,8 @@ class FlowSpec(BaseModel):
     name: Annotated[str, Field(pattern=FLOW_NAME)]
     title: str = ""
     description: str = ""
+    inputs: Annotated[tuple[Input, ...], BeforeValidator(named)] = ()
+    """What the app takes beside a conversation; an app that has inputs is a task."""
     nodes: tuple[NodeSpec, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -32,6 +35,13 @@ class FlowSpec(BaseModel):
             if node.id in seen:
                 raise ValueError(f"two nodes are called {node.id!r}")
             seen.add(node.id)
+        return self
+
+    @model_validator(mode="after")
+    def _unique_inputs(self) -> FlowSpec:
+        names = [one.name for one in self.inputs]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"two inputs are called {twice!r}")
         return self
 
 

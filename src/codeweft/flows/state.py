@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from codeweft.types import (
+    Caller,
     Event,
     Explained,
     FinishReason,
     Message,
     Model,
     Request,
+    Retrieval,
     Retrieved,
     Retriever,
+    Sandbox,
     SearchResult,
     Sources,
     Started,
+    Step,
+    Toolbox,
     Usage,
 )
 
@@ -33,6 +38,16 @@ class Services:
     retriever: Retriever
     sources: Sources | None = None
     """Where citations are checked; without it only that there is such a reference."""
+    toolbox: Callable[[Retrieval], Toolbox] | None = None
+    """What an agent may look things up with, within what a request allows."""
+    sandbox: Sandbox | None = None
+    """Where code of answers is run; without it none is."""
+    narrowed: Callable[[Caller], Services] | None = None
+    """What of these one caller may use; without it everybody may use all."""
+
+    def of(self, caller: Caller) -> Services:
+        """The services as `caller` may use them."""
+        return self if self.narrowed is None else self.narrowed(caller)
 
 
 @dataclass
@@ -48,6 +63,12 @@ class State:
     """The results that the prompt really holds; reference n is `shown[n - 1]`."""
     candidates: tuple[SearchResult, ...] = ()
     """What was found before anything was left out, best first; more than usual when the request wants explaining."""
+    steps: list[Step] = field(default_factory=list)
+    """What an agent did so far."""
+    weighed: bool = False
+    """The model chose itself what to read, so that nobody needs to ask it whether that is relevant."""
+    answered: bool = False
+    """An agent wrote the answer already."""
     written: list[str] = field(default_factory=list)
     """The answer's text so far, in pieces."""
     turns: tuple[Message, ...] = ()
@@ -104,11 +125,29 @@ class State:
         info = self.writer.info
         return Started(info.name, " ".join(filter(None, (info.note, *self.remarks.values()))))
 
+    def step(
+        self,
+        tool: str,
+        arguments: Mapping[str, Any],
+        seconds: float,
+        *,
+        results: int = 0,
+        tokens: int = 0,
+        thought: str = "",
+        error: str = "",
+    ) -> Step:
+        """Note the next step of an agent."""
+        made = Step(len(self.steps) + 1, tool, arguments, seconds, results, tokens, thought, error)
+        self.steps.append(made)
+        return made
+
     def explained(self) -> Explained:
         """How the answer came about, told at its end."""
         query = self.found.query if self.found is not None else ""
         asked = (turn.content for turn in reversed(self.turns) if turn.role == "user")
-        return Explained(next(asked, self.question), query, self.candidates, self.shown, self.prompt())
+        return Explained(
+            next(asked, self.question), query, self.candidates, self.shown, self.prompt(), tuple(self.steps)
+        )
 
     def prompt(self) -> tuple[Message, ...]:
         """What the model read, as far as it is text: the messages, or an infilling's neighbours, code and hole."""

@@ -143,12 +143,8 @@ class AnthropicModel:
         if not reading.ended:
             raise self._upstream.broken()
         text = "".join(reading.written)
-        if (
-            wanted is not None
-            and reading.reason == "stop"
-            and (broken := schema.violation(text, dict(wanted)))
-        ):
-            raise UpstreamFailed(f"The answer does not follow the JSON Schema: {broken}.", fix="Try again.")
+        if wanted is not None and reading.reason == "stop":
+            schema.obey(text, wanted, self._info.name)
         yield Done(
             reading.usage, reading.reason, {} if first_token is None else {"first_token_s": first_token}
         )
@@ -168,6 +164,7 @@ class AnthropicModel:
     def _body(self, request: Request) -> tuple[dict[str, Any], str]:
         sampling = request.sampling
         blocks.refuse(sampling, _TAKEN, self._info.name)
+        skills.refuse_forwarded(request, self._info.name)
         messages, note = blocks.asked(request)
         system, turns = blocks.laid_out(messages)
         body: dict[str, Any] = {
@@ -190,8 +187,8 @@ class AnthropicModel:
             body["output_config"] = {"format": {"type": "json_schema", "schema": wanted}}
         if request.tools:
             body["tools"] = [_tool(tool["function"]) for tool in request.tools]
-            if request.tool_choice is not None:
-                body["tool_choice"] = _choice(request.tool_choice)
+            if request.tool_choice is not None or request.parallel_tools is False:
+                body["tool_choice"] = _choice(request.tool_choice or "auto", request.parallel_tools)
         return body, note
 
 
@@ -268,14 +265,18 @@ def _block(block: blocks.Block) -> dict[str, Any]:
 
 def _tool(function: dict[str, Any]) -> dict[str, Any]:
     parameters = function.get("parameters") or {"type": "object", "properties": {}}
+    strict = {"strict": function["strict"]} if "strict" in function else {}
     return {
         "name": function["name"],
         "description": function.get("description", ""),
         "input_schema": parameters,
+        **strict,
     }
 
 
-def _choice(choice: Any) -> dict[str, Any]:
+def _choice(choice: Any, parallel: bool | None) -> dict[str, Any]:
+    # "none" has no such member.
+    alone = {"disable_parallel_tool_use": True} if parallel is False and choice != "none" else {}
     if isinstance(choice, dict):
-        return {"type": "tool", "name": choice["function"]["name"]}
-    return {"type": {"auto": "auto", "required": "any", "none": "none"}[choice]}
+        return {"type": "tool", "name": choice["function"]["name"], **alone}
+    return {"type": {"auto": "auto", "required": "any", "none": "none"}[choice], **alone}

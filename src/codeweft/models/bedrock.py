@@ -167,6 +167,13 @@ class BedrockModel:
     def _body(self, request: Request) -> tuple[dict[str, Any], str]:
         sampling = request.sampling
         blocks.refuse(sampling, _TAKEN, self._info.name)
+        skills.refuse_forwarded(request, self._info.name)
+        if request.parallel_tools is False:
+            raise InvalidRequest(
+                f"The endpoint of {self._info.name} does not take `parallel_tool_calls: false`.",
+                fix="Leave it out.",
+                param="parallel_tool_calls",
+            )
         messages, note = blocks.asked(request)
         system, turns = blocks.laid_out(messages)
         wanted = {

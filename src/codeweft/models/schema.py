@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -11,33 +12,45 @@ from jsonschema.exceptions import SchemaError, ValidationError
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
-from codeweft.errors import InvalidRequest
+from codeweft.errors import InvalidRequest, SchemaBroken
 
 _ANY_OBJECT: Mapping[str, Any] = {"type": "object"}
 
 
-def checked(schema: Mapping[str, Any]) -> dict[str, Any]:
+def checked(schema: Mapping[str, Any], param: str = "response_format") -> dict[str, Any]:
     """The schema ready for use; `{}` stands for any object. Raises `InvalidRequest` for one that is not a schema.
 
     The engine itself answers unconstrained text when a schema is wrong, and would have to fetch outside references.
     """
     schema = dict(schema) or dict(_ANY_OBJECT)
     try:
-        Draft202012Validator.check_schema(schema)
-    except SchemaError as error:
+        fault = _fault(json.dumps(schema, sort_keys=True))
+    except RecursionError:
+        fault = "it is nested too deeply"
+    if fault:
         raise InvalidRequest(
-            f"The JSON Schema is not valid: {error.message[:300]}.",
+            f"The JSON Schema is not a JSON Schema: {fault}.",
             fix="Correct the schema; drafts up to 2020-12 are understood.",
-            param="response_format",
-        ) from None
+            param=param,
+        )
     outside = next((ref for ref in _references(schema) if not ref.startswith("#")), None)
     if outside is not None:
         raise InvalidRequest(
             f"The JSON Schema refers to {outside!r}, which is outside of it.",
             fix="Put the definition under `$defs` and refer to `#/$defs/NAME`.",
-            param="response_format",
+            param=param,
         )
     return schema
+
+
+@lru_cache(maxsize=256)
+def _fault(text: str) -> str:
+    """What is wrong with a schema. Remembered, because a look costs 20 ms and clients send the same again and again."""
+    try:
+        Draft202012Validator.check_schema(json.loads(text))
+    except SchemaError as error:
+        return f"{error.message[:300]} (at {error.json_path})"
+    return ""
 
 
 def _references(node: Any) -> Iterator[str]:
@@ -50,6 +63,16 @@ def _references(node: Any) -> Iterator[str]:
     elif isinstance(node, list):
         for item in node:
             yield from _references(item)
+
+
+def obey(text: str, schema: Mapping[str, Any], model: str) -> None:
+    """Raise `SchemaBroken` when an answer is not what was asked for."""
+    broken = violation(text, schema)
+    if broken:
+        raise SchemaBroken(
+            f"The answer of {model} does not follow the JSON Schema: {broken}.",
+            fix="Try again, or simplify the schema.",
+        )
 
 
 def violation(text: str, schema: Mapping[str, Any]) -> str:

@@ -3,11 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+import json
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import Any
 
-from codeweft.types import Done, Event, Failed, ModelInfo, Request, Skills, Started, TextDelta, Usage
+from codeweft.types import (
+    Done,
+    Event,
+    Failed,
+    ModelInfo,
+    Request,
+    Skills,
+    Started,
+    TextDelta,
+    ToolCallDelta,
+    Usage,
+)
 
 ALL_SKILLS: Skills = frozenset({"completion", "infilling", "chat", "python", "tools"})
+
+
+def calling(
+    *calls: tuple[str, Mapping[str, Any] | str], saying: str = "", usage: Usage = Usage(10, 5)
+) -> list[Event]:
+    """An answer that calls tools; arguments that are text are sent as they are, in two pieces as engines do."""
+    events: list[Event] = [TextDelta(saying)] if saying else []
+    for index, (name, arguments) in enumerate(calls):
+        text = arguments if isinstance(arguments, str) else json.dumps(arguments)
+        events.append(ToolCallDelta(index, text[:5], id=f"call-{name}-{index}", name=name))
+        events.append(ToolCallDelta(index, text[5:]))
+    return [*events, Done(usage, "tool_calls")]
 
 
 class ScriptedModel:

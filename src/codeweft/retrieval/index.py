@@ -254,9 +254,9 @@ class Index:
 
     def covers(self, filters: Filters) -> bool:
         """Whether the index is of the repositories and branches that are asked for, if any are."""
-        names = {self.name, self.store.settings().get("repository", self.name)}
-        return (not filters.repositories or bool(names & set(filters.repositories))) and (
-            not filters.branches or bool(self.branches() & set(filters.branches))
+        repositories, branches = set(filters.repositories), set(filters.branches)
+        return (not repositories or not repositories.isdisjoint((self.name, self.repository))) and (
+            not branches or not branches.isdisjoint(self.branches())
         )
 
     def branches(self) -> set[str]:
@@ -285,7 +285,7 @@ class Index:
         settings = self.store.settings()
         full = {row.id: row for row in self.store.rows((c.row.id for c in ranked), text=True)}
         return [
-            (c.row.id, SearchResult(_trimmed(self._chunk(full[c.row.id], settings)), round(c.score, 6), c.why, self.name))
+            (c.row.id, SearchResult(trimmed(self._chunk(full[c.row.id], settings)), round(c.score, 6), c.why, self.name))
             for c in ranked
             if c.row.id in full
         ]  # fmt: skip
@@ -454,7 +454,7 @@ class Index:
         return NotFound(f"The index {self.name} has no file {path!r}.", fix=fix, param="path")
 
 
-def _trimmed(chunk: Chunk) -> Chunk:
+def trimmed(chunk: Chunk) -> Chunk:
     """Without the blank lines at its end, which belong to it only so that every line belongs somewhere."""
     text = chunk.text.rstrip()
     blank = chunk.text.count("\n", len(text))

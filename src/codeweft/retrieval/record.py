@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from codeweft.types import Explained, Explanation, SearchResult
+from codeweft.types import Explained, Explanation, Message, SearchResult, Step
 
 
 def record(result: SearchResult, *, why: bool = False) -> dict[str, Any]:
@@ -37,15 +37,46 @@ def explanation_record(explanation: Explanation) -> dict[str, Any]:
     }
 
 
+def step_record(step: Step) -> dict[str, Any]:
+    """A step of an agent; JSON types only."""
+    return {
+        "number": step.number,
+        "tool": step.tool,
+        "arguments": dict(step.arguments),
+        "seconds": round(step.seconds, 6),
+        "results": step.results,
+        "tokens": step.tokens,
+        "thought": step.thought,
+        "error": step.error,
+    }
+
+
+def said(turn: Message) -> str:
+    """A turn as text, the tools that it calls included."""
+    calls = [f"{call.name}({call.arguments})" for call in turn.tool_calls]
+    return "\n".join([turn.content, *calls] if turn.content else calls)
+
+
 def explanation(told: Explained) -> dict[str, Any]:
-    """What was looked up, why, what of it was shown (with its number), and what the model read; JSON types only."""
+    """What was looked up, why, what of it was shown (with its number), what the model read, what an agent did; JSON types only."""
     numbers = {_place(result): number for number, result in enumerate(told.shown, 1)}
     candidates = [
-        {**record(result), "why": dict(result.why), "number": numbers.get(_place(result))}
+        {
+            **record(result),
+            "index": result.index,
+            "why": dict(result.why),
+            "number": numbers.get(_place(result)),
+        }
         for result in told.candidates
     ]
-    prompt = [{"role": turn.role, "content": turn.content} for turn in told.prompt]
-    return {"question": told.question, "query": told.query, "candidates": candidates, "prompt": prompt}
+    prompt = [{"role": turn.role, "content": said(turn)} for turn in told.prompt]
+    return {
+        "question": told.question,
+        "query": told.query,
+        "candidates": candidates,
+        "prompt": prompt,
+        "steps": [step_record(step) for step in told.steps],
+    }
 
 
 def _place(result: SearchResult) -> tuple[str, str, int]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 
 from codeweft.accounts import Accounts
@@ -21,9 +23,10 @@ from codeweft.models.pool import EndpointState, Member, Pool, PoolPolicy
 from codeweft.models.prices import Prices
 from codeweft.models.starter import NOTE, STARTER, bundled
 from codeweft.retrieval.bridge import Bridge
-from codeweft.retrieval.catalogue import IndexRetriever
+from codeweft.retrieval.catalogue import Indexes, IndexRetriever
 from codeweft.retrieval.encode import StaticEncoder
 from codeweft.retrieval.redact import Redactor
+from codeweft.retrieval.toolbox import IndexTools
 from codeweft.runtime.models import Single, embedder_of, engine_options, model_of, prices_of, reranker_of
 from codeweft.runtime.redacting import Redacting
 from codeweft.runtime.running import Server, announce, retract
@@ -31,7 +34,8 @@ from codeweft.runtime.searching import encoder_of, stages_of
 from codeweft.runtime.state import models_folder, open_accounts, open_indexes
 from codeweft.runtime.summaries import Summaries
 from codeweft.runtime.updates import Updates
-from codeweft.types import Embedder, Embeddings, Model, ModelInfo, Reranker, Usage
+from codeweft.sandbox import Bubblewrap
+from codeweft.types import Caller, Embedder, Embeddings, Limits, Model, ModelInfo, Reranker, Sandbox, Usage
 
 DEFAULT_APP = "codegen"
 ENCODER = "codeweft-encoder"
@@ -76,7 +80,12 @@ class Runtime:
         self._apps: dict[str, FlowSpec] = library()
         if settings.index.rewrite_questions:
             self._apps = {name: rewriting(spec) for name, spec in self._apps.items()}
+<<<<<<< HEAD
         self.redactor = Redactor(settings.index.allow_secrets)
+=======
+        self._redactor = Redactor(settings.index.allow_secrets)
+        self.sandbox: Sandbox | None = sandbox_of(settings)
+>>>>>>> main
 
     @property
     def default_model(self) -> str:
@@ -89,9 +98,16 @@ class Runtime:
         return self.settings.model or next(iter(self._models))
 
     def infos(self) -> list[ModelInfo]:
-        """Apps first, then models, then embedders. With several models, each app is listed with each of them."""
-        writers = [None, *(name for name in self._models if name != self.default_writer)]
-        apps = [Flow(spec, self._services, writer).info for spec in self._apps.values() for writer in writers]
+        """Apps first, then models, then embedders. With several models, each app is listed with each of them.
+
+        Tasks are listed once, for they are many; they take `@model` as well.
+        """
+        others = [name for name in self._models if name != self.default_writer]
+        apps = [
+            Flow(spec, self._services, writer).info
+            for spec in self._apps.values()
+            for writer in (None, *(() if spec.inputs else others))
+        ]
         return [*apps, *(m.info for m in self._models.values()), *(e.info for e in self._embedders.values())]
 
     def model(self, name: str | None) -> Model:
@@ -112,6 +128,10 @@ class Runtime:
         """What the model that wrote an answer is; None when it is not one of ours."""
         model = self._models.get(name)
         return None if model is None else model.info
+
+    def tasks(self) -> list[FlowSpec]:
+        """The apps that take inputs beside a conversation."""
+        return [spec for spec in self._apps.values() if spec.inputs]
 
     def embedder(self, name: str | None) -> Embedder:
         """The embedder of that name (None: the bundled encoder). Raises `NotFound`."""
@@ -156,8 +176,11 @@ class Runtime:
     async def start(self) -> None:
         """Load the default model, so that the first answer does not wait for it. Raises `EngineFailed`."""
         writer = self._models[self.default_writer]
+<<<<<<< HEAD
         if any(isinstance(self._guarded(model), Redacting) for model in self._models.values()):
             self.redactor.begin()
+=======
+>>>>>>> main
         if isinstance(writer, EmbeddedModel):
             await writer.start()
 
@@ -178,8 +201,18 @@ class Runtime:
             watch=self.settings.index.watch,
             refresh_minutes=self.settings.index.refresh_minutes,
         )
-        retriever = IndexRetriever(self.indexes)
-        self._services = Services(self._writer, retriever, retriever)
+        self._services = replace(self._services_over(self.indexes), narrowed=self._services_of)
+
+    def readable(self, caller: Caller) -> Indexes:
+        """The indexes that `caller` may read; the others do not exist there."""
+        return self.indexes.seen_by(partial(self.accounts.may_read, caller.user))
+
+    def _services_of(self, caller: Caller) -> Services:
+        return self._services_over(self.readable(caller))
+
+    def _services_over(self, indexes: Indexes) -> Services:
+        retriever = IndexRetriever(indexes)
+        return Services(self._writer, retriever, retriever, partial(IndexTools, indexes), self.sandbox)
 
     def _writer(self, name: str | None) -> Model:
         name = name or self.default_writer
@@ -286,11 +319,22 @@ class Local:
         return self._runtime.infos()
 
 
+def sandbox_of(settings: Settings) -> Bubblewrap | None:
+    """Where code of answers is checked; None when the settings say that none is."""
+    wanted = settings.sandbox
+    if not wanted.enabled:
+        return None
+    limits = Limits(
+        seconds=wanted.seconds, cpu_seconds=math.ceil(wanted.seconds / 3), memory_mb=wanted.memory_mb
+    )
+    return Bubblewrap(parallel=wanted.parallel, folders=wanted.folders, limits=limits)
+
+
 @asynccontextmanager
 async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
     """Open everything that `settings` describe; leaving the block stops the engines and closes the rest."""
     async with AsyncExitStack() as stack:
-        accounts = await stack.enter_async_context(open_accounts())
+        accounts = await stack.enter_async_context(open_accounts(settings))
         encoder = StaticEncoder.load()
         jobs = Jobs()
         stack.callback(jobs.close)

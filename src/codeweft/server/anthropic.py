@@ -71,11 +71,13 @@ class ToolBody(msgspec.Struct):
     type: str | None = None
     description: str | None = None
     input_schema: dict[str, Any] | None = None
+    strict: bool | None = None
 
 
 class ChoiceBody(msgspec.Struct):
     type: Literal["auto", "any", "tool", "none"]
     name: str | None = None
+    disable_parallel_tool_use: bool | None = None
 
 
 class OutputBody(msgspec.Struct):
@@ -98,6 +100,7 @@ class MessagesBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     output_config: OutputBody | None = None
     index: str | None = None
     k: int | None = None
+    agents_flag: bool | str | None = None
 
 
 class Anthropic:
@@ -144,6 +147,7 @@ class Anthropic:
             stop=body.stop_sequences,
             index=body.index,
             k=body.k,
+            agents_flag=body.agents_flag,
             response_format=_response_format(body.output_config),
             tools=[_tool(tool, f"tools[{n}]") for n, tool in enumerate(body.tools or ())] or None,
             tool_choice=_choice(body.tool_choice),
@@ -155,6 +159,7 @@ class Anthropic:
             sampling=wire.sampling(sampling_body, body.max_tokens, None, self._limit),
             tools=wire.tools(sampling_body),
             tool_choice=wire.tool_choice(sampling_body),
+            parallel_tools=False if body.tool_choice and body.tool_choice.disable_parallel_tool_use else None,
             retrieval=wire.retrieval(sampling_body),
             caller=caller(http),
         )
@@ -217,7 +222,12 @@ def _tool(tool: ToolBody, where: str) -> dict[str, Any]:
             fix="Send tools with `name` and `input_schema`; the client runs them.",
             param=where,
         )
-    function = {"name": tool.name, "parameters": tool.input_schema or {"type": "object", "properties": {}}}
+    function: dict[str, Any] = {
+        "name": tool.name,
+        "parameters": tool.input_schema or {"type": "object", "properties": {}},
+    }
+    if tool.strict is not None:
+        function["strict"] = tool.strict
     return {"type": "function", "function": function | {"description": tool.description or ""}}
 
 

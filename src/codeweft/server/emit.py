@@ -16,8 +16,9 @@ import msgspec
 
 from codeweft import __version__
 from codeweft.citations import without
-from codeweft.retrieval.record import explanation
+from codeweft.retrieval.record import explanation, step_record
 from codeweft.types import (
+    Checked,
     Cited,
     Done,
     Event,
@@ -27,10 +28,12 @@ from codeweft.types import (
     Retrieved,
     SearchResult,
     Started,
+    Step,
     TextDelta,
     TokenLogprob,
     ToolCallDelta,
     Usage,
+    Withdrawn,
 )
 
 FINGERPRINT = f"codeweft-{__version__}"
@@ -145,6 +148,8 @@ class Answer:
     results: tuple[SearchResult, ...] | None = None
     cited: Cited | None = None
     explained: Explained | None = None
+    steps: list[Step] = field(default_factory=list)
+    checked: Checked | None = None
     note: str = ""
     usage: Usage = field(default_factory=Usage)
     reason: str = "stop"
@@ -167,8 +172,15 @@ class Answer:
                 self.cited = event
                 if event.dropped:
                     self.text = [without("".join(self.text), event.dropped)]
+            case Step():
+                self.steps.append(event)
             case Explained():
                 self.explained = event
+            case Withdrawn():
+                self.text.clear()
+                self.logprobs.clear()
+            case Checked():
+                self.checked = event
             case Started():
                 self.note = event.note or self.note
             case Done():
@@ -237,7 +249,8 @@ class Envelope:
 
 
 def extras(answers: Sequence[Answer], *, with_text: bool) -> dict[str, Any]:
-    """What Codeweft says beside OpenAI's fields: references and citations when something was looked up, notes."""
+    """What Codeweft says beside OpenAI's fields: references and citations when something was looked up, an agent's
+    steps, notes."""
     found: dict[str, Any] = {}
     for answer in answers:
         if answer.results is not None:
@@ -245,11 +258,26 @@ def extras(answers: Sequence[Answer], *, with_text: bool) -> dict[str, Any]:
             if answer.cited is not None:
                 found["citations"] = {"verified": answer.cited.verified, "dropped": answer.cited.dropped}
             break
+    if steps := next((answer.steps for answer in answers if answer.steps), None):
+        found["steps"] = [step_record(step) for step in steps]
     if explained := next((answer.explained for answer in answers if answer.explained is not None), None):
         found["explained"] = explanation(explained)
+    if checked := next((answer.checked for answer in answers if answer.checked is not None), None):
+        found["checked"] = check_record(checked)
     if note := next((answer.note for answer in answers if answer.note), ""):
         found["note"] = note
     return found
+
+
+def check_record(checked: Checked) -> dict[str, Any]:
+    """Whether the code of an answer stood a check, as all our protocols tell it."""
+    return {
+        "verified": checked.verified,
+        "tool": checked.tool,
+        "message": checked.message,
+        "language": checked.language,
+        "repaired": checked.repaired,
+    }
 
 
 # ── chat ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -297,49 +325,41 @@ async def chat_chunks(
 ) -> AsyncIterator[bytes]:
     """Server-sent chunks of a chat answer. Raises the error of a `Failed`; the caller ends the stream with it."""
     head = Envelope.new("chatcmpl", "chat.completion.chunk", model).head()
+    starts = [head + b'{"index":%d,"delta":{' % choice for choice in range(choices)]
     answers = [Answer() for _ in range(choices)]
     begun = [False] * choices
     unfinished = choices
     async for choice, event in events:
-        answer = answers[choice]
-        start = head + b'{"index":%d,"delta":{' % choice
-        if not begun[choice] and isinstance(event, (TextDelta, ReasoningDelta, ToolCallDelta, Done)):
+        if not begun[choice] and isinstance(event, _WRITTEN):
             begun[choice] = True
-            yield start + b'"role":"assistant","content":""},"logprobs":null,"finish_reason":null}]}\n\n'
+            yield starts[choice] + b'"role":"assistant","content":""' + _GOES_ON
         if isinstance(event, TextDelta):
-            if not event.text and not event.logprobs:
-                continue
-            told = dumps(chat_logprobs(event.logprobs)) if logprobs else b"null"
-            yield b"".join(
-                (
-                    start,
-                    b'"content":',
+            if logprobs and (event.text or event.logprobs):
+                told = dumps(chat_logprobs(event.logprobs))
+                yield b'%b"content":%b},"logprobs":%b,"finish_reason":null}]}\n\n' % (
+                    starts[choice],
                     dumps(event.text),
-                    b'},"logprobs":',
                     told,
-                    b',"finish_reason":null}]}\n\n',
                 )
-            )
+            elif event.text:
+                yield starts[choice] + b'"content":' + dumps(event.text) + _GOES_ON
         elif isinstance(event, ReasoningDelta):
-            yield (
-                start
-                + b'"reasoning_content":'
-                + dumps(event.text)
-                + b'},"logprobs":null,"finish_reason":null}]}\n\n'
-            )
+            yield starts[choice] + b'"reasoning_content":' + dumps(event.text) + _GOES_ON
         elif isinstance(event, ToolCallDelta):
-            yield (
-                start
-                + b'"tool_calls":['
-                + dumps(_call_piece(event))
-                + b']},"logprobs":null,"finish_reason":null}]}\n\n'
-            )
+            yield starts[choice] + b'"tool_calls":[' + dumps(_call_piece(event)) + b"]" + _GOES_ON
+        elif isinstance(event, Step):
+            # Told when it happens, in a chunk that adds nothing to the content; the last chunk need not repeat it.
+            told = dumps(step_record(event))
+            yield starts[choice] + b'},"logprobs":null,"finish_reason":null}],"step":' + told + b"}\n\n"
         else:
-            answer.add(event)
+            answers[choice].add(event)
+            if isinstance(event, Withdrawn):
+                # What was streamed cannot be taken back; a client that knows the field starts anew.
+                yield starts[choice] + b'},"logprobs":null,"finish_reason":null}],"withdrawn":true}\n\n'
         if isinstance(event, Done):
             unfinished -= 1
             yield (
-                start
+                starts[choice]
                 + b'},"logprobs":null,"finish_reason":'
                 + dumps(event.reason)
                 + b"}]"
@@ -350,6 +370,10 @@ async def chat_chunks(
         total = total_usage([answer.usage for answer in answers])
         yield head + b'],"usage":' + dumps(usage(total)) + _tail(answers) + b"}\n\n"
     yield DONE
+
+
+_WRITTEN = (TextDelta, ReasoningDelta, ToolCallDelta, Done)
+_GOES_ON = b'},"logprobs":null,"finish_reason":null}]}\n\n'
 
 
 def _call_piece(event: ToolCallDelta) -> dict[str, Any]:

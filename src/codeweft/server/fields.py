@@ -13,9 +13,11 @@ from typing import Any, Literal
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """`harmless` are the values of a rejected field that ask for nothing; null always is."""
+    """`forwarded` fields go to endpoints that speak OpenAI's protocol as they came; other models refuse them by name.
 
-    use: Literal["used", "ignored", "rejected"] = "used"
+    `harmless` are the values of a rejected field that ask for nothing; null always is."""
+
+    use: Literal["used", "forwarded", "ignored", "rejected"] = "used"
     why: str = ""
     harmless: tuple[Any, ...] = ()
 
@@ -27,7 +29,10 @@ NOTE = Field("ignored", "it is a note of the client to itself")
 CACHE = Field("ignored", "prompts are cached by what they begin with, without a key")
 _TIER = Field("ignored", "there is one service tier")
 _STORE = Field("ignored", "completions over the API are never stored")
-_STYLE = Field("rejected", "no model here takes it; ask for it in the system message")
+_FORWARDED = Field(
+    "forwarded", "endpoints that speak OpenAI's protocol get it, other models refuse it by name"
+)
+FORWARDED = ("prediction", "reasoning_effort", "verbosity")
 
 
 def _used(*names: str) -> dict[str, Field]:
@@ -77,31 +82,30 @@ CHAT: Fields = {
     **SAMPLING,
     **RETRIEVAL,
     **_used(
+        "inputs",
         "logprobs",
         "max_completion_tokens",
         "messages",
         "model",
+        "parallel_tool_calls",
         "response_format",
         "tool_choice",
         "tools",
         "top_logprobs",
     ),
+    **dict.fromkeys(FORWARDED, _FORWARDED),
     "audio": Field("rejected", "answers are text"),
     "function_call": Field("rejected", "it was replaced by `tool_choice`"),
     "functions": Field("rejected", "it was replaced by `tools`", ([],)),
     "metadata": NOTE,
     "modalities": Field("rejected", "answers are text", (["text"],)),
     "moderation": Field("rejected", "there is no moderation model"),
-    "parallel_tool_calls": Field("rejected", "the model decides how many tools it calls at once", (True,)),
-    "prediction": Field("rejected", "predicted outputs are not supported"),
     "prompt_cache_key": CACHE,
     "prompt_cache_options": CACHE,
     "prompt_cache_retention": CACHE,
-    "reasoning_effort": _STYLE,
     "safety_identifier": NOTE,
     "service_tier": _TIER,
     "store": _STORE,
-    "verbosity": _STYLE,
     "web_search_options": Field("rejected", "there is no web search; `index` searches your code"),
 }
 
@@ -124,10 +128,25 @@ CODEGEN: Fields = {
     "top_n": Field("ignored", "`k` says how many references the model sees"),
 }
 
+_SOURCE = Field("rejected", "the code to translate is `source_code`", ([], ""))
+
+CODETRANS: Fields = {
+    **CODEGEN,
+    **dict.fromkeys(LOOKUP, Field("ignored", "a translation needs nothing but its code")),
+    **_used("language_from", "language_to", "source_code", "tests"),
+    "agents_flag": Field("ignored", "a translation needs nothing but its code"),
+    "best_of": Field("rejected", "there is one translation", (1,)),
+    "inputs": Field("rejected", "the code to translate is `source_code`", ({},)),
+    "messages": _SOURCE,
+    "tool_choice": Field("rejected", "a translation calls no tools", ("none",)),
+    "tools": Field("rejected", "a translation calls no tools", ([],)),
+}
+
 RESPONSES: Fields = {
     **_used(
-        *("index", "input", "instructions", "k", "max_output_tokens", "metadata", "model", "stream"),
-        *("temperature", "text", "tool_choice", "tools", "top_p"),
+        *("agents_flag", "include", "index", "input", "instructions", "k", "max_output_tokens", "metadata"),
+        *("model", "parallel_tool_calls", "stream", "temperature", "text", "tool_choice", "tools"),
+        *("top_logprobs", "top_p"),
     ),
     "access_programs": NOTE,
     "background": Field("rejected", "answers are not kept; read the stream", (False,)),
@@ -136,10 +155,8 @@ RESPONSES: Fields = {
     "context_management": Field("ignored", "the oldest turns are left out when a conversation does not fit"),
     "conversation": Field("rejected", "nothing is stored; send the whole input"),
     "image": Field("rejected", "answers are text"),
-    "include": Field("ignored", "everything there is to tell is told", ([],)),
     "max_tool_calls": Field("ignored", "it counts built-in tools, of which there are none"),
     "moderation": CHAT["moderation"],
-    "parallel_tool_calls": Field("ignored", "the model decides how many tools it calls at once"),
     "previous_response_id": Field("rejected", "nothing is stored; send the whole input"),
     "prompt": Field("rejected", "there are no stored prompts"),
     "prompt_cache_key": CACHE,
@@ -150,13 +167,13 @@ RESPONSES: Fields = {
     "service_tier": _TIER,
     "store": Field("ignored", "nothing is ever stored"),
     "stream_options": Field("ignored", "the stream is not padded"),
-    "top_logprobs": Field("rejected", "/v1/chat/completions reports log probabilities", (0,)),
     "truncation": Field("ignored", "the oldest turns are left out when a conversation does not fit"),
     "user": SAMPLING["user"],
 }
 
 MESSAGES: Fields = {
     **_used(
+        "agents_flag",
         "index",
         "k",
         "max_tokens",

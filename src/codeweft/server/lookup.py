@@ -98,6 +98,12 @@ def selection(
 def retrieval(body: LookupBody, *, agent: bool) -> Retrieval:
     """What a chat or completion wants looked up. `index: ""` turns retrieval off. Raises `InvalidRequest`."""
     index = index_of(body)
+    if agent and index == "":
+        raise InvalidRequest(
+            "`agents_flag` asks for an agent, and the empty `index` for no look-ups.",
+            fix="Leave one of them out.",
+            param="agents_flag",
+        )
     return Retrieval(
         index=index or None,
         k=body.k,

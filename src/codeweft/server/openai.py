@@ -93,6 +93,7 @@ class OpenAI:
             sampling=sampling,
             retrieval=wire.retrieval(body),
             explain=bool(body.explain),
+            whole=not body.stream,
             caller=who,
         )
 
@@ -146,10 +147,17 @@ async def answer_chat(
 ) -> Response:
     """Answer a chat request of OpenAI's shape with `model`, streamed if it asks so."""
     refuse_retrieval(model, body)
+    if body.inputs and model.info.kind in ("embedded", "upstream"):
+        raise InvalidRequest(
+            f"`inputs` are for tasks, but {model.info.name!r} is a bare model.",
+            fix="`GET /api/tasks` lists the tasks; name one as `model`.",
+            param="inputs",
+        )
     name = model.info.name
     request = Request(
         model=name,
-        messages=wire.messages(turns),
+        messages=() if body.inputs and not turns else wire.messages(turns),
+        inputs=body.inputs or {},
         sampling=wire.sampling(
             body,
             body.max_completion_tokens if body.max_completion_tokens is not None else body.max_tokens,
@@ -158,8 +166,11 @@ async def answer_chat(
         ),
         tools=wire.tools(body),
         tool_choice=wire.tool_choice(body),
+        parallel_tools=body.parallel_tool_calls,
+        forwarded=wire.forwarded(body),
         retrieval=wire.retrieval(body),
         explain=bool(body.explain),
+        whole=not body.stream,
         caller=caller(http),
     )
     n = body.n or 1

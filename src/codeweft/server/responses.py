@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -21,7 +21,8 @@ from codeweft.server import emit, fields, wire
 from codeweft.server.emit import dumps
 from codeweft.server.failures import translate
 from codeweft.server.openai import json, refuse_retrieval
-from codeweft.server.service import Choices, Service, caller
+from codeweft.server.service import Service, caller
+from codeweft.server.streams import Choices
 from codeweft.types import (
     Done,
     Event,
@@ -36,6 +37,20 @@ from codeweft.types import (
 )
 
 _TEXT_PARTS: Final = frozenset({"input_text", "output_text", "text", "refusal", "summary_text"})
+_LOGPROBS: Final = "message.output_text.logprobs"
+_INCLUDED: Final = frozenset(
+    {
+        _LOGPROBS,
+        "reasoning.encrypted_content",
+        "code_interpreter_call.outputs",
+        "computer_call_output.output.image_url",
+        "file_search_call.results",
+        "message.input_image.image_url",
+        "web_search_call.action.sources",
+        "web_search_call.results",
+    }
+)
+"""What `include` may name. Log probabilities are added; the others belong to items that are never made here."""
 ItemKind = Literal["message", "reasoning", "function_call"]
 
 
@@ -77,8 +92,16 @@ class ResponsesBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     tool_choice: str | dict[str, Any] | None = None
     stream: bool | None = None
     metadata: dict[str, str] | None = None
+    parallel_tool_calls: bool | None = None
+    include: list[str] | None = None
+    top_logprobs: int | None = None
     index: str | None = None
     k: int | None = None
+    agents_flag: bool | str | None = None
+
+    @property
+    def wants_logprobs(self) -> bool:
+        return _LOGPROBS in (self.include or ()) or bool(self.top_logprobs)
 
 
 class Responses:
@@ -103,23 +126,30 @@ class Responses:
         return json(dumps(told.response()))
 
     def _request(self, http: HTTPRequest, model: Model, body: ResponsesBody) -> Request:
+        for name in body.include or ():
+            if name not in _INCLUDED:
+                raise InvalidRequest(f"`include` names {name!r}, which is not known here.", param="include")
         shared = wire.ChatBody(
             messages=[],
             temperature=body.temperature,
             top_p=body.top_p,
             index=body.index,
             k=body.k,
+            agents_flag=body.agents_flag,
             response_format=_response_format(body.text),
             tools=[_tool(tool, f"tools[{n}]") for n, tool in enumerate(body.tools or ())] or None,
             tool_choice=_choice(body.tool_choice),
+            logprobs=True if body.wants_logprobs else None,
+            top_logprobs=body.top_logprobs or None,
         )
         refuse_retrieval(model, shared)
         return Request(
             model=model.info.name,
             messages=tuple(_turns(body)),
-            sampling=wire.sampling(shared, body.max_output_tokens, None, self._limit),
+            sampling=wire.sampling(shared, body.max_output_tokens, wire.chat_logprobs(shared), self._limit),
             tools=wire.tools(shared),
             tool_choice=wire.tool_choice(shared),
+            parallel_tools=body.parallel_tool_calls,
             retrieval=wire.retrieval(shared),
             caller=caller(http),
         )
@@ -196,7 +226,8 @@ def _tool(tool: dict[str, Any], where: str) -> dict[str, Any]:
             fix="Send tools of type function; the client runs them.",
             param=where,
         )
-    kept = {key: tool[key] for key in ("name", "description", "parameters") if tool.get(key) is not None}
+    names = ("name", "description", "parameters", "strict")
+    kept = {key: tool[key] for key in names if tool.get(key) is not None}
     return {"type": "function", "function": kept}
 
 
@@ -226,6 +257,7 @@ class _Item:
     call_id: str = ""
     name: str = ""
     pieces: list[str] = field(default_factory=list)
+    logprobs: list[dict[str, Any]] = field(default_factory=list)
 
     def told(self, status: str) -> dict[str, Any]:
         text = "".join(self.pieces)
@@ -234,7 +266,7 @@ class _Item:
             case "message":
                 return head | {
                     "role": "assistant",
-                    "content": [_part(text)] if status != "in_progress" else [],
+                    "content": [_part(text, self.logprobs)] if status != "in_progress" else [],
                 }
             case "reasoning":
                 content = [{"type": "reasoning_text", "text": text}] if text else []
@@ -243,8 +275,8 @@ class _Item:
                 return head | {"call_id": self.call_id, "name": self.name, "arguments": text}
 
 
-def _part(text: str) -> dict[str, Any]:
-    return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+def _part(text: str, logprobs: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
+    return {"type": "output_text", "text": text, "annotations": [], "logprobs": logprobs}
 
 
 class _Told:
@@ -269,9 +301,11 @@ class _Told:
         """What to say of one event. Raises the error of a `Failed`."""
         self._answer.add(event)
         match event:
-            case TextDelta() if event.text:
+            case TextDelta() if event.text or event.logprobs:
                 yield from self._enter("message", 0)
-                yield self._grow("response.output_text.delta", event.text, content_index=0, logprobs=[])
+                logprobs = emit.chat_logprobs(event.logprobs)["content"]
+                self._items[-1].logprobs += logprobs
+                yield self._grow("response.output_text.delta", event.text, content_index=0, logprobs=logprobs)
             case ReasoningDelta() if event.text:
                 yield from self._enter("reasoning", 0)
                 yield self._grow("response.reasoning_text.delta", event.text, content_index=0)
@@ -322,12 +356,13 @@ class _Told:
             "metadata": body.metadata or {},
             "model": self._model,
             "output": [item.told("completed") for item in self._items] if self._finished else [],
-            "parallel_tool_calls": True,
+            "parallel_tool_calls": body.parallel_tool_calls is not False,
             "previous_response_id": None,
             "store": False,
             "temperature": body.temperature,
             "tool_choice": body.tool_choice or "auto",
             "tools": body.tools or [],
+            "top_logprobs": body.top_logprobs or 0,
             "top_p": body.top_p,
             "usage": usage if self._finished else None,
             **emit.extras([answer], with_text=True),
@@ -370,10 +405,13 @@ class _Told:
         where = {"item_id": item.id, "output_index": self._at}
         match item.kind:
             case "message":
+                told = item.logprobs
                 yield self._event(
-                    "response.output_text.done", **where, content_index=0, text=text, logprobs=[]
+                    "response.output_text.done", **where, content_index=0, text=text, logprobs=told
                 )
-                yield self._event("response.content_part.done", **where, content_index=0, part=_part(text))
+                yield self._event(
+                    "response.content_part.done", **where, content_index=0, part=_part(text, told)
+                )
             case "reasoning":
                 yield self._event("response.reasoning_text.done", **where, content_index=0, text=text)
             case "function_call":

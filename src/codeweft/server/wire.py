@@ -7,12 +7,11 @@ import re
 from typing import Any, Literal, TypeVar
 
 import msgspec
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError
 
 from codeweft.errors import InvalidRequest, MissingSkill
+from codeweft.models.schema import checked
 from codeweft.server import lookup
-from codeweft.server.fields import Fields
+from codeweft.server.fields import FORWARDED, Fields
 from codeweft.server.lookup import Body, LookupBody
 from codeweft.types import Message, Retrieval, Sampling, ToolCall
 
@@ -85,6 +84,7 @@ class SamplingBody(LookupBody, kw_only=True):
 
 class ChatBody(SamplingBody, kw_only=True):
     messages: list[MessageBody]
+    inputs: dict[str, str] | None = None
     model: str | None = None
     max_completion_tokens: int | None = None
     logprobs: bool | None = None
@@ -92,11 +92,25 @@ class ChatBody(SamplingBody, kw_only=True):
     response_format: dict[str, Any] | None = None
     tools: list[dict[str, Any]] | None = None
     tool_choice: str | dict[str, Any] | None = None
+    parallel_tool_calls: bool | None = None
+    prediction: dict[str, Any] | None = None
+    reasoning_effort: str | None = None
+    verbosity: str | None = None
 
 
 class CodegenBody(ChatBody, kw_only=True):
     messages: str | list[MessageBody]  # type: ignore[assignment]
     best_of: int | None = None
+
+
+class CodetransBody(ChatBody, kw_only=True):
+    """OPEA's three fields; the rest is as in a chat, without messages."""
+
+    messages: list[MessageBody] = msgspec.field(default_factory=list)
+    language_from: str
+    language_to: str
+    source_code: str
+    tests: str | None = None
 
 
 class NeighbourBody(msgspec.Struct):
@@ -138,8 +152,13 @@ _RAW = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _WHERE = re.compile(r" - at `\$\.?(.*)`$")
 
 
-def decode(body: bytes, kind: type[T], fields: Fields) -> T:
-    """Parse `body`. Raises `InvalidRequest` naming the byte, or the field, at fault."""
+def decode(body: bytes, kind: type[T], fields: Fields, *, narrow: bool = False) -> T:
+    """Parse `body`. Raises `InvalidRequest` naming the byte, or the field, at fault.
+
+    `narrow`: `kind` has fields that `fields` does not use, so the table is asked first.
+    """
+    if narrow:
+        return _narrowed(body, kind, fields)
     try:
         return _decoder(kind).decode(body)
     except msgspec.ValidationError as error:
@@ -147,6 +166,11 @@ def decode(body: bytes, kind: type[T], fields: Fields) -> T:
             raise _mistyped(error) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise malformed(body) from None
+    return _narrowed(body, kind, fields)
+
+
+def _narrowed(body: bytes, kind: type[T], fields: Fields) -> T:
+    """Parse what the table uses of `body`."""
     try:
         wanted = msgspec.json.encode(_wanted(_RAW.decode(body), fields))
         return _decoder(kind).decode(wanted)
@@ -191,7 +215,7 @@ def _wanted(given: dict[str, msgspec.Raw], fields: Fields) -> dict[str, msgspec.
                     fix="Leave it out, or check its spelling.",
                     param=name,
                 )
-        elif field.use == "used":
+        elif field.use in ("used", "forwarded"):
             wanted[name] = raw
         elif field.use == "rejected":
             value = msgspec.json.decode(raw)
@@ -339,19 +363,7 @@ def _json_schema(given: dict[str, Any] | None) -> dict[str, Any] | None:
             "`response_format.json_schema.schema` must be a JSON Schema object.",
             param="response_format.json_schema.schema",
         )
-    try:
-        Draft202012Validator.check_schema(schema)
-    except SchemaError as error:
-        raise InvalidRequest(
-            f"`response_format.json_schema.schema` is not a JSON Schema: {error.message} (at {error.json_path}).",
-            param="response_format.json_schema.schema",
-        ) from None
-    except RecursionError:
-        raise InvalidRequest(
-            "`response_format.json_schema.schema` is nested too deeply.",
-            param="response_format.json_schema.schema",
-        ) from None
-    return schema
+    return checked(schema, "response_format.json_schema.schema")
 
 
 def tools(body: ChatBody) -> tuple[dict[str, Any], ...]:
@@ -398,6 +410,12 @@ def tool_choice(body: ChatBody) -> Any:
             param="tool_choice",
         )
     return choice
+
+
+def forwarded(body: ChatBody) -> dict[str, Any]:
+    """The fields that are passed on as they came, to endpoints that know them."""
+    given = ((name, getattr(body, name)) for name in FORWARDED)
+    return {name: value for name, value in given if value is not None}
 
 
 def messages(bodies: list[MessageBody]) -> tuple[Message, ...]:

@@ -1,4 +1,4 @@
-import type { Explained, Problem, Reference, Timings, Turn, Usage } from './types'
+import type { Explained, Problem, Reference, Step, Timings, Turn, Usage } from './types'
 
 /** What an answer sends while it is written; the server's `event:` name is `type`, its `id:` is `seq`. */
 export type AnswerEvent =
@@ -8,6 +8,7 @@ export type AnswerEvent =
   | { type: 'text'; text: string }
   | { type: 'reasoning'; text: string }
   | { type: 'node'; node: string; kind: string; state: 'started' | 'finished'; seconds?: number | null }
+  | ({ type: 'step' } & Step)
   | { type: 'cited'; verified: number[]; dropped: number[]; gone: number[] }
   | ({ type: 'explained' } & Explained)
   | { type: 'done'; reason: string; usage: Usage | null; timings: Timings | null; turn: Turn }
@@ -20,6 +21,7 @@ export const answerEventTypes = [
   'text',
   'reasoning',
   'node',
+  'step',
   'cited',
   'explained',
   'done',

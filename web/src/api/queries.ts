@@ -7,7 +7,11 @@ import {
   useQueryClient,
 } from '@tanstack/react-query'
 import { ApiError, api } from './client'
+<<<<<<< HEAD
 import type { ConversationWithTurns, Job, Turn } from './types'
+=======
+import type { ConversationWithTurns, Explained, Job, Step, Turn } from './types'
+>>>>>>> main
 
 /** Whoever finds the server gone, or the session over, has the session asked for again; the shell shows what it says. */
 const onError = (error: unknown) => {
@@ -102,6 +106,7 @@ export const useSummaries = (name: string) =>
     refetchInterval: (query) => (isBusy(query.state.data?.job ?? null) ? 1000 : false),
   })
 
+<<<<<<< HEAD
 /** How an answer came about, which never changes. */
 export const useExplanation = (turn: string) =>
   useQuery({
@@ -109,6 +114,14 @@ export const useExplanation = (turn: string) =>
     queryFn: () => api.explanation(turn),
     staleTime: Number.POSITIVE_INFINITY,
   })
+=======
+/** What an answer told beside its turn, which the server does not keep: how it came about, what an agent did, what it could not verify. */
+export interface Told {
+  explained: Explained | null
+  steps: Step[]
+  dropped: number[]
+}
+>>>>>>> main
 
 export const useSnippets = (query: string, limit: number) =>
   useQuery({

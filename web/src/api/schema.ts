@@ -13,16 +13,205 @@ export interface paths {
         };
         /**
          * Get Session
-         * @description Who is signed in.
+         * @description Who is signed in, and how one can sign in.
          */
         get: operations["get_session"];
         put?: never;
-        post?: never;
+        /**
+         * Sign In
+         * @description Sign in with a password. 401 `code_needed`: ask for the second factor and send it too; 429: too many
+         *     attempts, `Retry-After` says when again.
+         */
+        post: operations["sign_in"];
         /**
          * Sign Out
          * @description Sign out.
          */
         delete: operations["sign_out"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/registration": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Register
+         * @description Register, where the settings allow it. An active user is signed in; others wait for an approval.
+         */
+        post: operations["register"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/me": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Me
+         * @description You, and how you can sign in.
+         */
+        get: operations["get_me"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/me/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Set Password
+         * @description Set your password. Your other sessions end, and this one gets a new cookie.
+         */
+        put: operations["set_password"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/me/totp": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begin Totp
+         * @description Begin to set up a second factor; `POST /me/totp/confirm` with a code of the app puts it in force.
+         */
+        post: operations["begin_totp"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/me/totp/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Confirm Totp
+         * @description Put the second factor in force. Your other sessions end.
+         */
+        post: operations["confirm_totp"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/me/totp/remove": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Remove Totp
+         * @description Take the second factor away; takes a code of it.
+         */
+        post: operations["remove_totp"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/me/totp/recovery-codes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Renew Recovery Codes
+         * @description New recovery codes in place of the old ones; takes a code.
+         */
+        post: operations["renew_recovery_codes"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/me/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Sessions
+         * @description Where you are signed in, latest first.
+         */
+        get: operations["list_sessions"];
+        put?: never;
+        post?: never;
+        /**
+         * End Sessions
+         * @description Sign out everywhere else (`this=true`: here too).
+         */
+        delete: operations["end_sessions"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/me/sessions/{session}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * End Session
+         * @description Sign out in one place.
+         */
+        delete: operations["end_session"];
         options?: never;
         head?: never;
         patch?: never;
@@ -83,7 +272,7 @@ export interface paths {
         put?: never;
         /**
          * Create Key
-         * @description Make an API key. It is shown this once.
+         * @description Make an API key. It is shown this once. A key makes only keys that may do no more than it may.
          */
         post: operations["create_key"];
         delete?: never;
@@ -139,7 +328,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List Indexes */
+        /**
+         * List Indexes
+         * @description The indexes that you may read.
+         */
         get: operations["list_indexes"];
         put?: never;
         /**
@@ -327,6 +519,111 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/users/{user}/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * End User Sessions
+         * @description Sign a user out everywhere.
+         */
+        delete: operations["end_user_sessions"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/users/{user}/totp": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Remove User Totp
+         * @description Take a second factor away from a user who lost it.
+         */
+        delete: operations["remove_user_totp"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/users/{user}/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Remove User Password
+         * @description Take a user's password away and sign the user out everywhere; a new link lets them set another.
+         */
+        delete: operations["remove_user_password"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/users/{user}/identity": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Link User Identity
+         * @description Let a user in whom the single sign-on calls by this subject.
+         */
+        put: operations["link_user_identity"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/indexes/{name}/access": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Index Access
+         * @description Who may read an index. For administrators.
+         */
+        get: operations["get_index_access"];
+        /**
+         * Set Index Access
+         * @description Open an index to all users, or only to some users and teams. For whom may not read it, it does not exist.
+         *     The permission belongs to the name, and stays when the index is deleted.
+         */
+        put: operations["set_index_access"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/teams": {
         parameters: {
             query?: never;
@@ -435,6 +732,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/usage/by-day": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Usage By Day
+         * @description The same for each day that has any, for charts.
+         */
+        get: operations["get_usage_by_day"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/audit": {
         parameters: {
             query?: never;
@@ -444,7 +761,7 @@ export interface paths {
         };
         /**
          * Get Audit
-         * @description Who changed what, newest first.
+         * @description Who changed what and from where, newest first.
          */
         get: operations["get_audit"];
         put?: never;
@@ -469,6 +786,86 @@ export interface paths {
          * @description From how many requests an hour a machine of one's own is cheaper than an API.
          */
         post: operations["get_break_even"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/setup": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Setup
+         * @description How far this installation is, what the machine can run, and which models fit. For administrators.
+         */
+        get: operations["get_setup"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/setup/endpoint": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Test Endpoint
+         * @description Ask an OpenAI-compatible endpoint what it offers and, of one model, a few words. Nothing is saved.
+         */
+        post: operations["test_endpoint"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/setup/clients": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Clients
+         * @description Settings of editors and agents for this server. Where `cw_…` stands belongs a key (`POST /api/keys`).
+         */
+        get: operations["list_clients"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Settings
+         * @description The settings in force, without passwords and keys. For administrators.
+         */
+        get: operations["get_settings"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -784,7 +1181,31 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+<<<<<<< HEAD
     "/api/attachments": {
+=======
+    "/api/tasks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Tasks
+         * @description The code tasks, what each takes, and which languages' code can be checked.
+         */
+        get: operations["list_tasks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/tasks/{name}": {
+>>>>>>> main
         parameters: {
             query?: never;
             header?: never;
@@ -794,6 +1215,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
+<<<<<<< HEAD
          * Add Attachment
          * @description Read a file for a question to come; secrets are taken out before it is kept. Forgotten after a day.
          */
@@ -907,6 +1329,12 @@ export interface paths {
         get: operations["export_feedback"];
         put?: never;
         post?: never;
+=======
+         * Run Task
+         * @description Run a task. It ends when the reader leaves; nothing is kept.
+         */
+        post: operations["run_task"];
+>>>>>>> main
         delete?: never;
         options?: never;
         head?: never;
@@ -917,6 +1345,42 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** AccessBody */
+        AccessBody: {
+            /**
+             * Open
+             * @description Everybody may read it.
+             */
+            open: boolean;
+            /**
+             * Users
+             * @description Names or ids.
+             */
+            users?: string[];
+            /**
+             * Teams
+             * @description Names or ids.
+             */
+            teams?: string[];
+        };
+        /**
+         * AccessView
+         * @description Beside these, administrators may read every index.
+         */
+        AccessView: {
+            /** Open */
+            open: boolean;
+            /**
+             * Users
+             * @description Ids.
+             */
+            users: string[];
+            /**
+             * Teams
+             * @description Ids.
+             */
+            teams: string[];
+        };
         /** AskBody */
         AskBody: {
             /** Content */
@@ -952,6 +1416,12 @@ export interface components {
              * @default false
              */
             explain: boolean;
+            /**
+             * Agent
+             * @description Let the model look things up in steps before it answers. For apps.
+             * @default false
+             */
+            agent: boolean;
         };
         /** AskedView */
         AskedView: {
@@ -1115,14 +1585,14 @@ export interface components {
         /** ChangePersonBody */
         ChangePersonBody: {
             /** Role */
-            role?: ("admin" | "member") | null;
+            role?: ("admin" | "member" | "viewer") | null;
             /**
              * Team
              * @description Name or id of the team; empty takes the user out of it.
              */
             team?: string | null;
             /** Status */
-            status?: ("active" | "disabled") | null;
+            status?: ("active" | "waiting" | "disabled") | null;
         };
         /** ChangeView */
         ChangeView: {
@@ -1130,6 +1600,11 @@ export interface components {
             at: string;
             /** Actor */
             actor: string;
+            /**
+             * Address
+             * @description IP address; empty for what was done on the server's machine.
+             */
+            address: string;
             /** Action */
             action: string;
             /** Target */
@@ -1138,6 +1613,37 @@ export interface components {
             detail: {
                 [key: string]: unknown;
             };
+        };
+        /**
+         * ClientView
+         * @description A program to connect: write `snippet` to `path` below the home folder, or run `command` there.
+         */
+        ClientView: {
+            /** Name */
+            name: string;
+            /** Title */
+            title: string;
+            /** Path */
+            path: string;
+            /** Format */
+            format: string;
+            /** Snippet */
+            snippet: string;
+            /** Command */
+            command: string;
+            /**
+             * Then
+             * @description What is left to do by hand.
+             */
+            then: string;
+        };
+        /** CodeBody */
+        CodeBody: {
+            /**
+             * Code
+             * @description Of the authenticator app, or a recovery code.
+             */
+            code: string;
         };
         /** ConversationPatch */
         ConversationPatch: {
@@ -1195,10 +1701,46 @@ export interface components {
              */
             turns: components["schemas"]["TurnView"][];
         };
+<<<<<<< HEAD
         /** DeletedView */
         DeletedView: {
             /** Deleted */
             deleted: number;
+=======
+        /** EndedView */
+        EndedView: {
+            /** Ended */
+            ended: number;
+        };
+        /** EndpointBody */
+        EndpointBody: {
+            /** Base Url */
+            base_url: string;
+            /** Api Key */
+            api_key?: string | null;
+            /**
+             * Model
+             * @description Asked for a few words, when it is given.
+             */
+            model?: string | null;
+        };
+        /**
+         * EndpointView
+         * @description What an endpoint answered. `lines` are what to put into the settings to use it.
+         */
+        EndpointView: {
+            /** Ok */
+            ok: boolean;
+            /** Models */
+            models: string[];
+            /** Answer */
+            answer: string | null;
+            /** Seconds */
+            seconds: number;
+            error: components["schemas"]["Problem"] | null;
+            /** Lines */
+            lines: string;
+>>>>>>> main
         };
         /** EngineView */
         EngineView: {
@@ -1335,10 +1877,60 @@ export interface components {
             /** Files */
             files: components["schemas"]["FileView"][];
         };
+        /**
+         * FittingModelView
+         * @description A model of the catalogue, in the finest quantisation that fits this machine (else the smallest).
+         */
+        FittingModelView: {
+            /** Name */
+            name: string;
+            /** Title */
+            title: string;
+            /** Licence */
+            licence: string;
+            /**
+             * Parameters
+             * @description In billions.
+             */
+            parameters: number;
+            /** Context */
+            context: number;
+            /** Quantisation */
+            quantisation: string;
+            /** Disk Mb */
+            disk_mb: number;
+            /** Memory Mb */
+            memory_mb: number;
+            /** Fits */
+            fits: boolean;
+            /**
+             * Command
+             * @description Fetches it.
+             */
+            command: string;
+        };
         /** ForgottenView */
         ForgottenView: {
             /** Deleted */
             deleted: number;
+        };
+        /** HardwareView */
+        HardwareView: {
+            /**
+             * Cores
+             * @description Physical ones.
+             */
+            cores: number;
+            /**
+             * Memory Mb
+             * @description Available now.
+             */
+            memory_mb: number;
+            /**
+             * Gpu
+             * @description Whether the engine would use one.
+             */
+            gpu: boolean;
         };
         /** HitView */
         HitView: {
@@ -1375,6 +1967,14 @@ export interface components {
              * @description There are, or may be, further lines than these.
              */
             more: boolean;
+        };
+        /** IdentityBody */
+        IdentityBody: {
+            /**
+             * Subject
+             * @description The claim `sub`.
+             */
+            subject: string;
         };
         /** IndexView */
         IndexView: {
@@ -1441,6 +2041,26 @@ export interface components {
              * @description How often the source is looked at; 0 when it is not.
              */
             refresh_minutes: number;
+        };
+        /** InputView */
+        InputView: {
+            /** Name */
+            name: string;
+            /** Title */
+            title: string;
+            /** Description */
+            description: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "code" | "text" | "line" | "language" | "choice";
+            /** Required */
+            required: boolean;
+            /** Choices */
+            choices: string[];
+            /** Default */
+            default: string;
         };
         /** JobView */
         JobView: {
@@ -1563,6 +2183,26 @@ export interface components {
             /** Disk Free Mb */
             disk_free_mb: number;
         };
+        /** MeView */
+        MeView: {
+            user: components["schemas"]["UserView"];
+            /** Has Password */
+            has_password: boolean;
+            /** Has Totp */
+            has_totp: boolean;
+            /** Recovery Codes Left */
+            recovery_codes_left: number;
+            /**
+             * Issuers
+             * @description Single sign-on providers that let this user in.
+             */
+            issuers: string[];
+            /**
+             * Current Password Needed
+             * @description To set a password; not right after a one-time link.
+             */
+            current_password_needed: boolean;
+        };
         /** ModelView */
         ModelView: {
             /** Name */
@@ -1655,9 +2295,49 @@ export interface components {
              * @default member
              * @enum {string}
              */
-            role: "admin" | "member";
+            role: "admin" | "member" | "viewer";
             /** Team */
             team?: string | null;
+        };
+        /** NewTotpView */
+        NewTotpView: {
+            /** Secret */
+            secret: string;
+            /**
+             * Uri
+             * @description `otpauth://` address, to be shown as a QR code.
+             */
+            uri: string;
+        };
+        /** OwnSessionView */
+        OwnSessionView: {
+            /** Id */
+            id: string;
+            /**
+             * How
+             * @description link, password or oidc.
+             */
+            how: string;
+            /** Created At */
+            created_at: string;
+            /** Expires At */
+            expires_at: string;
+            /** Address */
+            address: string;
+            /** Agent */
+            agent: string;
+            /** Current */
+            current: boolean;
+        };
+        /** PasswordBody */
+        PasswordBody: {
+            /**
+             * Password
+             * Format: password
+             */
+            password: string;
+            /** Current */
+            current?: string | null;
         };
         /** PersonView */
         PersonView: {
@@ -1736,12 +2416,27 @@ export interface components {
              */
             code: string;
         };
+<<<<<<< HEAD
         /** PromptView */
         PromptView: {
             /** Role */
             role: string;
             /** Content */
             content: string;
+=======
+        /** ProviderView */
+        ProviderView: {
+            /**
+             * Name
+             * @description What the button says.
+             */
+            name: string;
+            /**
+             * Path
+             * @description Where the button leads; `?next=/path` comes back there.
+             */
+            path: string;
+>>>>>>> main
         };
         /** RatingBody */
         RatingBody: {
@@ -1752,6 +2447,14 @@ export interface components {
              * @default
              */
             comment: string;
+        };
+        /** RecoveryView */
+        RecoveryView: {
+            /**
+             * Recovery Codes
+             * @description Each replaces the app once. Shown this once.
+             */
+            recovery_codes: string[];
         };
         /** ReferenceView */
         ReferenceView: {
@@ -1796,6 +2499,27 @@ export interface components {
              */
             verified: boolean | null;
         };
+        /** RegistrationBody */
+        RegistrationBody: {
+            /** Name */
+            name: string;
+            /**
+             * Password
+             * Format: password
+             */
+            password: string;
+        };
+        /** RegistrationView */
+        RegistrationView: {
+            /** Name */
+            name: string;
+            /**
+             * Status
+             * @description Who waits is let in by an administrator.
+             * @enum {string}
+             */
+            status: "active" | "waiting";
+        };
         /** SamplingBody */
         SamplingBody: {
             /** Temperature */
@@ -1808,6 +2532,21 @@ export interface components {
             max_tokens?: number | null;
             /** Seed */
             seed?: number | null;
+        };
+        /** SandboxView */
+        SandboxView: {
+            /** Ready */
+            ready: boolean;
+            /**
+             * Why
+             * @description Why no code can be checked here; empty when it can.
+             */
+            why: string;
+            /**
+             * Languages
+             * @description Those whose tools are installed.
+             */
+            languages: string[];
         };
         /** SearchBody */
         SearchBody: {
@@ -1898,6 +2637,92 @@ export interface components {
             user: components["schemas"]["UserView"] | null;
             /** Version */
             version: string;
+            sign_in: components["schemas"]["SignInView"];
+            /**
+             * Factor Needed
+             * @description Nothing but `/api/me` is answered until a second factor is set up.
+             */
+            factor_needed: boolean;
+        };
+        /** SettingView */
+        SettingView: {
+            /** Name */
+            name: string;
+            /** Value */
+            value: unknown;
+            /** Default */
+            default: unknown;
+            /** Changed */
+            changed: boolean;
+            /** Description */
+            description: string;
+        };
+        /** SettingsView */
+        SettingsView: {
+            /**
+             * Path
+             * @description The file; the server reads it when it starts.
+             */
+            path: string;
+            /** Settings */
+            settings: components["schemas"]["SettingView"][];
+        };
+        /** SetupView */
+        SetupView: {
+            steps: components["schemas"]["StepsView"];
+            /**
+             * Writer
+             * @description The model that writes now.
+             */
+            writer: string;
+            hardware: components["schemas"]["HardwareView"];
+            /**
+             * Models
+             * @description Those that fit first, the largest first.
+             */
+            models: components["schemas"]["FittingModelView"][];
+        };
+        /** SignInBody */
+        SignInBody: {
+            /** Name */
+            name: string;
+            /**
+             * Password
+             * Format: password
+             */
+            password: string;
+            /**
+             * Code
+             * @description The second factor, when 401 `code_needed` asked for it.
+             */
+            code?: string | null;
+        };
+        /**
+         * SignInView
+         * @description The ways to come in that this server offers.
+         */
+        SignInView: {
+            /** Password */
+            password: boolean;
+            /**
+             * Registration
+             * @enum {string}
+             */
+            registration: "closed" | "approval" | "open";
+            /**
+             * Totp
+             * @enum {string}
+             */
+            totp: "optional" | "required";
+            provider: components["schemas"]["ProviderView"] | null;
+        };
+        /** SignedOutView */
+        SignedOutView: {
+            /**
+             * Continue At
+             * @description Address to go to, which ends the session at the single sign-on too.
+             */
+            continue_at: string | null;
         };
         /** ShowBody */
         ShowBody: {
@@ -1992,6 +2817,37 @@ export interface components {
             failures: components["schemas"]["SummaryFailureView"][];
         };
         /**
+         * StepsView
+         * @description How far a new installation is.
+         */
+        StepsView: {
+            /**
+             * Password
+             * @description You can come back without a link: a password or single sign-on.
+             */
+            password: boolean;
+            /**
+             * Model
+             * @description Something better than the bundled starter writes.
+             */
+            model: boolean;
+            /**
+             * Index
+             * @description Some code is indexed.
+             */
+            index: boolean;
+            /**
+             * Answer
+             * @description Somebody got an answer in a conversation.
+             */
+            answer: boolean;
+            /**
+             * Key
+             * @description There is a key for an editor or agent.
+             */
+            key: boolean;
+        };
+        /**
          * SummariesBody
          * @description What to summarise; what is left out is the settings' choice.
          */
@@ -2054,6 +2910,61 @@ export interface components {
             machine: components["schemas"]["MachineView"];
             /** Home */
             home: string;
+        };
+        /** TaskBody */
+        TaskBody: {
+            /** Inputs */
+            inputs: {
+                [key: string]: string;
+            };
+            /**
+             * Model
+             * @description The model that writes; null takes the default.
+             */
+            model?: string | null;
+            /**
+             * Index
+             * @description null takes the app's default, "" looks nothing up.
+             */
+            index?: string | null;
+            /** @default {} */
+            sampling: components["schemas"]["SamplingBody"];
+            /**
+             * Explain
+             * @description Tell what was looked up and why, and what the model read.
+             * @default false
+             */
+            explain: boolean;
+        };
+        /**
+         * TaskView
+         * @description A task is also a model of that name for every other protocol.
+         */
+        TaskView: {
+            /** Name */
+            name: string;
+            /** Title */
+            title: string;
+            /** Description */
+            description: string;
+            /** Inputs */
+            inputs: components["schemas"]["InputView"][];
+            /**
+             * Looks Up
+             * @description Whether it looks up the team's code.
+             */
+            looks_up: boolean;
+            /**
+             * Checks
+             * @description Whether the code of its answer is checked in the sandbox.
+             */
+            checks: boolean;
+        };
+        /** TasksView */
+        TasksView: {
+            /** Tasks */
+            tasks: components["schemas"]["TaskView"][];
+            sandbox: components["schemas"]["SandboxView"];
         };
         /** TeamBody */
         TeamBody: {
@@ -2143,10 +3054,53 @@ export interface components {
              */
             answer_id: string | null;
         };
+        /** UsageOfDayView */
+        UsageOfDayView: {
+            /**
+             * Group
+             * @description A day (UTC), a model or app by name, a user, key or team by id.
+             */
+            group: string;
+            /**
+             * Name
+             * @description What the group is called, as far as it still exists.
+             */
+            name: string;
+            /** Answers */
+            answers: number;
+            /** Failed */
+            failed: number;
+            /** Prompt Tokens */
+            prompt_tokens: number;
+            /** Cached Tokens */
+            cached_tokens: number;
+            /** Completion Tokens */
+            completion_tokens: number;
+            /**
+             * Cost
+             * @description USD, without the answers that have no price.
+             */
+            cost: number;
+            /**
+             * Unpriced
+             * @description Answers whose price is not known.
+             */
+            unpriced: number;
+            /** Day */
+            day: string;
+        };
         /** UsageTotalView */
         UsageTotalView: {
-            /** Group */
+            /**
+             * Group
+             * @description A day (UTC), a model or app by name, a user, key or team by id.
+             */
             group: string;
+            /**
+             * Name
+             * @description What the group is called, as far as it still exists.
+             */
+            name: string;
             /** Answers */
             answers: number;
             /** Failed */
@@ -2224,11 +3178,357 @@ export interface operations {
             };
         };
     };
+    sign_in: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SignInBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
     sign_out: {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignedOutView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    register: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RegistrationBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RegistrationView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    get_me: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MeView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    set_password: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    begin_totp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewTotpView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    confirm_totp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CodeBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecoveryView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    remove_totp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CodeBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    renew_recovery_codes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CodeBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecoveryView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    list_sessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnSessionView"][];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    end_sessions: {
+        parameters: {
+            query?: {
+                /** @description This one as well. */
+                this?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EndedView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    end_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                session: string;
+            };
             cookie?: never;
         };
         requestBody?: never;
@@ -2909,6 +4209,194 @@ export interface operations {
             };
         };
     };
+    end_user_sessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EndedView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    remove_user_totp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    remove_user_password: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    link_user_identity: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["IdentityBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    get_index_access: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccessView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    set_index_access: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AccessBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccessView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
     list_teams: {
         parameters: {
             query?: never;
@@ -3126,10 +4614,45 @@ export interface operations {
             };
         };
     };
+    get_usage_by_day: {
+        parameters: {
+            query?: {
+                by?: "day" | "user" | "key" | "team" | "model" | "app";
+                days?: number;
+                who?: "me" | "everyone";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsageOfDayView"][];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
     get_audit: {
         parameters: {
             query?: {
                 limit?: number;
+                /** @description `at` of the last one seen. */
+                before?: string | null;
             };
             header?: never;
             path?: never;
@@ -3177,6 +4700,128 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["BreakEvenView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    get_setup: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SetupView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    test_endpoint: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EndpointBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EndpointView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    list_clients: {
+        parameters: {
+            query?: {
+                model?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClientView"][];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    get_settings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SettingsView"];
                 };
             };
             /** @description What went wrong, and what to do about it. */
@@ -3870,13 +5515,18 @@ export interface operations {
             };
         };
     };
+<<<<<<< HEAD
     add_attachment: {
+=======
+    list_tasks: {
+>>>>>>> main
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
+<<<<<<< HEAD
         requestBody: {
             content: {
                 "multipart/form-data": components["schemas"]["Body_add_attachment"];
@@ -3915,11 +5565,52 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description Successful Response */
+=======
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
+                    "application/json": components["schemas"]["TasksView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    run_task: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TaskBody"];
+            };
+        };
+        responses: {
+            /** @description Events as of a conversation's answer: started, retrieved, progress, text, reasoning, node, withdrawn (the text so far does not stand), checked, cited, done, failed. */
+>>>>>>> main
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+<<<<<<< HEAD
                     "application/json": components["schemas"]["AttachmentText"];
                 };
             };
@@ -4148,6 +5839,9 @@ export interface operations {
                 content: {
                     "application/x-ndjson": unknown;
                     "text/csv": unknown;
+=======
+                    "text/event-stream": string;
+>>>>>>> main
                 };
             };
             /** @description What went wrong, and what to do about it. */

@@ -11,6 +11,8 @@ export interface Settings {
   wrap: boolean
   /** Whether answers are asked how they came about. */
   explain: boolean
+  /** Whether apps let the model look things up in steps. */
+  agent: boolean
 }
 
 const initial: Settings = {
@@ -20,7 +22,12 @@ const initial: Settings = {
   index: null,
   sampling: {},
   wrap: false,
+<<<<<<< HEAD
   explain: true,
+=======
+  explain: false,
+  agent: false,
+>>>>>>> main
 }
 
 const key = 'codeweft.settings'

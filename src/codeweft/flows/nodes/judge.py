@@ -1,8 +1,12 @@
-"""Let the model judge what was found, and keep only what it calls relevant (OPEA CodeGen's agent)."""
+"""Let the model judge what was found, and keep only what it calls relevant (OPEA CodeGen's agent).
+
+For models that do not call tools: one that does has judged by what it chose to read.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Literal
@@ -35,9 +39,10 @@ class Judge(Node):
     parallel: int = Field(4, ge=1, le=32, description="Questions asked at once.")
 
     def applies(self, state: State) -> bool:
-        return state.request.retrieval.agent and bool(state.results)
+        return state.request.retrieval.agent and bool(state.results) and not state.weighed
 
     async def run(self, state: State, services: Services) -> AsyncIterator[Event]:
+        began, spent = time.perf_counter(), state.usage.total_tokens
         gate = asyncio.Semaphore(self.parallel)
 
         async def relevant(result: SearchResult) -> bool:
@@ -49,6 +54,13 @@ class Judge(Node):
         judged = list(zip(state.results, verdicts, strict=True))
         kept = tuple(result for result, verdict in judged if verdict.result())
         state.detail = {"judged": len(judged), "kept": len(kept)}
+        yield state.step(
+            "judge",
+            {"results": len(judged)},
+            time.perf_counter() - began,
+            results=len(kept),
+            tokens=state.usage.total_tokens - spent,
+        )
         if state.found is not None:
             state.found = replace(state.found, results=kept)
             yield state.found

@@ -32,6 +32,9 @@ class WriteWithModel(Node):
     def writes_with(self) -> str | None:
         return self.model
 
+    def applies(self, state: State) -> bool:
+        return not state.answered
+
     async def run(self, state: State, services: Services) -> AsyncIterator[Event]:
         hole = state.request.infill
         if hole is not None:
@@ -73,5 +76,10 @@ class WriteWithModel(Node):
             found = (Neighbour(result.chunk.path, result.chunk.text) for result in state.shown)
             infill = replace(infill, neighbours=(*infill.neighbours, *found))
         return replace(
-            state.request, model=state.writer.info.name, sampling=sampling, infill=infill, context=state.shown
+            state.request,
+            model=state.writer.info.name,
+            sampling=sampling,
+            infill=infill,
+            context=state.shown,
+            inputs={},
         )

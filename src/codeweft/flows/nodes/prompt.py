@@ -12,8 +12,10 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import field_validator
 
 from codeweft.errors import InvalidRequest
+from codeweft.flows.fences import fenced
 from codeweft.flows.nodes.base import Node
 from codeweft.flows.state import UNKNOWN_CONTEXT, Services, State
+from codeweft.flows.text import cut, size
 from codeweft.stream import BYTES_PER_TOKEN
 from codeweft.types import Event, Message, SearchResult
 
@@ -46,7 +48,7 @@ class Prompt(Node):
         return value
 
     def applies(self, state: State) -> bool:
-        return bool(state.request.messages)
+        return bool(state.request.messages) and not state.answered
 
     async def run(self, state: State, services: Services) -> AsyncIterator[Event]:
         state.turns, state.lay_out = state.request.messages, self.lay_out
@@ -54,7 +56,7 @@ class Prompt(Node):
             yield event
         state.detail = {
             "references": len(state.shown),
-            "bytes": sum(_size(m.content) for m in state.request.messages),
+            "bytes": sum(size(m.content) for m in state.request.messages),
         }
 
     def lay_out(self, turns: Sequence[Message], shown: Sequence[SearchResult]) -> tuple[Message, ...]:
@@ -76,7 +78,7 @@ class Prompt(Node):
         """Bytes free for references."""
         context = state.writer.info.context or UNKNOWN_CONTEXT
         answer = min(state.request.sampling.max_tokens or context, int(context * ANSWER_SHARE))
-        spoken = _size(self.system) + sum(_size(turn.content) for turn in state.request.messages)
+        spoken = size(self.system) + sum(size(turn.content) for turn in state.request.messages)
         return max(0, int((context - answer) * BYTES_PER_TOKEN) - spoken)
 
 
@@ -87,9 +89,9 @@ def fit(results: Sequence[SearchResult], room: int) -> tuple[SearchResult, ...]:
         share = int(room * REFERENCE_SHARE)
         if share < SMALLEST_REFERENCE:
             break
-        cut = replace(result, chunk=replace(result.chunk, text=_cut(result.chunk.text, share)))
-        shown.append(cut)
-        room -= _size(_reference(len(shown), cut))
+        fitting = replace(result, chunk=replace(result.chunk, text=cut(result.chunk.text, share)))
+        shown.append(fitting)
+        room -= size(_reference(len(shown), fitting))
     return tuple(shown)
 
 
@@ -102,21 +104,8 @@ def _reference(number: int, result: SearchResult) -> str:
     chunk = result.chunk
     return (
         f"Reference [{number}] {chunk.path}:{chunk.start_line}-{chunk.end_line}\n"
-        f"```{chunk.language}\n{chunk.text.rstrip()}\n```\n\n"
+        f"{fenced(chunk.text, chunk.language)}\n\n"
     )
-
-
-def _size(text: str) -> int:
-    return len(text.encode("utf-8", "replace"))
-
-
-def _cut(text: str, room: int) -> str:
-    """`text`, or as many of its first lines as `room` bytes hold, with a mark where it was cut."""
-    data = text.encode("utf-8", "replace")
-    if len(data) <= room:
-        return text
-    head = data[:room].decode("utf-8", "ignore").rsplit("\n", 1)[0]
-    return f"{head}\n…"
 
 
 _environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)

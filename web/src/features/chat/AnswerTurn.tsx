@@ -10,7 +10,11 @@ import { dollars, number } from '../../lib/format'
 import { useLanguage, useWords } from '../../lib/i18n'
 import { Rate } from './Rate'
 import { ReferenceChips } from './ReferenceChips'
+<<<<<<< HEAD
 import { Siblings } from './Siblings'
+=======
+import { Steps } from './Steps'
+>>>>>>> main
 
 const ExplainDrawer = lazy(() => import('./ExplainDrawer').then((m) => ({ default: m.ExplainDrawer })))
 
@@ -37,8 +41,14 @@ export const AnswerTurn = memo(function AnswerTurn(props: AnswerTurnProps) {
   const references = answer?.references ?? turn.references
   const [shown, setShown] = useState<Reference | null>(null)
   const [explaining, setExplaining] = useState(false)
+<<<<<<< HEAD
   const dropped = (answer?.dropped ?? turn.dropped).length
   const again = onRegenerate && (() => onRegenerate(turn))
+=======
+  const told = useTold(turn.id)
+  const steps = answer?.steps ?? told?.steps ?? []
+  const dropped = (answer?.dropped ?? told?.dropped ?? []).length
+>>>>>>> main
 
   const citations = useMemo(
     () => ({
@@ -51,6 +61,7 @@ export const AnswerTurn = memo(function AnswerTurn(props: AnswerTurnProps) {
   return (
     <article aria-label={words.chat.answer} aria-busy={writing} className="min-w-0">
       {writing && <Status live={live} hasText={text !== ''} />}
+      {steps.length > 0 && <Steps steps={steps} working={writing && text === ''} />}
       {answer?.reasoning && <Reasoning text={answer.reasoning} open={writing && text === ''} />}
       <Markdown text={text} writing={writing} citations={citations} />
       {last && looksUp && !writing && !turn.error && references.length === 0 && (

@@ -30,7 +30,7 @@ function useAsk(id: string | null) {
   const client = useQueryClient()
   const navigate = useNavigate()
   const models = useModels()
-  const { model, index, sampling, explain } = useSettings()
+  const { model, index, sampling, explain, agent } = useSettings()
   return useMutation({
     mutationFn: async ({ model: wanted, ...message }: Message) => {
       const known = models.data?.some((other) => other.name === model)
@@ -45,6 +45,7 @@ function useAsk(id: string | null) {
         index,
         sampling,
         ...(explain && { explain }),
+        ...(agent && index !== '' && { agent }),
       })
       return { target, asked }
     },
@@ -103,9 +104,14 @@ function Existing({ id }: { id: string }) {
 
   const live = useAnswer(
     running,
+<<<<<<< HEAD
     (finished, { explained }) => {
       if (explained) client.setQueryData(keys.explanation(finished.id), explained)
       client.invalidateQueries({ queryKey: keys.allSnippets })
+=======
+    (finished, { explained, steps, dropped }) => {
+      client.setQueryData<Told>(keys.told(finished.id), { explained, steps, dropped })
+>>>>>>> main
       changeTurns((old) =>
         old.map((turn) => (turn.answer_id === running ? { ...finished, answer_id: null } : turn)),
       )

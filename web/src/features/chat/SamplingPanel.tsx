@@ -8,7 +8,7 @@ import { changeSettings, useSettings } from '../../lib/settings'
 
 export function SamplingPanel() {
   const words = useWords('chat')
-  const { sampling, explain } = useSettings()
+  const { sampling, explain, agent } = useSettings()
   const preset = presetOf(sampling)
   const changed = Object.values(sampling).some((value) => value != null)
   return (
@@ -19,7 +19,11 @@ export function SamplingPanel() {
       trigger={
         <>
           <SlidersHorizontal className="size-4" aria-hidden />
+<<<<<<< HEAD
           {(changed || !explain) && (
+=======
+          {(changed || explain || agent) && (
+>>>>>>> main
             <span className="absolute end-1.5 top-1.5 size-1.5 rounded-full bg-accent" />
           )}
         </>
@@ -57,23 +61,34 @@ export function SamplingPanel() {
               <Control key={field.name} field={field} />
             ))}
           </div>
-          <label className="mt-4 flex gap-3 border-t border-line pt-3 text-sm">
-            <span className="flex-1">
-              <span className="font-medium">{words.sampling.explain}</span>
-              <span className="block text-xs text-ink-3">{words.sampling.explainText}</span>
-            </span>
-            <input
-              type="checkbox"
-              role="switch"
-              className="size-5 shrink-0 accent-(--accent)"
-              checked={explain}
-              aria-checked={explain}
-              onChange={(event) => changeSettings({ explain: event.target.checked })}
-            />
-          </label>
+          <div className="mt-4 flex flex-col gap-3 border-t border-line pt-3">
+            <Switch name="agent" on={agent} />
+            <Switch name="explain" on={explain} />
+          </div>
         </>
       )}
     </Popover>
+  )
+}
+
+/** A choice about how answers are made, on or off. */
+function Switch({ name, on }: { name: 'agent' | 'explain'; on: boolean }) {
+  const { sampling: words } = useWords('chat')
+  return (
+    <label className="flex gap-3 text-sm">
+      <span className="flex-1">
+        <span className="font-medium">{words[name]}</span>
+        <span className="block text-xs text-ink-3">{words[`${name}Text`]}</span>
+      </span>
+      <input
+        type="checkbox"
+        role="switch"
+        className="size-5 shrink-0 accent-(--accent)"
+        checked={on}
+        aria-checked={on}
+        onChange={(event) => changeSettings({ [name]: event.target.checked })}
+      />
+    </label>
   )
 }
 

@@ -64,6 +64,26 @@ describe('an answer from its events', () => {
     expect(answer.dropped).toEqual([2, 9])
   })
 
+  test('the steps of an agent are kept in their order, each once', () => {
+    const step = (number: number): AnswerEvent => ({
+      type: 'step',
+      number,
+      tool: 'grep_code',
+      arguments: { pattern: 'x' },
+      seconds: 0.1,
+      results: 2,
+      tokens: 30,
+      thought: '',
+      error: '',
+    })
+    const answer = play([step(1), step(2)])
+    expect(answer.steps.map(({ number, tool }) => [number, tool])).toEqual([
+      [1, 'grep_code'],
+      [2, 'grep_code'],
+    ])
+    expect(reduce(answer, 2, step(2)).steps).toHaveLength(2)
+  })
+
   test('an explanation is kept as it was told', () => {
     const explained = {
       question: 'and f?',

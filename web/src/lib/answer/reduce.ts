@@ -1,5 +1,5 @@
 import type { AnswerEvent } from '../../api/events'
-import type { Explained, Problem, Reference, Timings, Turn, Usage } from '../../api/types'
+import type { Explained, Problem, Reference, Step, Timings, Turn, Usage } from '../../api/types'
 
 export type Phase = 'waiting' | 'retrieving' | 'reading' | 'writing' | 'done' | 'failed'
 
@@ -16,6 +16,8 @@ export interface Answer {
   text: string
   reasoning: string
   nodes: { node: string; kind: string; seconds: number | null; running: boolean }[]
+  /** What an agent did so far. */
+  steps: Step[]
   explained: Explained | null
   /** Cited numbers that could not be verified; the finished turn's text comes without them. */
   dropped: number[]
@@ -38,6 +40,7 @@ export const emptyAnswer = (id: string): Answer => ({
   text: '',
   reasoning: '',
   nodes: [],
+  steps: [],
   explained: null,
   dropped: [],
   reason: null,
@@ -66,6 +69,10 @@ export function reduce(answer: Answer, seq: number, event: AnswerEvent): Answer 
       return { ...next, phase: 'writing', reasoning: answer.reasoning + event.text }
     case 'node':
       return nodeChanged(next, event)
+    case 'step': {
+      const { type: _, ...step } = event
+      return { ...next, steps: [...answer.steps, step] }
+    }
     case 'cited': {
       const references = answer.references?.map((one) => ({
         ...one,

@@ -136,8 +136,24 @@ export default {
     default: 'default',
     random: 'random',
     reset: 'Reset',
+    agent: 'Agent',
+    agentText:
+      'The model searches, follows names and reads files in steps before it answers. Slower. For apps.',
     explain: 'Explain answers',
     explainText: 'Keep what was retrieved and why, and the final prompt. For apps.',
+  },
+  steps: {
+    title: (count: number) => (count === 1 ? '1 step' : `${count} steps`),
+    results: (count: number) => (count === 1 ? '1 result' : `${count} results`),
+    seconds: (seconds: string) => `${seconds} s`,
+    tools: {
+      search_code: 'Searched',
+      find_symbol: 'Looked up',
+      grep_code: 'Searched text',
+      read_file: 'Read',
+      list_indexes: 'Listed indexes',
+      judge: 'Judged what was found',
+    } as Record<string, string>,
   },
   explained: {
     question: 'Asked',
@@ -156,5 +172,18 @@ export default {
     copyPrompt: 'Copy the whole prompt',
     copyPart: (role: string) => `Copy: ${role}`,
     roles: { system: 'System', user: 'User', assistant: 'Assistant', tool: 'Tool' } as Record<string, string>,
+  },
+  steps: {
+    title: (count: number) => (count === 1 ? '1 step' : `${count} steps`),
+    results: (count: number) => (count === 1 ? '1 result' : `${count} results`),
+    seconds: (seconds: string) => `${seconds} s`,
+    tools: {
+      search_code: 'Searched',
+      find_symbol: 'Looked up',
+      grep_code: 'Searched text',
+      read_file: 'Read',
+      list_indexes: 'Listed indexes',
+      judge: 'Judged what was found',
+    } as Record<string, string>,
   },
 }

@@ -135,8 +135,24 @@ const words: typeof en = {
     default: '기본값',
     random: '무작위',
     reset: '초기화',
+    agent: '에이전트',
+    agentText:
+      '모델이 답하기 전에 단계별로 검색하고, 이름을 따라가고, 파일을 읽습니다. 더 느립니다. 앱에서 쓸 수 있습니다.',
     explain: '답변 설명',
     explainText: '무엇을 왜 찾았는지와 최종 프롬프트를 함께 받습니다. 앱에서 쓸 수 있습니다.',
+  },
+  steps: {
+    title: (count) => `${count}단계`,
+    results: (count) => `결과 ${count}개`,
+    seconds: (seconds) => `${seconds}초`,
+    tools: {
+      search_code: '검색',
+      find_symbol: '이름 찾기',
+      grep_code: '텍스트 검색',
+      read_file: '읽기',
+      list_indexes: '인덱스 목록',
+      judge: '찾은 것 판단',
+    },
   },
   explained: {
     question: '질문',
@@ -155,6 +171,19 @@ const words: typeof en = {
     copyPrompt: '프롬프트 전체 복사',
     copyPart: (role) => `복사: ${role}`,
     roles: { system: '시스템', user: '사용자', assistant: '어시스턴트', tool: '도구' },
+  },
+  steps: {
+    title: (count) => `${count}단계`,
+    results: (count) => `결과 ${count}개`,
+    seconds: (seconds) => `${seconds}초`,
+    tools: {
+      search_code: '검색',
+      find_symbol: '이름 찾기',
+      grep_code: '텍스트 검색',
+      read_file: '읽기',
+      list_indexes: '인덱스 목록',
+      judge: '찾은 것 판단',
+    },
   },
 }
 
