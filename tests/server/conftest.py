@@ -100,12 +100,9 @@ class Composition:
     indexes: Indexes
     jobs: Jobs = field(default_factory=Jobs)
     default_model: str = "codegen"
-<<<<<<< HEAD
     redactor: Redactor = field(default_factory=Redactor)
-=======
     apps: list[Any] = field(default_factory=list)
     sandbox: Any = None
->>>>>>> main
     prices: Prices = field(default_factory=lambda: Prices({"paid": Price(2.0, 10.0)}, table=False))
 
     def __post_init__(self) -> None:

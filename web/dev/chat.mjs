@@ -1,5 +1,5 @@
 // Conversations of the stand-in server: a tree of turns, answers that are written while nobody reads, files, snippets.
-import { answers, conversations, explained, models, references } from './data.mjs'
+import { answers, conversations, explained, models, references, steps } from './data.mjs'
 import { nextId, now, pace, Refusal, scene } from './shared.mjs'
 
 const state = {
@@ -83,7 +83,7 @@ function emit(answer, type, data) {
   for (const write of answer.readers) write(event)
 }
 
-async function runAnswer(answer, question, { index, model, explain }) {
+async function runAnswer(answer, question, { index, model, explain, agent }) {
   const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
   const { turn } = answer
   const model_ = models.find((other) => other.name === model) ?? models[0]
@@ -95,6 +95,12 @@ async function runAnswer(answer, question, { index, model, explain }) {
     turn.references = references
     emit(answer, 'retrieved', { query: question, index: index || 'codeweft', results: references })
     emit(answer, 'node', { node: 'retriever', kind: 'retriever', state: 'finished', seconds: 0.012 })
+  }
+  if (agent) {
+    for (const step of steps) {
+      await wait(pace * 40)
+      emit(answer, 'step', step)
+    }
   }
   for (let done = 256; done <= 1024; done += 256) {
     await wait(pace * 12)

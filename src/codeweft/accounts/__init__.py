@@ -1,45 +1,31 @@
 """Users, teams, ways to sign in, API keys, who reads what, limits, the usage ledger and conversations."""
 
-<<<<<<< HEAD
-from codeweft.accounts.accounts import SCOPES, Accounts, Identity, Key, Scope
+from codeweft.accounts.access import Readers, readable
+from codeweft.accounts.accounts import Accounts, Key
 from codeweft.accounts.attachments import Attachment
 from codeweft.accounts.conversations import Conversation, Conversations, Turn
 from codeweft.accounts.feedback import Feedback
-from codeweft.accounts.ledger import Entry, Group, Ledger, Outcome, Total
-from codeweft.accounts.limits import EVERYONE, Gate, Limit, Period, Subject, SubjectKind
-from codeweft.accounts.people import Change, People, Role, Status, Team, User
-from codeweft.accounts.snippets import Snippet, Snippets
-=======
-from codeweft.accounts.access import Readers, readable
-from codeweft.accounts.accounts import Accounts, Key
-from codeweft.accounts.conversations import Conversation, Conversations, Turn
 from codeweft.accounts.identities import SCOPES, Identity, Scope
 from codeweft.accounts.ledger import Entry, Group, Ledger, Outcome, Total
 from codeweft.accounts.limits import EVERYONE, Gate, Limit, Period, Subject, SubjectKind
 from codeweft.accounts.people import Actor, Change, People, Role, Status, Team, User
 from codeweft.accounts.sessions import Session, Visit
 from codeweft.accounts.signin import External, Factors, Registration, SignIn, SignInPolicy
->>>>>>> main
+from codeweft.accounts.snippets import Snippet, Snippets
 
 __all__ = [
     "EVERYONE",
     "SCOPES",
     "Accounts",
-<<<<<<< HEAD
-    "Attachment",
-=======
     "Actor",
->>>>>>> main
+    "Attachment",
     "Change",
     "Conversation",
     "Conversations",
     "Entry",
-<<<<<<< HEAD
-    "Feedback",
-=======
     "External",
     "Factors",
->>>>>>> main
+    "Feedback",
     "Gate",
     "Group",
     "Identity",
@@ -53,14 +39,11 @@ __all__ = [
     "Registration",
     "Role",
     "Scope",
-<<<<<<< HEAD
-    "Snippet",
-    "Snippets",
-=======
     "Session",
     "SignIn",
     "SignInPolicy",
->>>>>>> main
+    "Snippet",
+    "Snippets",
     "Status",
     "Subject",
     "SubjectKind",

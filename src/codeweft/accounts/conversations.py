@@ -5,23 +5,16 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-<<<<<<< HEAD
-=======
 from functools import partial
->>>>>>> main
 from typing import Any, Literal
 
 from sqlalchemy import delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-<<<<<<< HEAD
 from codeweft.accounts import branches
+from codeweft.accounts.access import readable
 from codeweft.accounts.attachments import Attachment, Attachments, delete_of
 from codeweft.accounts.tables import ConversationRow, SnippetRow, TurnRow
-=======
-from codeweft.accounts.access import readable
-from codeweft.accounts.tables import ConversationRow, TurnRow
->>>>>>> main
 from codeweft.errors import NotFound
 
 TITLE_LENGTH = 80
@@ -126,11 +119,8 @@ class Conversations:
         """`may_read` says whether a user may read an index: what quotes others is not given out again."""
         self._engine = engine
         self._clock = clock
-<<<<<<< HEAD
-        self.attachments = Attachments(engine, clock)
-=======
         self._may_read = may_read
->>>>>>> main
+        self.attachments = Attachments(engine, clock)
 
     def _now(self) -> float:
         """Whole microseconds, so that a time that was shown compares equal when it comes back."""
@@ -231,17 +221,13 @@ class Conversations:
         return await self.get(user_id, turn.conversation_id)
 
     async def turns(self, conversation_id: str) -> tuple[Turn, ...]:
-<<<<<<< HEAD
         """All turns as they came."""
-        query = select(*_TURN).where(TurnRow.conversation_id == conversation_id).order_by(TurnRow.position)
-=======
         query = (
             select(ConversationRow.user_id, *_TURN)
             .join(ConversationRow, ConversationRow.id == TurnRow.conversation_id)
             .where(TurnRow.conversation_id == conversation_id)
             .order_by(TurnRow.position)
         )
->>>>>>> main
         async with self._engine.connect() as connection:
             return tuple([self._shown(*row) for row in await connection.execute(query)])
 
@@ -296,6 +282,8 @@ class Conversations:
             kept: Mapping[str, Any] | None = (
                 await connection.execute(select(TurnRow.explanation).where(TurnRow.id == turn_id))
             ).scalar()
+        if kept is not None and not all(self._may_read(user_id, index) for index in kept.get("indexes", ())):
+            raise NotFound("This explanation quotes an index that you may not read any more.")
         if kept is None:
             raise NotFound(
                 "This answer was not asked how it came about.", fix="Ask again with “Explain answers” on."
@@ -333,7 +321,6 @@ def title_from(content: str) -> str:
     return line if len(line) <= TITLE_LENGTH else line[: TITLE_LENGTH - 1].rstrip() + "…"
 
 
-<<<<<<< HEAD
 def excerpt(content: str, text: str) -> str:
     """The words around the first place where `text` is said, in one line."""
     at = max(0, content.lower().find(text.lower()))
@@ -342,12 +329,6 @@ def excerpt(content: str, text: str) -> str:
     return f"{'…' if start else ''}{cut}{'…' if start + EXCERPT_LENGTH < len(content) else ''}"
 
 
-def _turn(row: Row[Any]) -> Turn:
-    return Turn(*tuple(row))
-
-
-=======
->>>>>>> main
 def _values(turn: Turn) -> dict[str, Any]:
     return {
         "id": turn.id,

@@ -80,12 +80,8 @@ class Runtime:
         self._apps: dict[str, FlowSpec] = library()
         if settings.index.rewrite_questions:
             self._apps = {name: rewriting(spec) for name, spec in self._apps.items()}
-<<<<<<< HEAD
         self.redactor = Redactor(settings.index.allow_secrets)
-=======
-        self._redactor = Redactor(settings.index.allow_secrets)
         self.sandbox: Sandbox | None = sandbox_of(settings)
->>>>>>> main
 
     @property
     def default_model(self) -> str:
@@ -176,11 +172,6 @@ class Runtime:
     async def start(self) -> None:
         """Load the default model, so that the first answer does not wait for it. Raises `EngineFailed`."""
         writer = self._models[self.default_writer]
-<<<<<<< HEAD
-        if any(isinstance(self._guarded(model), Redacting) for model in self._models.values()):
-            self.redactor.begin()
-=======
->>>>>>> main
         if isinstance(writer, EmbeddedModel):
             await writer.start()
 

@@ -11,11 +11,12 @@ from typing import Any, Literal, NamedTuple
 from codeweft.accounts import Turn
 from codeweft.citations import without
 from codeweft.errors import CodeweftError
-from codeweft.retrieval.record import explanation
+from codeweft.retrieval.record import explanation, step_record
 from codeweft.server.chat_views import TurnView, UsageView
-from codeweft.server.emit import dumps
+from codeweft.server.emit import check_record, dumps
 from codeweft.server.views import Problem, ReferenceView
 from codeweft.types import (
+    Checked,
     Cited,
     Done,
     Event,
@@ -26,7 +27,9 @@ from codeweft.types import (
     ReasoningDelta,
     Retrieved,
     Started,
+    Step,
     TextDelta,
+    Withdrawn,
 )
 
 HEARTBEAT_SECONDS = 15
@@ -114,9 +117,18 @@ class Answer:
             case Cited():
                 await self._check(event)
             case Explained():
-                self.explanation = explanation(event)
+                told = explanation(event)
+                # Whoever may not read one of them any more is not shown what it says.
+                self.explanation = {**told, "indexes": sorted({one.index for one in event.candidates})}
                 self.turn = replace(self.turn, explained=True)
-                await self.publish("explained", self.explanation)
+                await self.publish("explained", told)
+            case Step():
+                await self.publish("step", step_record(event))
+            case Withdrawn():
+                self._text.clear()
+                await self.publish("withdrawn", {})
+            case Checked():
+                await self.publish("checked", check_record(event))
             case NodeStarted():
                 await self.publish("node", {"node": event.node, "kind": event.kind, "state": "started"})
             case NodeFinished():

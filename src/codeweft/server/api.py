@@ -23,16 +23,12 @@ from codeweft.server.find import find_routes
 from codeweft.server.knowledge import knowledge_routes
 from codeweft.server.people import people_routes
 from codeweft.server.service import Service
-<<<<<<< HEAD
-from codeweft.server.snippets import snippet_routes
-from codeweft.server.summaries import summary_routes
-from codeweft.server.transfer import transfer_routes
-=======
 from codeweft.server.session import session_routes
 from codeweft.server.setup import setup_routes
+from codeweft.server.snippets import snippet_routes
 from codeweft.server.summaries import summary_routes
 from codeweft.server.tasks import task_routes
->>>>>>> main
+from codeweft.server.transfer import transfer_routes
 from codeweft.server.views import ErrorView
 
 
@@ -63,13 +59,10 @@ def create_api(runtime: Runtime, service: Service, answers: Answers) -> FastAPI:
         # Before the routes that take any word for the id of a conversation.
         transfer_routes(runtime),
         conversation_routes(service, answers),
-<<<<<<< HEAD
         attachment_routes(runtime),
         snippet_routes(runtime),
         feedback_routes(runtime),
-=======
         task_routes(service),
->>>>>>> main
     )
     for router in routers:
         api.include_router(router, prefix="/api")

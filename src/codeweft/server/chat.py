@@ -18,7 +18,6 @@ from codeweft.accounts import Turn
 from codeweft.accounts.branches import path_to
 from codeweft.accounts.conversations import title_from
 from codeweft.errors import CodeweftError, Conflict, InvalidRequest, NotFound, NotReady
-<<<<<<< HEAD
 from codeweft.flows.nodes.retriever import looked_up
 from codeweft.runtime.compose import Runtime
 from codeweft.server.answer import Answer, Published
@@ -27,25 +26,11 @@ from codeweft.server.chat_views import AskBody, TurnView
 from codeweft.server.failures import translate
 from codeweft.server.service import Service
 from codeweft.server.snippets import code_blocks
-from codeweft.server.streams import close
 from codeweft.server.views import Problem
-=======
-from codeweft.retrieval.record import explanation, step_record
-from codeweft.runtime.compose import Runtime
-from codeweft.server.emit import check_record, dumps
-from codeweft.server.failures import translate
-from codeweft.server.service import Service
-from codeweft.server.views import AskBody, Problem, ReferenceView, TurnView, UsageView
->>>>>>> main
 from codeweft.server.wire import check_max_tokens
 from codeweft.stream import close
 from codeweft.types import (
     Caller,
-<<<<<<< HEAD
-=======
-    Checked,
-    Cited,
->>>>>>> main
     Done,
     Failed,
     Message,
@@ -54,13 +39,6 @@ from codeweft.types import (
     Retrieval,
     Retrieved,
     Sampling,
-<<<<<<< HEAD
-=======
-    Started,
-    Step,
-    TextDelta,
-    Withdrawn,
->>>>>>> main
 )
 
 log = logging.getLogger("codeweft.server")
@@ -72,126 +50,6 @@ KEPT_SECONDS = 120
 STOPPED = NotReady("The server stopped while this answer was being written.", fix="Regenerate the answer.")
 
 
-<<<<<<< HEAD
-=======
-class Answer:
-    """One answer that is being written, or was a moment ago."""
-
-    def __init__(self, turn: Turn, user: str) -> None:
-        self.turn = turn
-        self.user = user
-        self.events: list[bytes] = []
-        self.finished = False
-        self.ending: Literal["stopped", "server"] = "stopped"
-        self.task: asyncio.Task[None] | None = None
-        self._text: list[str] = []
-        self._grown = asyncio.Condition()
-        self._started = time.monotonic()
-        self._first: float | None = None
-
-    def snapshot(self) -> Turn:
-        return replace(self.turn, content="".join(self._text))
-
-    async def publish(self, kind: str, data: dict[str, Any]) -> None:
-        event = b"id: %d\nevent: %s\ndata: %s\n\n" % (len(self.events) + 1, kind.encode(), dumps(data))
-        async with self._grown:
-            self.events.append(event)
-            self.finished = self.finished or kind in ("done", "failed")
-            self._grown.notify_all()
-
-    async def follow(self, after: int) -> AsyncIterator[bytes]:
-        """The events after number `after`, then those to come, then nothing."""
-        while True:
-            if after < len(self.events):
-                fresh = self.events[after:]
-                after += len(fresh)
-                yield b"".join(fresh)
-            elif self.finished:
-                return
-            else:
-                try:
-                    async with asyncio.timeout(HEARTBEAT_SECONDS), self._grown:
-                        if after == len(self.events) and not self.finished:
-                            await self._grown.wait()
-                except TimeoutError:
-                    yield b": still here\n\n"
-
-    async def refer(self, found: Retrieved) -> None:
-        """Take in what was looked up."""
-        shown = [view.model_dump() for view in ReferenceView.all(found.results)]
-        self.turn = replace(self.turn, references=shown)
-        await self.publish("retrieved", {"query": found.query, "index": found.index, "results": shown})
-
-    async def take(self, event: Event) -> None:
-        """Grow by one other event of the model, except its end."""
-        match event:
-            case Started():
-                self.turn = replace(self.turn, model=event.model, note=event.note)
-                await self.publish("started", {"model": event.model, "note": event.note})
-            case PromptProgress():
-                await self.publish("progress", {"done": event.done, "total": event.total})
-            case TextDelta() if event.text:
-                self._first = self._first or time.monotonic()
-                self._text.append(event.text)
-                await self.publish("text", {"text": event.text})
-            case ReasoningDelta():
-                self._first = self._first or time.monotonic()
-                await self.publish("reasoning", {"text": event.text})
-            case Cited():
-                await self._check(event)
-            case Step():
-                await self.publish("step", step_record(event))
-            case Explained():
-                await self.publish("explained", explanation(event))
-            case Withdrawn():
-                self._text.clear()
-                await self.publish("withdrawn", {})
-            case Checked():
-                await self.publish("checked", check_record(event))
-            case NodeStarted():
-                await self.publish("node", {"node": event.node, "kind": event.kind, "state": "started"})
-            case NodeFinished():
-                await self.publish(
-                    "node",
-                    {"node": event.node, "kind": event.kind, "state": "finished", "seconds": event.seconds},
-                )
-
-    async def _check(self, cited: Cited) -> None:
-        """Mark the references that stand, and take the citations away that do not."""
-        marked = [{**one, "verified": one["number"] not in cited.gone} for one in self.turn.references]
-        self.turn = replace(self.turn, references=marked)
-        if cited.dropped:
-            self._text = [without("".join(self._text), cited.dropped)]
-        await self.publish(
-            "cited", {"verified": cited.verified, "dropped": cited.dropped, "gone": cited.gone}
-        )
-
-    def conclude(self, reason: str, done: Done | None, error: CodeweftError | None) -> None:
-        """Fix what the turn says from now on."""
-        timings = {"total_s": round(time.monotonic() - self._started, 3)}
-        if self._first is not None:
-            timings["first_token_s"] = round(self._first - self._started, 3)
-        if done is not None:
-            timings |= done.timings
-        self.turn = replace(
-            self.snapshot(),
-            reason=reason,
-            usage=UsageView.of(done.usage).model_dump() if done is not None else None,
-            timings=timings,
-            error=None if error is None else Problem.of(error).model_dump(),
-        )
-
-    async def farewell(self) -> None:
-        """The last event, which carries the whole turn."""
-        turn = TurnView.of(self.turn).model_dump()
-        if self.turn.reason == "failed":
-            await self.publish("failed", {"error": turn["error"], "turn": turn})
-        else:
-            done = {"reason": self.turn.reason, "usage": turn["usage"], "timings": turn["timings"]}
-            await self.publish("done", {**done, "turn": turn})
-
-
->>>>>>> main
 class Answers:
     """The answers being written in this server."""
 
@@ -291,16 +149,13 @@ class Answers:
             model=model.info.name,
             messages=history(turns, files),
             sampling=Sampling(**sampling),
-<<<<<<< HEAD
             retrieval=Retrieval(
                 index=body.index or None,
                 enabled=body.index != "",
+                agent=body.agent,
                 # Whole files say too much to look anything up by.
                 query=looked_up([one.content for one in turns if one.role == "user"]) if files else None,
             ),
-=======
-            retrieval=Retrieval(index=body.index or None, enabled=body.index != "", agent=body.agent),
->>>>>>> main
             explain=body.explain,
             caller=Caller(user),
         )

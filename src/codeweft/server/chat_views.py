@@ -149,6 +149,9 @@ class AskBody(Body):
     )
     sampling: SamplingBody = SamplingBody()
     explain: bool = Field(False, description="Tell what was looked up and why, and what the model read.")
+    agent: bool = Field(
+        False, description="Let the model look things up in steps before it answers. For apps."
+    )
 
 
 class AskedView(View):

@@ -66,13 +66,9 @@ async def serve(
             application = create_app(runtime)
             config = uvicorn.Config(
                 application,
-<<<<<<< HEAD
-                http="httptools",
+                http=Protocol,
                 ws="websockets-sansio",
                 ws_max_size=int(settings.server.max_body_mb * 1_000_000),
-=======
-                http=Protocol,
->>>>>>> main
                 lifespan="on",
                 log_config=None,
                 access_log=False,

@@ -24,8 +24,8 @@ from codeweft.server.chat import Answers
 from codeweft.server.chat_views import MOST_ATTACHMENTS, AskBody, Id, SamplingBody
 from codeweft.server.emit import dumps
 from codeweft.server.service import Service
-from codeweft.server.streams import close
 from codeweft.server.views import Body, Problem
+from codeweft.stream import close
 
 PATH: Final = "/api/chat/ws"
 MOST_AT_ONCE: Final = 8

@@ -3,15 +3,12 @@ import {
   MutationCache,
   QueryCache,
   QueryClient,
+  skipToken,
   useQuery,
   useQueryClient,
 } from '@tanstack/react-query'
 import { ApiError, api } from './client'
-<<<<<<< HEAD
-import type { ConversationWithTurns, Job, Turn } from './types'
-=======
-import type { ConversationWithTurns, Explained, Job, Step, Turn } from './types'
->>>>>>> main
+import type { ConversationWithTurns, Job, Step, Turn } from './types'
 
 /** Whoever finds the server gone, or the session over, has the session asked for again; the shell shows what it says. */
 const onError = (error: unknown) => {
@@ -49,6 +46,7 @@ export const keys = {
   secrets: (name: string) => ['secrets', name],
   summaries: (name: string) => ['summaries', name],
   explanation: (turn: string) => ['explanation', turn],
+  steps: (turn: string) => ['steps', turn],
   snippets: (query: string) => ['snippets', query],
   allSnippets: ['snippets'],
 } as const
@@ -106,7 +104,6 @@ export const useSummaries = (name: string) =>
     refetchInterval: (query) => (isBusy(query.state.data?.job ?? null) ? 1000 : false),
   })
 
-<<<<<<< HEAD
 /** How an answer came about, which never changes. */
 export const useExplanation = (turn: string) =>
   useQuery({
@@ -114,14 +111,12 @@ export const useExplanation = (turn: string) =>
     queryFn: () => api.explanation(turn),
     staleTime: Number.POSITIVE_INFINITY,
   })
-=======
-/** What an answer told beside its turn, which the server does not keep: how it came about, what an agent did, what it could not verify. */
-export interface Told {
-  explained: Explained | null
-  steps: Step[]
-  dropped: number[]
-}
->>>>>>> main
+
+queryClient.setQueryDefaults(['steps'], { staleTime: Number.POSITIVE_INFINITY, gcTime: 3_600_000 })
+
+/** What an agent did before it answered; the server does not keep it. */
+export const useSteps = (turn: string): Step[] =>
+  useQuery<Step[]>({ queryKey: keys.steps(turn), queryFn: skipToken }).data ?? []
 
 export const useSnippets = (query: string, limit: number) =>
   useQuery({

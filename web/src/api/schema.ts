@@ -1181,31 +1181,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-<<<<<<< HEAD
     "/api/attachments": {
-=======
-    "/api/tasks": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * List Tasks
-         * @description The code tasks, what each takes, and which languages' code can be checked.
-         */
-        get: operations["list_tasks"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/tasks/{name}": {
->>>>>>> main
         parameters: {
             query?: never;
             header?: never;
@@ -1215,7 +1191,6 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-<<<<<<< HEAD
          * Add Attachment
          * @description Read a file for a question to come; secrets are taken out before it is kept. Forgotten after a day.
          */
@@ -1329,12 +1304,46 @@ export interface paths {
         get: operations["export_feedback"];
         put?: never;
         post?: never;
-=======
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/tasks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Tasks
+         * @description The code tasks, what each takes, and which languages' code can be checked.
+         */
+        get: operations["list_tasks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/tasks/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
          * Run Task
          * @description Run a task. It ends when the reader leaves; nothing is kept.
          */
         post: operations["run_task"];
->>>>>>> main
         delete?: never;
         options?: never;
         head?: never;
@@ -1701,12 +1710,11 @@ export interface components {
              */
             turns: components["schemas"]["TurnView"][];
         };
-<<<<<<< HEAD
         /** DeletedView */
         DeletedView: {
             /** Deleted */
             deleted: number;
-=======
+        };
         /** EndedView */
         EndedView: {
             /** Ended */
@@ -1740,7 +1748,6 @@ export interface components {
             error: components["schemas"]["Problem"] | null;
             /** Lines */
             lines: string;
->>>>>>> main
         };
         /** EngineView */
         EngineView: {
@@ -2416,14 +2423,13 @@ export interface components {
              */
             code: string;
         };
-<<<<<<< HEAD
         /** PromptView */
         PromptView: {
             /** Role */
             role: string;
             /** Content */
             content: string;
-=======
+        };
         /** ProviderView */
         ProviderView: {
             /**
@@ -2436,7 +2442,6 @@ export interface components {
              * @description Where the button leads; `?next=/path` comes back there.
              */
             path: string;
->>>>>>> main
         };
         /** RatingBody */
         RatingBody: {
@@ -2682,6 +2687,14 @@ export interface components {
              */
             models: components["schemas"]["FittingModelView"][];
         };
+        /** ShowBody */
+        ShowBody: {
+            /**
+             * Turn Id
+             * @description Show the branch through this turn, to its newest end.
+             */
+            turn_id: string;
+        };
         /** SignInBody */
         SignInBody: {
             /** Name */
@@ -2723,14 +2736,6 @@ export interface components {
              * @description Address to go to, which ends the session at the single sign-on too.
              */
             continue_at: string | null;
-        };
-        /** ShowBody */
-        ShowBody: {
-            /**
-             * Turn Id
-             * @description Show the branch through this turn, to its newest end.
-             */
-            turn_id: string;
         };
         /** SigninLinkView */
         SigninLinkView: {
@@ -5515,18 +5520,13 @@ export interface operations {
             };
         };
     };
-<<<<<<< HEAD
     add_attachment: {
-=======
-    list_tasks: {
->>>>>>> main
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-<<<<<<< HEAD
         requestBody: {
             content: {
                 "multipart/form-data": components["schemas"]["Body_add_attachment"];
@@ -5565,52 +5565,11 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description Successful Response */
-=======
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["TasksView"];
-                };
-            };
-            /** @description What went wrong, and what to do about it. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorView"];
-                };
-            };
-        };
-    };
-    run_task: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["TaskBody"];
-            };
-        };
-        responses: {
-            /** @description Events as of a conversation's answer: started, retrieved, progress, text, reasoning, node, withdrawn (the text so far does not stand), checked, cited, done, failed. */
->>>>>>> main
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-<<<<<<< HEAD
                     "application/json": components["schemas"]["AttachmentText"];
                 };
             };
@@ -5839,9 +5798,70 @@ export interface operations {
                 content: {
                     "application/x-ndjson": unknown;
                     "text/csv": unknown;
-=======
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    list_tasks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TasksView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    run_task: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TaskBody"];
+            };
+        };
+        responses: {
+            /** @description Events as of a conversation's answer: started, retrieved, progress, text, reasoning, node, withdrawn (the text so far does not stand), checked, cited, done, failed. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "text/event-stream": string;
->>>>>>> main
                 };
             };
             /** @description What went wrong, and what to do about it. */

@@ -22,12 +22,8 @@ const initial: Settings = {
   index: null,
   sampling: {},
   wrap: false,
-<<<<<<< HEAD
   explain: true,
-=======
-  explain: false,
   agent: false,
->>>>>>> main
 }
 
 const key = 'codeweft.settings'

@@ -86,7 +86,8 @@ def question(state: State) -> str:
     """What to search for: the hole's surroundings, or what the user asked, with what a short follow-up refers to."""
     if state.request.infill is not None:
         return infilling.query(state.request.infill)
-<<<<<<< HEAD
+    if state.request.inputs:
+        return inputs.query(state.request.inputs)
     if state.request.retrieval.query is not None:
         return state.request.retrieval.query
     return looked_up([turn.content for turn in state.request.messages if turn.role == "user"])
@@ -94,11 +95,6 @@ def question(state: State) -> str:
 
 def looked_up(asked: Sequence[str]) -> str:
     """What to search for after these questions: the last, a short one together with the one before it."""
-=======
-    if state.request.inputs:
-        return inputs.query(state.request.inputs)
-    asked = [turn.content for turn in state.request.messages if turn.role == "user"]
->>>>>>> main
     if len(asked) > 1 and len(asked[-1].split()) < SHORT_QUESTION:
         return f"{asked[-2]}\n{asked[-1]}"
     return asked[-1] if asked else ""

@@ -1,5 +1,6 @@
 import { CircleStop, ListTree, RefreshCw, Scissors, ShieldAlert } from 'lucide-react'
 import { lazy, memo, Suspense, useEffect, useMemo, useState } from 'react'
+import { useSteps } from '../../api/queries'
 import type { Reference, Turn } from '../../api/types'
 import { Markdown } from '../../components/Markdown'
 import { ReferenceDialog } from '../../components/ReferenceDialog'
@@ -10,11 +11,8 @@ import { dollars, number } from '../../lib/format'
 import { useLanguage, useWords } from '../../lib/i18n'
 import { Rate } from './Rate'
 import { ReferenceChips } from './ReferenceChips'
-<<<<<<< HEAD
 import { Siblings } from './Siblings'
-=======
 import { Steps } from './Steps'
->>>>>>> main
 
 const ExplainDrawer = lazy(() => import('./ExplainDrawer').then((m) => ({ default: m.ExplainDrawer })))
 
@@ -41,14 +39,10 @@ export const AnswerTurn = memo(function AnswerTurn(props: AnswerTurnProps) {
   const references = answer?.references ?? turn.references
   const [shown, setShown] = useState<Reference | null>(null)
   const [explaining, setExplaining] = useState(false)
-<<<<<<< HEAD
+  const kept = useSteps(turn.id)
+  const steps = answer?.steps ?? kept
   const dropped = (answer?.dropped ?? turn.dropped).length
   const again = onRegenerate && (() => onRegenerate(turn))
-=======
-  const told = useTold(turn.id)
-  const steps = answer?.steps ?? told?.steps ?? []
-  const dropped = (answer?.dropped ?? told?.dropped ?? []).length
->>>>>>> main
 
   const citations = useMemo(
     () => ({

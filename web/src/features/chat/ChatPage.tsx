@@ -104,14 +104,10 @@ function Existing({ id }: { id: string }) {
 
   const live = useAnswer(
     running,
-<<<<<<< HEAD
-    (finished, { explained }) => {
+    (finished, { explained, steps }) => {
       if (explained) client.setQueryData(keys.explanation(finished.id), explained)
+      client.setQueryData(keys.steps(finished.id), steps)
       client.invalidateQueries({ queryKey: keys.allSnippets })
-=======
-    (finished, { explained, steps, dropped }) => {
-      client.setQueryData<Told>(keys.told(finished.id), { explained, steps, dropped })
->>>>>>> main
       changeTurns((old) =>
         old.map((turn) => (turn.answer_id === running ? { ...finished, answer_id: null } : turn)),
       )

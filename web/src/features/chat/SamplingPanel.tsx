@@ -19,11 +19,7 @@ export function SamplingPanel() {
       trigger={
         <>
           <SlidersHorizontal className="size-4" aria-hidden />
-<<<<<<< HEAD
-          {(changed || !explain) && (
-=======
-          {(changed || explain || agent) && (
->>>>>>> main
+          {(changed || agent) && (
             <span className="absolute end-1.5 top-1.5 size-1.5 rounded-full bg-accent" />
           )}
         </>

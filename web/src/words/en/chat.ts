@@ -173,17 +173,4 @@ export default {
     copyPart: (role: string) => `Copy: ${role}`,
     roles: { system: 'System', user: 'User', assistant: 'Assistant', tool: 'Tool' } as Record<string, string>,
   },
-  steps: {
-    title: (count: number) => (count === 1 ? '1 step' : `${count} steps`),
-    results: (count: number) => (count === 1 ? '1 result' : `${count} results`),
-    seconds: (seconds: string) => `${seconds} s`,
-    tools: {
-      search_code: 'Searched',
-      find_symbol: 'Looked up',
-      grep_code: 'Searched text',
-      read_file: 'Read',
-      list_indexes: 'Listed indexes',
-      judge: 'Judged what was found',
-    } as Record<string, string>,
-  },
 }

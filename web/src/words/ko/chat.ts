@@ -172,19 +172,6 @@ const words: typeof en = {
     copyPart: (role) => `복사: ${role}`,
     roles: { system: '시스템', user: '사용자', assistant: '어시스턴트', tool: '도구' },
   },
-  steps: {
-    title: (count) => `${count}단계`,
-    results: (count) => `결과 ${count}개`,
-    seconds: (seconds) => `${seconds}초`,
-    tools: {
-      search_code: '검색',
-      find_symbol: '이름 찾기',
-      grep_code: '텍스트 검색',
-      read_file: '읽기',
-      list_indexes: '인덱스 목록',
-      judge: '찾은 것 판단',
-    },
-  },
 }
 
 export default words
