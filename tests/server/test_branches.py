@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import aiohttp
+import pytest
 
 from codeweft.accounts.branches import newest_leaf, path_to, shown
 from codeweft.accounts.conversations import Turn
@@ -131,6 +132,18 @@ async def test_an_explanation_and_what_it_cost_are_kept(server: Server) -> None:
         plain = await answered(client, number, content="and?")
         async with client.get(f"/api/turns/{plain['id']}/explanation") as response:
             assert response.status == 404 and not plain["explained"]
+
+
+async def test_an_explanation_is_gone_when_its_index_may_not_be_read_any_more(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with server.client() as client:
+        number = await conversation(client)
+        turn = await answered(client, number, content="how?", model="explained", explain=True)
+        monkeypatch.setattr(server.composition.accounts.conversations, "_may_read", lambda user, index: False)
+        async with client.get(f"/api/turns/{turn['id']}/explanation") as response:
+            assert response.status == 404
+            assert "may not read" in (await response.json())["error"]["message"]
 
 
 async def test_a_search_says_where_it_found_its_words(server: Server) -> None:
