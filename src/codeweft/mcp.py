@@ -107,7 +107,7 @@ def create_mcp(
             model="",
             inputs={name: value for name, value in given.items() if value},
             retrieval=Retrieval(index=index),
-            caller=caller(getattr(context.request_context, "request", None)),
+            caller=asking(context),
         )
         return await answered(task, asked, context)
 

@@ -180,11 +180,13 @@ async def test_agents_see_only_what_their_user_may_read(world: World) -> None:
         ("find_symbol", {"name": "launch_code"}),
         ("grep_code", {"pattern": "secret_number"}),
         ("generate_code", {"request": QUESTION}),
+        ("code_task", {"task": "explain", "code": QUESTION}),
         ("search_code", {"query": QUESTION, "index": "vault"}),
         ("find_symbol", {"name": "launch_code", "index": "vault"}),
         ("grep_code", {"pattern": "secret_number", "index": "vault"}),
         ("read_file", {"index": "vault", "path": "code.py"}),
         ("generate_code", {"request": QUESTION, "index": "vault"}),
+        ("code_task", {"task": "explain", "code": QUESTION, "index": "vault"}),
     ]
     for who in ("ben", "ann"):
         async with (

@@ -29,6 +29,9 @@ from codeweft.accounts.tables import UsageRow
 log = logging.getLogger("codeweft.accounts")
 
 BATCH_SECONDS: Final = 1.0
+BATCH: Final = 500
+LONGEST_WAIT: Final = 5.0
+"""Seconds until entries are taken over that are fewer than `BATCH`."""
 _DAY: Final = 86400.0
 
 Outcome = Literal["stop", "length", "tool_calls", "content_filter", "failed", "cancelled"]
@@ -216,9 +219,14 @@ class Ledger:
         return self._fd
 
     async def _follow(self) -> None:
+        waited = 0.0
         while True:
             await asyncio.sleep(BATCH_SECONDS)
-            await self.flush()
+            waited += BATCH_SECONDS
+            # A transaction costs as much as a hundred entries; until then the journal holds them.
+            if len(self._pending) >= BATCH or waited >= LONGEST_WAIT:
+                waited = 0.0
+                await self.flush()
 
     async def _insert(self, entries: Sequence[Entry], *, again: bool) -> None:
         """`again` says that some may have been taken over before without our hearing of it."""
