@@ -125,8 +125,9 @@ def test_a_hostile_answer_runs_nothing_and_loads_nothing(stub: Stub, open_page: 
     unwanted = "script, img, iframe, b, math, style, base, form, meta, object, embed, [onload], [onerror]"
     assert drawn.locator(unwanted).count() == 0
     assert drawn.locator("svg:not(button svg)").count() == 0
-    assert [a.get_attribute("href") for a in answer.locator("a").all()] == ["https://evil.example/pixel.png"]
-    assert "noopener" in (answer.locator("a").get_attribute("rel") or "")
+    links = answer.locator("a").all()
+    assert links and all((a.get_attribute("href") or "").startswith("https://evil.example/") for a in links)
+    assert all("noopener" in (a.get_attribute("rel") or "") for a in links)
     expect(answer).to_contain_text("<script>window.pwned = 1</script>")
     expect(answer).to_contain_text('<svg onload="window.pwned=12">')
     assert page.evaluate("document.body.innerText.length") > 0
