@@ -50,14 +50,9 @@ const deepest = 40
 
 const children = (tokens: Token[] | undefined, depth: number): ReactNode =>
   tokens?.map((token, at) => {
+    const deeper = () => (isBlock(token) ? renderBlock(token, false, depth) : renderInline(token, depth))
     // biome-ignore lint/suspicious/noArrayIndexKey: tokens have no identity beyond their place.
-    if (depth > deepest) return <Fragment key={at}>{token.raw}</Fragment>
-    // biome-ignore lint/suspicious/noArrayIndexKey: tokens have no identity beyond their place.
-    return (
-      <Fragment key={at}>
-        {isBlock(token) ? renderBlock(token, false, depth) : renderInline(token, depth)}
-      </Fragment>
-    )
+    return <Fragment key={at}>{depth > deepest ? token.raw : deeper()}</Fragment>
   })
 
 const blockTypes = new Set(['heading', 'paragraph', 'list', 'code', 'blockquote', 'table', 'hr', 'space'])
