@@ -49,6 +49,7 @@ class Team:
 class Change:
     """A line of the audit log: at `at` (Unix seconds) `actor` did `action` to `target`, from `address`."""
 
+    id: str
     at: float
     actor: str
     action: str
@@ -266,16 +267,17 @@ class People:
         async with self._engine.begin() as connection:
             await self.note_in(connection, actor, action, target, **detail)
 
-    async def changes(self, limit: int = 100, before: float | None = None) -> list[Change]:
-        """The audit log, newest first."""
+    async def changes(self, limit: int = 100, before: str | None = None) -> list[Change]:
+        """The audit log, newest first, from the line after the one whose id is `before`."""
         row = AuditRow
         query = (
-            select(row.at, row.actor, row.action, row.target, row.detail, row.address)
-            .order_by(row.at.desc())
+            select(row.id, row.at, row.actor, row.action, row.target, row.detail, row.address)
+            .order_by(row.at.desc(), row.id.desc())
             .limit(limit)
         )
         if before is not None:
-            query = query.where(row.at < before)
+            at = select(row.at).where(row.id == before).scalar_subquery()
+            query = query.where((row.at < at) | ((row.at == at) & (row.id < before)))
         async with self._engine.connect() as connection:
             return [Change(*found) for found in await connection.execute(query)]
 

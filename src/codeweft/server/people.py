@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
@@ -91,6 +90,7 @@ class UsageOfDayView(UsageTotalView):
 
 
 class ChangeView(View):
+    id: str
     at: str
     actor: str
     address: str = Field(description="IP address; empty for what was done on the server's machine.")
@@ -313,11 +313,12 @@ def people_routes(runtime: Runtime) -> APIRouter:
     async def get_audit(
         _: Admin,
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-        before: Annotated[datetime | None, Query(description="`at` of the last one seen.")] = None,
+        before: Annotated[str | None, Query(description="`id` of the last one seen.", max_length=32)] = None,
     ) -> list[ChangeView]:
         """Who changed what and from where, newest first."""
         return [
             ChangeView(
+                id=change.id,
                 at=iso(change.at),
                 actor=change.actor,
                 address=change.address,
@@ -325,7 +326,7 @@ def people_routes(runtime: Runtime) -> APIRouter:
                 target=change.target,
                 detail=dict(change.detail),
             )
-            for change in await people.changes(limit, None if before is None else before.timestamp())
+            for change in await people.changes(limit, before)
         ]
 
     @routes.post("/cost/break-even", tags=["usage"])

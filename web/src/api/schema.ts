@@ -1605,6 +1605,8 @@ export interface components {
         };
         /** ChangeView */
         ChangeView: {
+            /** Id */
+            id: string;
             /** At */
             at: string;
             /** Actor */
@@ -4656,7 +4658,7 @@ export interface operations {
         parameters: {
             query?: {
                 limit?: number;
-                /** @description `at` of the last one seen. */
+                /** @description `id` of the last one seen. */
                 before?: string | null;
             };
             header?: never;
