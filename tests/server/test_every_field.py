@@ -213,6 +213,7 @@ CHAT: dict[str, Sent] = {
     ),
     "tools": Sent([TOOL], lambda request: request.tools, (TOOL,)),
     "tool_choice": Sent("required", lambda request: request.tool_choice, "required", {"tools": [TOOL]}),
+    "inputs": Sent({"code": "x = 1"}, lambda request: dict(request.inputs), {"code": "x = 1"}),
     "parallel_tool_calls": Sent(False, lambda request: request.parallel_tools, False),
     **{
         name: Sent(value, lambda request: dict(request.forwarded), {name: value})

@@ -13,6 +13,7 @@ import pytest
 from codeweft.flows import Flow, Services, library
 from codeweft.models.openai_compatible import OpenAICompatible
 from codeweft.models.scripted import ScriptedModel
+from codeweft.server import fields, wire
 from codeweft.stream import fold
 from codeweft.types import Checked, Limits, Ran, Request, SearchResult
 from tests.server.conftest import Server, start
@@ -223,3 +224,8 @@ async def test_the_command_line_s_client_gets_the_check_and_only_the_corrected_t
         await model.close()
     assert answer.text == RIGHT
     assert answer.checked == Checked(True, "gofmt", "gofmt accepts its syntax", "go", True)
+
+
+def test_every_field_that_codetrans_uses_is_parsed() -> None:
+    used = {name for name, field in fields.CODETRANS.items() if field.use in ("used", "forwarded")}
+    assert used <= set(wire.CodetransBody.__struct_fields__)

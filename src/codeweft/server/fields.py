@@ -131,11 +131,12 @@ CODEGEN: Fields = {
 _SOURCE = Field("rejected", "the code to translate is `source_code`", ([], ""))
 
 CODETRANS: Fields = {
-    **{name: field for name, field in CODEGEN.items() if name not in ("inputs", "best_of")},
+    **CODEGEN,
     **dict.fromkeys(LOOKUP, Field("ignored", "a translation needs nothing but its code")),
     **_used("language_from", "language_to", "source_code", "tests"),
     "agents_flag": Field("ignored", "a translation needs nothing but its code"),
     "best_of": Field("rejected", "there is one translation", (1,)),
+    "inputs": Field("rejected", "the code to translate is `source_code`", ({},)),
     "messages": _SOURCE,
     "tool_choice": Field("rejected", "a translation calls no tools", ("none",)),
     "tools": Field("rejected", "a translation calls no tools", ([],)),

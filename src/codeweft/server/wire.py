@@ -152,8 +152,13 @@ _RAW = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _WHERE = re.compile(r" - at `\$\.?(.*)`$")
 
 
-def decode(body: bytes, kind: type[T], fields: Fields) -> T:
-    """Parse `body`. Raises `InvalidRequest` naming the byte, or the field, at fault."""
+def decode(body: bytes, kind: type[T], fields: Fields, *, narrow: bool = False) -> T:
+    """Parse `body`. Raises `InvalidRequest` naming the byte, or the field, at fault.
+
+    `narrow`: `kind` has fields that `fields` does not use, so the table is asked first.
+    """
+    if narrow:
+        return _narrowed(body, kind, fields)
     try:
         return _decoder(kind).decode(body)
     except msgspec.ValidationError as error:
@@ -161,6 +166,11 @@ def decode(body: bytes, kind: type[T], fields: Fields) -> T:
             raise _mistyped(error) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise malformed(body) from None
+    return _narrowed(body, kind, fields)
+
+
+def _narrowed(body: bytes, kind: type[T], fields: Fields) -> T:
+    """Parse what the table uses of `body`."""
     try:
         wanted = msgspec.json.encode(_wanted(_RAW.decode(body), fields))
         return _decoder(kind).decode(wanted)
