@@ -2,6 +2,7 @@ import ast
 import json
 import random
 import re
+from pathlib import Path
 
 import pytest
 from training.starter import layout
@@ -136,3 +137,9 @@ def test_the_chat_template_lays_turns_out_as_training_does() -> None:
     messages = [{"role": turn.role, "content": turn.content} for turn in turns]
     rendered = jinja2.Template(layout.CHAT_TEMPLATE).render(messages=messages, add_generation_prompt=True)
     assert rendered == layout.chat_text(turns) + "<|im_start|>assistant\n"
+
+
+def test_the_card_in_the_wheel_is_the_page_of_the_documentation() -> None:
+    root = Path(__file__).parents[2]
+    card = root / "src" / "codeweft" / "models" / "starter" / "MODEL_CARD.md"
+    assert card.read_text("utf-8") == (root / "docs" / "starter.md").read_text("utf-8")
