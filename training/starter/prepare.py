@@ -195,9 +195,9 @@ class Mixer:
                 yield layout.explain_chat(function, rng)
             if rng.random() < 0.03:
                 yield layout.json_chat(function, rng)
-            if rng.random() < 0.006:
+            if rng.random() < 0.03:
                 yield layout.greeting_chat(rng)
-            if rng.random() < 0.008:
+            if rng.random() < 0.03:
                 yield layout.unknown_chat(rng)
 
 
