@@ -29,6 +29,7 @@ from codeweft.types import (
     FinishReason,
     Infill,
     ModelInfo,
+    Prompted,
     PromptProgress,
     Request,
     Sampling,
@@ -53,6 +54,7 @@ class _Prompt:
     note: str = ""
     schema: dict[str, Any] | None = None
     thinking: ThinkSplitter | None = None
+    pieces: tuple[Piece, ...] = ()
 
 
 class EmbeddedModel(OnFile):
@@ -128,6 +130,8 @@ class EmbeddedModel(OnFile):
         prompt = await self._prompt(request, sampling)
         async with file.turns.take(request.caller.user):
             yield Started(self._info.name, " ".join(filter(None, (self._info.note, prompt.note))))
+            if request.explain and request.infill is not None:
+                yield Prompted(prompt.pieces, prompt.tokens)
             # The engine may have crashed while this request waited.
             await file.engine.ready()
             decode = self._chat_events if prompt.path == _CHAT_ROUTE else self._completion_events
@@ -228,9 +232,10 @@ class EmbeddedModel(OnFile):
         if request.skill == "chat" and (with_tools or self._template is None):
             return await self._chat_prompt(request, sampling, wanted)
         note = ""
+        pieces: list[Piece] = []
         if request.infill is not None:
             sampling = replace(sampling, stop=(*sampling.stop, *self._family.stop))
-            ids, note = await self._infill_ids(request.infill, sampling)
+            pieces, ids, note = await self._infill_prompt(request.infill, sampling)
         elif request.prompt is not None:
             ids = await self._ids([Piece(request.prompt)])
         else:
@@ -246,7 +251,7 @@ class EmbeddedModel(OnFile):
             thinking = ThinkSplitter(
                 started=pieces[-1].special and pieces[-1].text.rstrip().endswith("<think>")
             )
-        return _Prompt("/completion", body, len(ids), note, wanted, thinking)
+        return _Prompt("/completion", body, len(ids), note, wanted, thinking, tuple(pieces))
 
     async def _chat_prompt(
         self, request: Request, sampling: Sampling, wanted: dict[str, Any] | None
@@ -285,7 +290,7 @@ class EmbeddedModel(OnFile):
         self._check_length(sum(len(piece.text) for piece in pieces), None)
         return await self._tokens.of(pieces)
 
-    async def _infill_ids(self, infill: Infill, sampling: Sampling) -> tuple[list[int], str]:
+    async def _infill_prompt(self, infill: Infill, sampling: Sampling) -> tuple[list[Piece], list[int], str]:
         """The prompt with as many neighbours as fit, nearest first, and a note about those left out."""
         room = self._room(sampling)
         neighbours = infill.neighbours
@@ -298,6 +303,7 @@ class EmbeddedModel(OnFile):
             neighbours = neighbours[:-1]
         left_out = len(infill.neighbours) - len(neighbours)
         return (
+            pieces,
             ids,
             f"{left_out} of {len(infill.neighbours)} neighbouring files did not fit." if left_out else "",
         )

@@ -25,6 +25,8 @@ from codeweft.types import (
     FinishReason,
     Infill,
     ModelInfo,
+    Prompted,
+    PromptPiece,
     PromptProgress,
     Request,
     Retrieval,
@@ -57,6 +59,7 @@ class _Call:
     note: str = ""
     schema: dict[str, Any] | None = None
     strip_fence: bool = False
+    pieces: tuple[PromptPiece, ...] = ()
 
 
 class OpenAICompatible:
@@ -165,6 +168,8 @@ class OpenAICompatible:
         fence = last_resort.FenceStripper() if call.strip_fence else None
         async with self._upstream.request("POST", call.path, call.body) as response:
             yield Started(self._info.name, " ".join(filter(None, (self._info.note, call.note))))
+            if request.explain and call.pieces:
+                yield Prompted(call.pieces)
             async with aclosing(data_lines(response.content.iter_any())) as lines:
                 async for line in self._checked(lines):
                     if line == b"[DONE]":
@@ -261,16 +266,21 @@ class OpenAICompatible:
             body = self._completion_body(infill.prefix, sampling) | {"suffix": infill.suffix}
             if self._codeweft and infill.neighbours:
                 body["neighbours"] = [{"path": one.path, "text": one.text} for one in infill.neighbours]
-            return _Call(_SUFFIX_HOSTS.get(self._host, COMPLETIONS), body)
+            fields = ("prompt", infill.prefix), ("suffix", infill.suffix)
+            return _Call(
+                _SUFFIX_HOSTS.get(self._host, COMPLETIONS), body, pieces=last_resort.labelled(fields)
+            )
         if route == "tokens":
             safe = replace(
                 infill, prefix=self._family.defused(infill.prefix), suffix=self._family.defused(infill.suffix)
             )
             stops = (*sampling.stop, *self._family.stop)
-            prompt = skills.text_of(self._family.fim_prompt(safe))
-            return _Call(COMPLETIONS, self._completion_body(prompt, replace(sampling, stop=stops)))
-        body = self._chat_body(wire.messages_json(last_resort.ask(infill)), request.sampling)
-        return _Call(CHAT, body, note=last_resort.NOTE, strip_fence=True)
+            pieces = self._family.fim_prompt(safe)
+            body = self._completion_body(skills.text_of(pieces), replace(sampling, stop=stops))
+            return _Call(COMPLETIONS, body, pieces=tuple(pieces))
+        asked = last_resort.ask(infill)
+        body = self._chat_body(wire.messages_json(asked), request.sampling)
+        return _Call(CHAT, body, note=last_resort.NOTE, strip_fence=True, pieces=last_resort.pieces(asked))
 
     def _completion_body(self, prompt: str, sampling: Sampling) -> dict[str, Any]:
         body = {"model": self._model, "prompt": prompt} | wire.sampling_json(sampling) | _STREAM

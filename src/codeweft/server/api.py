@@ -19,7 +19,9 @@ from codeweft.server.chat import Answers
 from codeweft.server.conversations import conversation_routes
 from codeweft.server.find import find_routes
 from codeweft.server.knowledge import knowledge_routes
+from codeweft.server.model_files import model_file_routes
 from codeweft.server.people import people_routes
+from codeweft.server.playground import playground_routes
 from codeweft.server.service import Service
 from codeweft.server.summaries import summary_routes
 from codeweft.server.tasks import task_routes
@@ -49,6 +51,8 @@ def create_api(runtime: Runtime, service: Service, answers: Answers) -> FastAPI:
         summary_routes(runtime),
         conversation_routes(service, answers),
         task_routes(service),
+        playground_routes(service),
+        model_file_routes(runtime),
     )
     for router in routers:
         api.include_router(router, prefix="/api")
