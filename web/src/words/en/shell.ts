@@ -18,6 +18,8 @@ export default {
   },
   pages: {
     knowledge: 'Knowledge',
+    tasks: 'Code tasks',
+    playground: 'Playground',
     models: 'Models',
     connect: 'Connect',
   },
