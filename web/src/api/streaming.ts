@@ -52,7 +52,8 @@ async function* streamed<Event>(path: string, body: unknown, signal: AbortSignal
   const reader = new MessageReader()
   try {
     for (let piece = await bytes.read(); !piece.done; piece = await bytes.read())
-      for (const { event, data } of reader.push(piece.value)) yield { ...JSON.parse(data), type: event } as Event
+      for (const { event, data } of reader.push(piece.value))
+        yield { ...JSON.parse(data), type: event } as Event
   } finally {
     // Leaving is how an answer is stopped.
     bytes.cancel().catch(() => {})

@@ -15,13 +15,19 @@ export function Inspector({ completion, retrieves }: { completion: Completion; r
   const { firstToken, rate, tokens, promptTokens, references, problem, note } = completion
   const count = (value: number | null) => (value === null ? '–' : number(value, language))
   const facts = [
-    { name: words.firstToken, value: firstToken === null ? '–' : words.ms(number(Math.round(firstToken * 1000), language)) },
+    {
+      name: words.firstToken,
+      value: firstToken === null ? '–' : words.ms(number(Math.round(firstToken * 1000), language)),
+    },
     { name: words.rate, value: rate === null ? '–' : number(Math.round(rate * 10) / 10, language) },
     { name: words.read, value: count(promptTokens) },
     { name: words.written, value: count(tokens) },
   ]
   return (
-    <section aria-label={words.inspector} className="card flex min-h-[20rem] min-w-0 flex-col overflow-hidden">
+    <section
+      aria-label={words.inspector}
+      className="card flex min-h-[20rem] min-w-0 flex-col overflow-hidden"
+    >
       <dl className="grid grid-cols-2 gap-px border-b border-line sm:grid-cols-4 lg:grid-cols-2 xl:grid-cols-4">
         {facts.map(({ name, value }) => (
           <div key={name} className="px-4 py-2.5">
@@ -63,9 +69,7 @@ function Prompt({ completion: { prompt, state } }: { completion: Completion }) {
     return (
       <div className="grid place-items-center gap-2 px-4 py-10 text-center text-sm text-ink-2">
         <ScanText className="size-7 text-accent" aria-hidden />
-        <p className="max-w-sm">
-          {state === 'done' ? words.promptUnknown : words.promptEmpty}
-        </p>
+        <p className="max-w-sm">{state === 'done' ? words.promptUnknown : words.promptEmpty}</p>
       </div>
     )
   const whole = prompt.map((piece) => piece.text).join('')

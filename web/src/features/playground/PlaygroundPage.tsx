@@ -128,7 +128,10 @@ export function PlaygroundPage() {
         />
       )}
       <div className="grid min-h-0 flex-1 grid-cols-1 gap-4 px-4 pb-6 sm:px-8 lg:grid-cols-[minmax(0,3fr)_minmax(0,2fr)]">
-        <section aria-label={playground.editor} className="card flex min-h-[24rem] min-w-0 flex-col overflow-hidden">
+        <section
+          aria-label={playground.editor}
+          className="card flex min-h-[24rem] min-w-0 flex-col overflow-hidden"
+        >
           <div className="flex flex-wrap items-center gap-2 border-b border-line p-2">
             <Select
               label={playground.language}

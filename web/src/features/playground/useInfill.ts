@@ -43,7 +43,9 @@ export function useInfill(onText: (text: string) => void) {
   const stop = useCallback(() => {
     running.current?.abort()
     running.current = null
-    setCompletion((now) => (now.state === 'waiting' || now.state === 'writing' ? { ...now, state: 'idle' } : now))
+    setCompletion((now) =>
+      now.state === 'waiting' || now.state === 'writing' ? { ...now, state: 'idle' } : now,
+    )
   }, [])
 
   const start = useCallback(async (request: InfillRequest) => {

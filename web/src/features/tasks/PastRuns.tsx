@@ -57,7 +57,9 @@ export function PastRuns({ runs, tasks, onOpen }: PastRunsProps) {
                     {run.inputs.path || (run.inputs.code ?? '').trim().split('\n')[0]}
                   </span>
                 </span>
-                <span className="block text-xs text-ink-3">{ago(new Date(run.at), new Date(), language)}</span>
+                <span className="block text-xs text-ink-3">
+                  {ago(new Date(run.at), new Date(), language)}
+                </span>
               </span>
             </MenuItem>
           ))}

@@ -9,7 +9,13 @@ import { Button, Dialog, ProblemNote } from '../../components/ui'
 import { useWords } from '../../lib/i18n'
 
 /** Finds a function in the indexed code and takes it. */
-export function PickCode({ onPick, onClose }: { onPick: (reference: Reference) => void; onClose: () => void }) {
+export function PickCode({
+  onPick,
+  onClose,
+}: {
+  onPick: (reference: Reference) => void
+  onClose: () => void
+}) {
   const { tasks: words } = useWords('tasks')
   const indexes = useIndexes()
   const [index, setIndex] = useState('')

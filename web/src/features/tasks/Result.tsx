@@ -135,7 +135,10 @@ function CheckNote({ checked }: { checked: Checked }) {
   const { tasks: words } = useWords('tasks')
   const bad = checked.tool !== '' && !checked.verified
   return (
-    <details open={bad} className={`rounded-xl border px-4 py-2.5 text-sm ${bad ? 'border-danger' : 'border-line'}`}>
+    <details
+      open={bad}
+      className={`rounded-xl border px-4 py-2.5 text-sm ${bad ? 'border-danger' : 'border-line'}`}
+    >
       <summary className="font-medium">{words.toolSaid}</summary>
       {checked.repaired && <p className="mt-2 text-ink-2">{words.repaired}</p>}
       <pre
@@ -183,12 +186,7 @@ function ContinueDialog({ task, code, run, onClose }: ContinueProps) {
       actions={
         <>
           <Button onClick={onClose}>{words.common.cancel}</Button>
-          <Button
-            look="primary"
-            busy={go.isPending}
-            disabled={!question.trim()}
-            onClick={() => go.mutate()}
-          >
+          <Button look="primary" busy={go.isPending} disabled={!question.trim()} onClick={() => go.mutate()}>
             {words.tasks.ask}
           </Button>
         </>

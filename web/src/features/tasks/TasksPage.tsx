@@ -46,9 +46,7 @@ export function TasksPage() {
     <Page wide title={words.title} text={words.text}>
       {tasks.isPending && <Skeleton widths={[100, 60, 90, 75]} />}
       {tasks.isError && <ProblemNote problem={asProblem(tasks.error)} onRetry={() => tasks.refetch()} />}
-      {tasks.isSuccess && !chosen && (
-        <ProblemNote problem={{ message: words.none, fix: words.noneFix }} />
-      )}
+      {tasks.isSuccess && !chosen && <ProblemNote problem={{ message: words.none, fix: words.noneFix }} />}
       {tasks.data && chosen && (
         <>
           <nav aria-label={words.which}>

@@ -10,9 +10,9 @@ import { guessLanguage, languageOfFile } from '../../lib/editor/languages'
 import { useWords } from '../../lib/i18n'
 import { examples } from './examples'
 import { InputField, useInputWords } from './InputField'
-import { type Past, rememberRun, usePast } from './past'
 import { PastRuns } from './PastRuns'
 import { PickCode } from './PickCode'
+import { type Past, rememberRun, usePast } from './past'
 import { Result } from './Result'
 import { noRun, useRun } from './useRun'
 
@@ -107,7 +107,11 @@ export function Workbench({ task, sandbox, tasks }: WorkbenchProps) {
 
   const code = inputs.code ?? ''
   const language =
-    inputs.language || inputs.language_from || (inputs.path && languageOfFile(inputs.path)) || guessLanguage(code) || ''
+    inputs.language ||
+    inputs.language_from ||
+    (inputs.path && languageOfFile(inputs.path)) ||
+    guessLanguage(code) ||
+    ''
   const writers = (models.data ?? []).filter((one) => one.kind !== 'app' && one.skills.includes('chat'))
   const running = run.state === 'running'
   return (
@@ -117,7 +121,11 @@ export function Workbench({ task, sandbox, tasks }: WorkbenchProps) {
         {task.checks && !sandbox.ready && <span className="text-warn">{words.noSandbox(sandbox.why)}</span>}
       </p>
       <div className="grid grid-cols-1 items-start gap-4 lg:grid-cols-2">
-        <section aria-label={words.input} className="card flex min-w-0 flex-col overflow-hidden" {...handlers}>
+        <section
+          aria-label={words.input}
+          className="card flex min-w-0 flex-col overflow-hidden"
+          {...handlers}
+        >
           <div className="flex items-center gap-1 border-b border-line py-1 ps-4 pe-2">
             <h2 className="min-w-0 flex-1 truncate text-sm font-semibold">{inputs.path || words.code}</h2>
             {code === '' && (
@@ -184,7 +192,11 @@ export function Workbench({ task, sandbox, tasks }: WorkbenchProps) {
                 <div className="grid gap-3 sm:grid-cols-2">
                   <label className="flex flex-col gap-1 text-sm">
                     <span className="font-medium">{words.model}</span>
-                    <select className="field" value={model} onChange={(event) => setModel(event.target.value)}>
+                    <select
+                      className="field"
+                      value={model}
+                      onChange={(event) => setModel(event.target.value)}
+                    >
                       <option value="">{words.defaultModel}</option>
                       {writers.map(({ name }) => (
                         <option key={name}>{name}</option>

@@ -33,7 +33,8 @@ export default {
       'Every model family has its own tokens to fill in the middle with. Complete something, and the exact prompt shows here.',
     promptUnknown: 'This model does not tell its prompt.',
     copyPrompt: 'Copy the prompt',
-    noReferences: 'Nothing was looked up yet, or nothing that the code around the hole does not hold already.',
+    noReferences:
+      'Nothing was looked up yet, or nothing that the code around the hole does not hold already.',
     noRetrieval: 'Nothing is looked up: choose an app and an index to complete with your team’s code.',
     sampling: 'Sampling',
     default: 'default',

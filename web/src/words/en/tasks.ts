@@ -63,7 +63,8 @@ export default {
     writtenBy: (model: string) => `Written by ${model}.`,
     empty: 'The result appears here',
     emptyText: 'It streams while it is written, and can be copied, downloaded or taken into a chat.',
-    emptyChecks: 'Its code is checked by the language’s own tools in a sandbox; a wrong one is corrected once.',
+    emptyChecks:
+      'Its code is checked by the language’s own tools in a sandbox; a wrong one is corrected once.',
     emptyLooksUp: 'Related code of your indexes is looked up and cited.',
     verified: (tool: string) => `Verified by ${tool}`,
     notVerified: (tool: string) => `${tool} found errors`,
