@@ -35,8 +35,11 @@ types: $(VENV)/test
 contract: $(VENV)/test
 	$(BIN)/lint-imports
 
-unit: $(VENV)/test $(STATIC)/index.html
+unit: $(VENV)/test $(STATIC)/index.html tests/server/oidc/node_modules/.installed
 	$(BIN)/python -m pytest
+
+tests/server/oidc/node_modules/.installed: tests/server/oidc/package-lock.json
+	cd tests/server/oidc && npm ci --silent --no-audit --no-fund && touch node_modules/.installed
 
 e2e: $(VENV)/test $(STATIC)/index.html system ## only the end-to-end tests
 	$(BIN)/python -m pytest -m e2e

@@ -1,7 +1,8 @@
 """What the adapter costs: tokens per second and time to the first token through `EmbeddedModel` and without it.
 
-Both talk to the same engine process. "Bare" is a socket that posts the same token ids and only counts bytes until the
-last event, so it is the floor for any client. Rounds alternate, figures are medians.
+"Bare" is llama.cpp's server from the same wheel in a process of its own, with nothing set but model, slots, context and
+threads, asked by a socket that posts the same token ids and only counts bytes until the last event: the floor for any
+client. Rounds alternate, figures are medians.
 
     python -m bench.engine.adapter [--model FILE.gguf] [--tokens 256] [--rounds 7] [--streams 1 4]
 """
@@ -11,19 +12,24 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import statistics
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import psutil
 
 from codeweft.models.embedded import EmbeddedModel
+from codeweft.models.engine import Engine
+from codeweft.models.gguf import GgufHeader
+from codeweft.models.loaded import LoadedFile
 from codeweft.models.native import completion_body
-from codeweft.models.plan import EngineOptions
+from codeweft.models.plan import EngineOptions, EnginePlan
 from codeweft.models.starter import bundled
 from codeweft.types import Done, Failed, Request, Sampling, TextDelta
 
@@ -39,9 +45,19 @@ class Round:
     cpu: float
 
 
-async def bare(model: EmbeddedModel, body: bytes) -> tuple[float, int]:
+def untouched(header: GgufHeader, options: EngineOptions, sized: EnginePlan) -> dict[str, Any]:
+    """llama.cpp's own defaults but for what is compared alike."""
+    return {
+        "model.path": str(header.path),
+        "n_parallel": sized.slots,
+        "n_ctx": sized.context * sized.slots,
+        "cpuparams.n_threads": sized.threads,
+        "cpuparams_batch.n_threads": sized.threads,
+    }
+
+
+async def bare(engine: Engine, body: bytes) -> tuple[float, int]:
     """Post `body` on a plain socket. Returns when the first token came and how many there were."""
-    engine = model._loaded().engine
     address = urlsplit(engine._url)
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
     head = (
@@ -100,6 +116,8 @@ async def main() -> None:
     options = EngineOptions(parallel=max(arguments.streams), threads=arguments.threads)
     model = EmbeddedModel("bench", arguments.model or bundled(), options=options)
     await model.start()
+    alone = LoadedFile("alone", arguments.model or bundled(), options, untouched).engine
+    await alone.ready()
     header = model._loaded().header
     # Ruling the special tokens out keeps the answers equally long.
     bias = {
@@ -119,7 +137,7 @@ async def main() -> None:
             rounds: dict[str, list[Round]] = {"bare": [], "ours": []}
             for number in range(arguments.rounds):
                 for name in ("bare", "ours") if number % 2 else ("ours", "bare"):
-                    ask = (lambda: bare(model, body)) if name == "bare" else (lambda: ours(model, request))
+                    ask = (lambda: bare(alone, body)) if name == "bare" else (lambda: ours(model, request))
                     rounds[name].append(await measure(streams, ask))
             for name, done in rounds.items():
                 rate = statistics.median(item.rate for item in done)
@@ -129,7 +147,9 @@ async def main() -> None:
             pairs = zip(rounds["ours"], rounds["bare"], strict=True)
             ratio = statistics.median(mine.rate / floor.rate for mine, floor in pairs)
             print(f"{streams:>7} {'ratio':>6} {ratio:>9.3f}")
+        print(f"load {os.getloadavg()[0]:.1f}")
     finally:
+        await alone.close()
         await model.close()
 
 

@@ -6,6 +6,7 @@ import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import yaml
 from platformdirs import user_data_dir
@@ -19,6 +20,7 @@ KEY_VARIABLE = "CODEWEFT_API_KEY"
 SHORTEST_KEY = 8
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 Name = Annotated[str, Field(pattern=NAME)]
+Role = Literal["admin", "member", "viewer"]
 STORE_SCHEMES = ("postgresql://", "postgres://", "https://", "http://")
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 
@@ -245,6 +247,66 @@ class SummarySettings(_Section):
     )
 
 
+class OidcSettings(_Section):
+    """Single sign-on through an OpenID Connect provider (Keycloak, Entra ID, Google, Okta, GitLab, …)."""
+
+    issuer: str = Field(
+        pattern=r"^https?://[^\s?#]+$", description="The provider's address, as its discovery document says."
+    )
+    client_id: str = Field(min_length=1, description="This server's name at the provider.")
+    client_secret: str | None = Field(
+        None, description="Its secret; ${NAME} reads an environment variable. None for a public client."
+    )
+    name: str = Field("Single sign-on", min_length=1, max_length=100, description="What the button says.")
+    scopes: list[str] = Field(
+        default_factory=lambda: ["openid", "profile", "email"], description="Scopes that are asked for."
+    )
+    user_claim: str = Field("preferred_username", description="Claim that names a new user.")
+    groups_claim: str = Field("groups", description="Claim that lists a user's groups.")
+    roles: dict[str, Role] = Field(
+        default_factory=dict,
+        description="Role of a group; once there is one, who is in no such group is a member. Applied at each sign-in.",
+    )
+    teams: dict[str, str] = Field(
+        default_factory=dict, description="Team of a group, the first that fits. Applied at each sign-in."
+    )
+    domains: list[str] = Field(
+        default_factory=list,
+        description="Mail domains whose users may come in (default: all of the provider's).",
+    )
+    approve: bool = Field(
+        True, description="New users come in at once; false lets them wait for an approval."
+    )
+
+    @model_validator(mode="after")
+    def _encrypted(self) -> OidcSettings:
+        url = urlsplit(self.issuer)
+        if url.scheme != "https" and url.hostname not in ("localhost", "127.0.0.1", "::1"):
+            raise ValueError("`issuer` must start with https://")
+        return self
+
+
+class SignInSettings(_Section):
+    """How people come in, beside keys and one-time links."""
+
+    password: bool = Field(True, description="Users may sign in with a password, once they have set one.")
+    registration: Literal["closed", "approval", "open"] = Field(
+        "closed", description="Who may register: nobody, who is approved by an administrator then, anybody."
+    )
+    totp: Literal["optional", "required"] = Field(
+        "optional",
+        description="Whether signing in with a password takes a second factor (authenticator app).",
+    )
+    session_days: float = Field(30, gt=0, le=365, description="Days until one has to sign in again.")
+    oidc: OidcSettings | None = Field(None, description="Single sign-on (default: none).")
+
+    @model_validator(mode="after")
+    def _registered_by_password(self) -> SignInSettings:
+        if self.registration != "closed" and not self.password:
+            raise ValueError("`registration` needs `password: true`, or who registers could not come back")
+        return self
+
+
 class PriceSettings(_Section):
     """What a model costs, in USD per million tokens."""
 
@@ -281,6 +343,12 @@ class Settings(_Section):
         None, description="The model at that endpoint; without base_url, the default model."
     )
     server: ServerSettings = ServerSettings()
+    sign_in: SignInSettings = SignInSettings()
+    database: str | None = Field(
+        None,
+        description="Where users, conversations and usage live: postgresql://user:password@host/database "
+        "(default: a SQLite file in the state folder).",
+    )
     models: dict[Name, ModelSettings] = Field(default_factory=dict, description="Further models by name.")
     engine: EngineSettings = EngineSettings()
     hub: HubSettings = HubSettings()
@@ -295,6 +363,13 @@ class Settings(_Section):
     prices: dict[str, PriceSettings] = Field(
         default_factory=dict, description="Own prices by model name; others are looked up in a bundled table."
     )
+
+    @model_validator(mode="after")
+    def _known_database(self) -> Settings:
+        # The address may hold a password and is in no message.
+        if self.database is not None and not self.database.startswith(("postgresql://", "postgres://")):
+            raise ValueError("`database` must start with postgresql://")
+        return self
 
     @model_validator(mode="after")
     def _shorthand(self) -> Settings:

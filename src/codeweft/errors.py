@@ -5,7 +5,9 @@ CodeweftError
 │   ├── ContextOverflow  400  the prompt does not fit the model's context
 │   └── MissingSkill     400  the model cannot do what was asked
 ├── NotSignedIn          401  no key, or one that is not known
+│   └── CodeNeeded       401  the password is right; a code of the second factor is needed too
 ├── NotAllowed           403  a key that may not do this
+│   └── FactorNeeded     403  a second factor has to be set up first
 ├── NotFound             404  no model, index, file, conversation of that name
 ├── Conflict             409  it exists already, or another process holds it
 ├── TooLarge             413  a body, file or archive above the limit
@@ -70,8 +72,16 @@ class NotSignedIn(CodeweftError):
     status, code, type = 401, "invalid_api_key", "authentication_error"
 
 
+class CodeNeeded(NotSignedIn):
+    code = "code_needed"
+
+
 class NotAllowed(CodeweftError):
     status, code, type = 403, "not_allowed", "permission_error"
+
+
+class FactorNeeded(NotAllowed):
+    code = "factor_needed"
 
 
 class NotFound(CodeweftError):
@@ -84,6 +94,10 @@ class Conflict(CodeweftError):
 
 class TooLarge(CodeweftError):
     status, code, type = 413, "too_large", "invalid_request_error"
+
+
+class TooSlow(CodeweftError):
+    status, code, type = 408, "too_slow", "invalid_request_error"
 
 
 class Overloaded(CodeweftError):

@@ -1,16 +1,18 @@
 """A language server for inline completion: what the editor shows in grey behind the cursor.
 
-`textDocument/inlineCompletion` of the Language Server Protocol 3.18. Other open documents are shown to the model as
-repository context; what the index knows is added by the app behind the model.
+`textDocument/inlineCompletion` of the Language Server Protocol 3.18. What was edited lately and what is alike in other
+open documents are shown to the model as repository context; what the index knows is added by the app behind the model.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final, Protocol
+from urllib.parse import unquote
 
 from lsprotocol import types as lsp
 from pygls.lsp.server import LanguageServer
@@ -19,6 +21,7 @@ from pygls.workspace import TextDocument
 
 from codeweft import __version__
 from codeweft.errors import CodeweftError
+from codeweft.flows import surroundings
 from codeweft.stream import fold
 from codeweft.types import Caller, Infill, Model, Neighbour, Request, Sampling
 
@@ -27,7 +30,10 @@ log = logging.getLogger("codeweft.lsp")
 PREFIX_CHARACTERS: Final = 8000
 SUFFIX_CHARACTERS: Final = 3000
 """Code near the cursor says most; more of it delays the first token more than it helps."""
-NEIGHBOURS: Final = 3
+EDITED: Final = 2
+"""Places edited lately that are shown."""
+NEIGHBOURS: Final = 4
+"""These and parts of other open documents together."""
 NEIGHBOUR_CHARACTERS: Final = 2000
 MAX_TOKENS: Final = 96
 """A completion is read at a glance before it is taken."""
@@ -108,6 +114,7 @@ class CompletionServer(LanguageServer):
         self._stack = AsyncExitStack()
         self._models: Models | None = None
         self._typed = Typed()
+        self._edits = surroundings.Edits()
         self._told: set[str] = set()
 
     async def complete(self, params: lsp.InlineCompletionParams) -> lsp.InlineCompletionList:
@@ -128,25 +135,51 @@ class CompletionServer(LanguageServer):
         here = lsp.Range(params.position, params.position)
         return lsp.InlineCompletionList([lsp.InlineCompletionItem(text, range=here)])
 
+    def changed(self, params: lsp.DidChangeTextDocumentParams) -> None:
+        """Remember where a document was edited."""
+        for change in params.content_changes:
+            if isinstance(change, lsp.TextDocumentContentChangePartial):
+                # The end of what was inserted: there the editing goes on.
+                line = change.range.start.line + change.text.count("\n")
+                self._edits.note(params.text_document.uri, line)
+
+    def closed(self, params: lsp.DidCloseTextDocumentParams) -> None:
+        """A document that is closed is neither shown nor remembered."""
+        self._edits.forget(params.text_document.uri)
+
     async def _ask(self, hole: Hole, document: TextDocument) -> str:
         if self._models is None:
             self._models = await self._stack.enter_async_context(self._connect())
         model = self._models.model(self._name)
-        others = (one for one in self.workspace.text_documents.values() if one.uri != document.uri)
         request = Request(
             model=model.info.name,
-            infill=Infill(hole.prefix, hole.suffix, tuple(self._neighbours(document, others))),
+            infill=Infill(
+                hole.prefix, hole.suffix, tuple(islice(self._neighbours(document, hole), NEIGHBOURS))
+            ),
             sampling=Sampling(max_tokens=MAX_TOKENS, stop=("\n",) if hole.one_line else ()),
             caller=Caller("lsp"),
         )
         answer = await fold(model.stream(request))
         return tidied(answer.text, hole)
 
-    def _neighbours(self, document: TextDocument, others: Iterable[TextDocument]) -> Iterable[Neighbour]:
-        """Beginnings of other open documents of the same language, most recently opened first."""
-        same = [one for one in others if one.language_id == document.language_id]
-        for one in reversed(same[-NEIGHBOURS:]):
-            yield Neighbour(self._path(one), one.source[:NEIGHBOUR_CHARACTERS])
+    def _neighbours(self, document: TextDocument, hole: Hole) -> Iterator[Neighbour]:
+        """Places edited lately, then what is alike in other open documents of the language, the latest opened first."""
+        shown: set[tuple[str, int]] = set()
+        opened = self.workspace.text_documents
+        for uri, line in self._edits:
+            one = opened.get(unquote(uri))
+            if one is None or one.language_id != document.language_id or len(shown) == EDITED:
+                continue
+            first, text = surroundings.part_around(one.source, line)
+            if text.strip() and not (uri == document.uri and text in hole.prefix + hole.suffix):
+                shown.add((uri, first))
+                yield Neighbour(self._path(one), text[:NEIGHBOUR_CHARACTERS])
+        edited = {uri for uri, _ in shown}
+        near = surroundings.near(hole.prefix)
+        for one in reversed(opened.values()):
+            if one.uri != document.uri and one.uri not in edited and one.language_id == document.language_id:
+                _, text = surroundings.most_alike(one.source, near)
+                yield Neighbour(self._path(one), text[:NEIGHBOUR_CHARACTERS])
 
     def _path(self, document: TextDocument) -> str:
         path = to_fs_path(document.uri) or document.uri
@@ -175,6 +208,14 @@ def create_server(connect: Connect, model: str | None = None) -> CompletionServe
     @server.feature(lsp.TEXT_DOCUMENT_INLINE_COMPLETION, lsp.InlineCompletionOptions())
     async def complete(params: lsp.InlineCompletionParams) -> lsp.InlineCompletionList:
         return await server.complete(params)
+
+    @server.feature(lsp.TEXT_DOCUMENT_DID_CHANGE)
+    def changed(params: lsp.DidChangeTextDocumentParams) -> None:
+        server.changed(params)
+
+    @server.feature(lsp.TEXT_DOCUMENT_DID_CLOSE)
+    def closed(params: lsp.DidCloseTextDocumentParams) -> None:
+        server.closed(params)
 
     @server.feature(lsp.SHUTDOWN)
     async def shutdown(*_: object) -> None:

@@ -6,6 +6,7 @@ https://modelcontextprotocol.io. Spoken over standard input and output (`codewef
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any, Final, Literal
@@ -38,14 +39,24 @@ _READ_ONLY: Final = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 
 
 def create_mcp(
-    indexes: Indexes, model: Callable[[str | None], Model], caller: Callable[[Any], Caller]
+    readable: Callable[[Caller], Indexes],
+    model: Callable[[str | None], Model],
+    caller: Callable[[Any], Caller],
 ) -> MCPServer:
-    """A server over `indexes` and the models that `model` finds by name; `caller` says who sent an HTTP request."""
+    """A server over the models that `model` finds by name and what of the indexes is `readable` to whom.
+
+    `caller` says who sent an HTTP request (None on standard input).
+    """
     server: MCPServer = MCPServer(
         "codeweft", title="Codeweft", instructions=INSTRUCTIONS, version=__version__
     )
 
-    tools = IndexTools(indexes)
+    def asking(context: Context[Any]) -> Caller:
+        return caller(getattr(context.request_context, "request", None))
+
+    def tools(context: Context[Any]) -> IndexTools:
+        return IndexTools(readable(asking(context)))
+
     for one in LOOK_UPS:
         server.add_tool(_told_as_text(tools, one), one.name, one.title, one.description, _READ_ONLY)
 
@@ -61,7 +72,7 @@ def create_mcp(
             model="",
             messages=(Message("user", request),),
             retrieval=Retrieval(index=index),
-            caller=caller(getattr(context.request_context, "request", None)),
+            caller=asking(context),
         )
         return await answered(model, asked, context)
 
@@ -96,7 +107,7 @@ def create_mcp(
             model="",
             inputs={name: value for name, value in given.items() if value},
             retrieval=Retrieval(index=index),
-            caller=caller(getattr(context.request_context, "request", None)),
+            caller=asking(context),
         )
         return await answered(task, asked, context)
 
@@ -128,14 +139,22 @@ def told() -> Iterator[None]:
         raise ToolError(str(error)) from error
 
 
-def _told_as_text(tools: IndexTools, one: LookUp) -> Callable[..., Any]:
-    """A look-up with its own parameters that answers in text."""
+def _told_as_text(tools: Callable[[Context[Any]], IndexTools], one: LookUp) -> Callable[..., Any]:
+    """A look-up with its own parameters that answers in text, of what its caller may read."""
 
-    async def call(**arguments: Any) -> str:
+    async def call(context: Context[Any], **arguments: Any) -> str:
         with told():
-            output = await asyncio.to_thread(one.look, tools, **arguments)
+            output = await asyncio.to_thread(one.look, tools(context), **arguments)
         return output.text
 
+    mine = (
+        inspect.signature(call, eval_str=True)
+        .parameters["context"]
+        .replace(kind=inspect.Parameter.KEYWORD_ONLY)
+    )
+    parameters = [*one.signature.parameters.values(), mine]
     call.__name__ = one.name
-    call.__signature__ = one.signature.replace(return_annotation=str)  # type: ignore[attr-defined]
+    call.__signature__ = one.signature.replace(  # type: ignore[attr-defined]
+        parameters=parameters, return_annotation=str
+    )
     return call

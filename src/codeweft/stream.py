@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
 
 from codeweft.citations import without
 from codeweft.types import (
@@ -31,6 +33,8 @@ from codeweft.types import (
     Withdrawn,
 )
 
+T = TypeVar("T")
+
 BYTES_PER_TOKEN = 3.0
 """Cautious for code: tokenizers of code models make 3.0 to 3.6 bytes a token of it (measured on the starter's)."""
 
@@ -51,9 +55,66 @@ async def reading(stream: AsyncIterator[Event]) -> AsyncIterator[AsyncIterator[E
     try:
         yield stream
     finally:
-        close = getattr(stream, "aclose", None)
-        if close is not None:
-            await close()
+        await close(stream)
+
+
+class Deferred:
+    """The events of a stream that is only known after some work, which begins when the first event is asked for.
+
+    From then on it hands out the inner stream's own steps: a token passes through nothing.
+    """
+
+    def __init__(self, begin: Callable[[], Awaitable[AsyncIterator[Event]]]) -> None:
+        self._begin = begin
+        self._inner: AsyncIterator[Event] | None = None
+
+    def __aiter__(self) -> Deferred:
+        return self
+
+    def __anext__(self) -> Awaitable[Event]:
+        return self._first() if self._inner is None else self._inner.__anext__()
+
+    async def _first(self) -> Event:
+        self._inner = await self._begin()
+        return await self._inner.__anext__()
+
+    async def aclose(self) -> None:
+        """Close the inner stream, which cancels the work behind it."""
+        if self._inner is not None:
+            await close(self._inner)
+
+
+class Replayed(Generic[T]):
+    """A stream of which the first items were read already: those again, then the stream's own steps."""
+
+    def __init__(self, read: Iterable[T], rest: AsyncIterator[T]) -> None:
+        self._read = deque(read)
+        self._rest = rest
+
+    def __aiter__(self) -> Replayed[T]:
+        return self
+
+    def __anext__(self) -> Awaitable[T]:
+        return self._again() if self._read else self._rest.__anext__()
+
+    async def _again(self) -> T:
+        return self._read.popleft()
+
+    async def aclose(self) -> None:
+        """Close the stream."""
+        await close(self._rest)
+
+
+async def only(event: Event) -> AsyncGenerator[Event]:
+    """A stream of one event."""
+    yield event
+
+
+async def close(stream: AsyncIterator[Any]) -> None:
+    """Close an async generator; other iterators have nothing to close."""
+    aclose = getattr(stream, "aclose", None)
+    if aclose is not None:
+        await aclose()
 
 
 @dataclass

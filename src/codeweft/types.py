@@ -134,7 +134,10 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Retrieval:
-    """How a request wants context looked up; None leaves the choice to the app."""
+    """How a request wants context looked up; None leaves the choice to the app.
+
+    `query` is looked up in place of what the last turns say, which may hold whole files.
+    """
 
     index: str | None = None
     k: int | None = None
@@ -142,6 +145,7 @@ class Retrieval:
     agent: bool = False
     filters: Filters = Filters()
     selection: Selection = Selection()
+    query: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +181,8 @@ class Request:
     """What an app with inputs is given (a code task: its code, a target language, tests); it writes the last turn of them."""
     explain: bool = False
     """Ask an app to tell what it looked up, why, and what the model read (`Explained`)."""
+    whole: bool = False
+    """Nobody reads along: the answer may come as few large events."""
     caller: Caller = Caller()
 
     @property

@@ -15,7 +15,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.exc import IntegrityError
 
 from codeweft.accounts import Accounts, Turn
-from codeweft.accounts.accounts import LINK_SECONDS, SESSION_SECONDS
+from codeweft.accounts.accounts import LINK_SECONDS
 from codeweft.accounts.tables import SCHEMA, Base
 from codeweft.errors import Conflict, InvalidRequest, NotFound, NotSignedIn, StorageFailed
 
@@ -57,7 +57,7 @@ async def test_links_and_sessions_expire(tmp_path: Path) -> None:
         with pytest.raises(NotSignedIn):
             await accounts.redeem(late)
         session = await accounts.redeem(await accounts.signin_link())
-        clock.now += SESSION_SECONDS - 1
+        clock.now += accounts.signin.policy.session_seconds - 1
         assert accounts.known(session) is not None
         clock.now += 2
         assert accounts.known(session) is None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from codeweft.accounts import EVERYONE, Accounts, Entry, Gate, Limit, Subject
+from codeweft.accounts import EVERYONE, Accounts, Actor, Entry, Gate, Limit, Subject
 from codeweft.errors import BudgetSpent, RateLimited
 
 USER: Subject = ("user", "u1")
@@ -111,9 +111,9 @@ def test_a_refused_request_uses_nothing_up() -> None:
 async def test_a_new_server_counts_what_earlier_ones_served(tmp_path: Path) -> None:
     clock = Clock()
     async with await Accounts.open(tmp_path / "a.db", clock) as accounts:
-        user = await accounts.people.add_user("ann", actor="test")
-        await accounts.people.set_limit("user", "ann", Limit(budget_usd=1.0), actor="test")
-        await accounts.people.set_limit("everyone", "", Limit(budget_tokens=50), actor="test")
+        user = await accounts.people.add_user("ann", actor=Actor("test"))
+        await accounts.people.set_limit("user", "ann", Limit(budget_usd=1.0), actor=Actor("test"))
+        await accounts.people.set_limit("everyone", "", Limit(budget_tokens=50), actor=Actor("test"))
         accounts.spend(Entry(at=clock.now, user_id=user.id, model="m", cost=2.0))
         accounts.spend(Entry(at=clock.now, user_id="bob", model="m", prompt_tokens=60))
         accounts.spend(Entry(at=clock.now - 70 * 86400, user_id="eve", model="m", prompt_tokens=60))
@@ -130,10 +130,10 @@ async def test_a_changed_limit_is_in_force_at_once_with_what_was_used_before(tmp
     clock = Clock()
     async with await Accounts.open(tmp_path / "a.db", clock) as accounts:
         await accounts.watch()
-        user = await accounts.people.add_user("ann", actor="test")
+        user = await accounts.people.add_user("ann", actor=Actor("test"))
         accounts.spend(Entry(at=clock.now, user_id=user.id, model="m", cost=2.0))
-        await accounts.people.set_limit("user", "ann", Limit(budget_usd=1.0), actor="test")
+        await accounts.people.set_limit("user", "ann", Limit(budget_usd=1.0), actor=Actor("test"))
         with pytest.raises(BudgetSpent):
             ask(accounts.gate, *accounts.subjects(user.id, None))
-        await accounts.people.set_limit("user", "ann", None, actor="test")
+        await accounts.people.set_limit("user", "ann", None, actor=Actor("test"))
         ask(accounts.gate, *accounts.subjects(user.id, None))

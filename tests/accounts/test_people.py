@@ -9,7 +9,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import create_engine, inspect, text
 
-from codeweft.accounts import Accounts, Limit
+from codeweft.accounts import Accounts, Actor, Limit
 from codeweft.accounts.accounts import ROTATION_SECONDS
 from codeweft.errors import Conflict, InvalidRequest, NotAllowed, NotFound
 from tests.accounts.test_limits import Clock
@@ -18,18 +18,18 @@ from tests.accounts.test_limits import Clock
 async def test_users_come_in_by_their_own_link_and_go_when_disabled(tmp_path: Path) -> None:
     async with await Accounts.open(tmp_path / "a.db") as accounts:
         admin = await accounts.admin()
-        ann = await accounts.people.add_user(" ann ", actor=admin.name)
+        ann = await accounts.people.add_user(" ann ", actor=Actor(admin.name))
         assert (ann.name, ann.role, ann.status) == ("ann", "member", "active")
         session = await accounts.redeem(await accounts.signin_link(ann))
         key = await accounts.create_key("laptop", ann.id)
         found = accounts.known(session)
         assert found is not None and found.user.name == "ann"
-        await accounts.people.change_user("ann", actor="admin", status="disabled")
+        await accounts.people.change_user("ann", actor=Actor("admin"), status="disabled")
         assert accounts.known(session) is None
         assert accounts.known(key) is None
-        await accounts.people.change_user("ann", actor="admin", status="active")
+        await accounts.people.change_user("ann", actor=Actor("admin"), status="active")
         assert accounts.known(key) is not None
-        await accounts.people.delete_user("ann", actor="admin")
+        await accounts.people.delete_user("ann", actor=Actor("admin"))
         assert accounts.known(key) is None
         with pytest.raises(NotFound):
             await accounts.people.user("ann")
@@ -37,14 +37,14 @@ async def test_users_come_in_by_their_own_link_and_go_when_disabled(tmp_path: Pa
 
 async def test_names_are_unique_and_checked(tmp_path: Path) -> None:
     async with await Accounts.open(tmp_path / "a.db") as accounts:
-        await accounts.people.add_user("ann", actor="x")
+        await accounts.people.add_user("ann", actor=Actor("x"))
         with pytest.raises(Conflict):
-            await accounts.people.add_user("ann", actor="x")
+            await accounts.people.add_user("ann", actor=Actor("x"))
         for name in ("", "  ", "a\nb", "x" * 201):
             with pytest.raises(InvalidRequest):
-                await accounts.people.add_user(name, actor="x")
+                await accounts.people.add_user(name, actor=Actor("x"))
         with pytest.raises(NotFound):
-            await accounts.people.add_user("bob", team="nope", actor="x")
+            await accounts.people.add_user("bob", team="nope", actor=Actor("x"))
 
 
 async def test_the_last_administrator_stays(tmp_path: Path) -> None:
@@ -52,21 +52,21 @@ async def test_the_last_administrator_stays(tmp_path: Path) -> None:
         admin = await accounts.admin()
         for change in ({"role": "member"}, {"status": "disabled"}):
             with pytest.raises(NotAllowed, match="last administrator"):
-                await accounts.people.change_user(admin.name, actor="x", **change)  # type: ignore[arg-type]
+                await accounts.people.change_user(admin.name, actor=Actor("x"), **change)  # type: ignore[arg-type]
         with pytest.raises(NotAllowed):
-            await accounts.people.delete_user(admin.name, actor="x")
-        await accounts.people.add_user("ann", "admin", actor="x")
-        await accounts.people.delete_user(admin.name, actor="x")
+            await accounts.people.delete_user(admin.name, actor=Actor("x"))
+        await accounts.people.add_user("ann", "admin", actor=Actor("x"))
+        await accounts.people.delete_user(admin.name, actor=Actor("x"))
         assert (await accounts.admin()).name == "ann"
 
 
 async def test_a_user_counts_for_its_team_until_that_is_deleted(tmp_path: Path) -> None:
     async with await Accounts.open(tmp_path / "a.db") as accounts:
-        team = await accounts.people.add_team("core", actor="x")
-        ann = await accounts.people.add_user("ann", team="core", actor="x")
+        team = await accounts.people.add_team("core", actor=Actor("x"))
+        ann = await accounts.people.add_user("ann", team="core", actor=Actor("x"))
         assert accounts.subjects(ann.id, "k") == (("user", ann.id), ("key", "k"), ("team", team.id))
-        await accounts.people.set_limit("team", "core", Limit(parallel=1), actor="x")
-        await accounts.people.delete_team("core", actor="x")
+        await accounts.people.set_limit("team", "core", Limit(parallel=1), actor=Actor("x"))
+        await accounts.people.delete_team("core", actor=Actor("x"))
         assert accounts.subjects(ann.id, None) == (("user", ann.id),)
         assert await accounts.people.limits() == {}
         assert (await accounts.people.user("ann")).team_id == ""
@@ -106,11 +106,11 @@ async def test_every_change_is_in_the_audit_log(tmp_path: Path) -> None:
     async with await Accounts.open(tmp_path / "a.db", clock) as accounts:
         people = accounts.people
         for change in (
-            people.add_user("ann", actor="root"),
-            people.add_team("core", actor="root"),
-            people.change_user("ann", actor="root", team="core"),
-            people.set_limit("user", "ann", Limit(budget_usd=5), actor="root"),
-            people.delete_user("ann", actor="root"),
+            people.add_user("ann", actor=Actor("root")),
+            people.add_team("core", actor=Actor("root")),
+            people.change_user("ann", actor=Actor("root"), team="core"),
+            people.set_limit("user", "ann", Limit(budget_usd=5), actor=Actor("root")),
+            people.delete_user("ann", actor=Actor("root")),
         ):
             await change
             clock.now += 1

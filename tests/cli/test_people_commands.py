@@ -42,6 +42,33 @@ def test_users_and_teams_are_kept() -> None:
     assert json.loads(run("teams", "--json")) == []
 
 
+def test_who_registered_is_let_in_and_permissions_are_set() -> None:
+    run("users", "add", "ben")
+    run("users", "set", "ben", "--status", "waiting", "--role", "viewer")
+    run("users", "approve", "ben")
+    assert json.loads(run("users", "--json"))[1]["status"] == "active"
+    run("teams", "add", "core")
+    run("access", "payments", "--team", "core", "--user", "ben")
+    run("access", "vault", "--admins")
+    assert json.loads(run("access", "--json")) == [
+        {"index": "payments", "users": "ben", "teams": "core"},
+        {"index": "vault", "users": "", "teams": ""},
+    ]
+    run("access", "payments", "--open")
+    assert [one["index"] for one in json.loads(run("access", "--json"))] == ["vault"]
+    for wrong in (["vault"], ["vault", "--open", "--admins"], ["vault", "--user", "nobody"]):
+        assert CliRunner().invoke(app, ["access", *wrong]).exit_code != 0
+
+
+def test_a_password_is_read_from_standard_input_and_reset() -> None:
+    run("users", "add", "ann")
+    done = CliRunner().invoke(app, ["users", "password", "ann"], input="correct horse battery\n")
+    assert done.exit_code == 0, done.output
+    assert CliRunner().invoke(app, ["users", "password", "ann"], input="short\n").exit_code != 0
+    run("users", "reset", "ann", "--password")
+    assert CliRunner().invoke(app, ["users", "reset", "ann", "--factor"]).exit_code != 0
+
+
 def test_limits_and_scoped_keys_are_kept() -> None:
     key = run(
         "keys", "create", "--name", "ci", "--days", "7", "--scope", "search", "--scope", "generate"

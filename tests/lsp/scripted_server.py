@@ -30,7 +30,10 @@ def main() -> None:
     async def connect() -> AsyncIterator[Scripted]:
         yield scripted
         asked = [
-            (one.infill and [one.infill.prefix, one.infill.suffix, [n.path for n in one.infill.neighbours]])
+            (
+                one.infill
+                and [one.infill.prefix, one.infill.suffix, [[n.path, n.text] for n in one.infill.neighbours]]
+            )
             for one in scripted.answers.requests
         ]
         print(json.dumps({"asked": asked, "cancelled": scripted.answers.cancelled}), file=sys.stderr)

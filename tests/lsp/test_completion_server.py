@@ -35,6 +35,13 @@ class Editor:
         identifier = lsp.VersionedTextDocumentIdentifier(2, FILE)
         self.client.text_document_did_change(lsp.DidChangeTextDocumentParams(identifier, [whole]))
 
+    def edit(self, uri: str, line: int, text: str) -> None:
+        """Put a line before line `line`, as an editor tells it."""
+        there = lsp.Position(line, 0)
+        change = lsp.TextDocumentContentChangePartial(lsp.Range(there, there), text + "\n")
+        identifier = lsp.VersionedTextDocumentIdentifier(2, uri)
+        self.client.text_document_did_change(lsp.DidChangeTextDocumentParams(identifier, [change]))
+
     def params(self, line: int, character: int) -> lsp.InlineCompletionParams:
         return lsp.InlineCompletionParams(
             lsp.InlineCompletionContext(lsp.InlineCompletionTriggerKind.Automatic),
@@ -81,7 +88,32 @@ async def test_a_completion_fills_in_between_what_stands_around_the_cursor() -> 
         one.open("def volume(): ...\n", "file:///code/shapes.py")
         one.open("def area(w, h):\n    return \n\nprint(area(2, 3))\n")
         assert await one.complete(1, 11) == ["w * h"]
-    assert one.report["asked"] == [["def area(w, h):\n    return ", "\n\nprint(area(2, 3))\n", ["shapes.py"]]]
+    assert one.report["asked"] == [
+        ["def area(w, h):\n    return ", "\n\nprint(area(2, 3))\n", [["shapes.py", "def volume(): ...\n"]]]
+    ]
+
+
+async def test_what_was_edited_lately_is_shown_before_what_is_alike() -> None:
+    filler = [f"unrelated_{number} = {number}" for number in range(100)]
+    shapes = "\n".join([*filler, "def volume(width, height, depth): ...", *filler])
+    other = "\n".join([*filler, "WIDTHS = {}", *filler])
+    async with editor("w") as one:
+        one.open(shapes, "file:///code/shapes.py")
+        one.open(other, "file:///code/a%20b.py")
+        one.open("x = 1\n", "file:///code/notes.py")
+        one.open("def area(width, height):\n    check(width, height)\n    return \n")
+        one.edit("file:///code/notes.py", 0, "y = 2")
+        one.edit("file:///code/a%20b.py", 100, "LIMIT = 7")
+        await one.complete(2, 11)
+        one.client.text_document_did_close(
+            lsp.DidCloseTextDocumentParams(lsp.TextDocumentIdentifier("file:///code/a%20b.py"))
+        )
+        await one.complete(0, 0)
+    (_, _, first), (_, _, second) = one.report["asked"]  # type: ignore[misc]
+    assert [path for path, _ in first] == ["a b.py", "notes.py", "shapes.py"]
+    assert "LIMIT = 7\nWIDTHS" in first[0][1] and len(first[0][1].splitlines()) < 30
+    assert "def volume" in first[2][1] and len(first[2][1].splitlines()) <= 30
+    assert [path for path, _ in second] == ["notes.py", "shapes.py"]
 
 
 async def test_typing_what_was_proposed_asks_no_model_again() -> None:

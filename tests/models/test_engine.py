@@ -16,7 +16,8 @@ import psutil
 import pytest
 
 from codeweft.errors import EngineFailed, NotReady
-from codeweft.models.engine import Engine, back_off, explain
+from codeweft.models.engine import Engine, Health, back_off, explain
+from codeweft.models.machine import Machine
 from codeweft.types import Failed, Request, Sampling, TextDelta
 
 from .conftest import MakeModel, done, endless, error_of, events_of
@@ -69,6 +70,63 @@ async def test_a_request_right_after_a_crash_does_not_notice_it(tiny: Path, make
     os.kill(model._loaded().engine.state.pid or 0, signal.SIGKILL)
     assert done(await events_of(model, prompt("a"))).usage.completion_tokens == 16
     assert model.state.restarts == 1
+
+
+async def test_a_hanging_engine_is_ended_and_started_again_with_the_reason_shown(
+    slow: Path, make_model: MakeModel
+) -> None:
+    model = make_model(slow)
+    engine = model._loaded().engine
+    engine._health = Health(every=0.2, timeout=1, misses=2)
+    await model.start()
+    running = asyncio.create_task(events_of(model, Request("tiny", prompt="a =", sampling=endless(model))))
+    await asyncio.sleep(0.3)
+    hanging = engine.pid or 0
+    os.kill(hanging, signal.SIGSTOP)
+    error = error_of(await asyncio.wait_for(running, 20))
+    # From here on a machine that is merely busy must not count as hanging.
+    engine._health = Health()
+    assert isinstance(error, EngineFailed)
+    assert "does not answer" in error.message
+    assert "does not answer" in model.state.reason or model.state.status == "ready"
+    assert done(await events_of(model, prompt("b ="))).usage.completion_tokens == 16
+    assert (model.state.restarts, psutil.pid_exists(hanging)) == (1, False)
+
+
+async def test_the_loop_that_writes_is_watched_and_not_only_the_door(
+    slow: Path, make_model: MakeModel
+) -> None:
+    model = make_model(slow)
+    file = model._loaded()
+    await model.start()
+    assert file._probe() == "/health"
+    running = asyncio.create_task(events_of(model, Request("tiny", prompt="a =", sampling=endless(model))))
+    await asyncio.sleep(0.3)
+    assert file._probe() == "/slots"
+    assert await file.engine.get(file._probe())
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    sleeper = make_model(slow, idle_seconds=60)._loaded()
+    sleeper.turns.busy = 1
+    assert sleeper._probe() == "/health", "asking for slots would keep it from sleeping"
+
+
+async def test_after_it_ran_out_of_memory_the_engine_is_sized_for_what_is_left(
+    slow: Path, make_model: MakeModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = make_model(slow, parallel=4, context=4096)
+    await model.start()
+    assert (model._loaded().plan.slots, model.info.context) == (4, 4096)
+    cache = model._loaded().header.kv_bytes_per_token
+    left = int((model._loaded().header.size * 1.2 + 3000 * cache * 4 / 3) / 0.8)
+    monkeypatch.setattr("codeweft.models.loaded.this_machine", lambda *_: Machine(1, left))
+    os.kill(model._loaded().engine.pid or 0, signal.SIGKILL)
+    assert done(await events_of(model, prompt("a ="))).usage.completion_tokens == 16
+    assert model._loaded().plan.slots == model._loaded().turns.slots == 1
+    assert model.info.context is not None
+    assert 2048 <= model.info.context < 4096
+    slots = await model._loaded().engine.get("/slots")
+    assert [slot["n_ctx"] for slot in slots] == [model.info.context]
 
 
 async def test_closing_ends_running_answers_at_once(slow: Path, make_model: MakeModel) -> None:
@@ -135,7 +193,7 @@ async def test_a_model_the_engine_cannot_load_is_told_with_the_engines_words(
 
 
 async def test_an_interpreter_that_is_not_there_is_an_error_with_a_fix() -> None:
-    engine = Engine("tiny", {}, python="/nowhere/python")
+    engine = Engine("tiny", dict, python="/nowhere/python")
     with pytest.raises(EngineFailed, match="/nowhere/python cannot be started: No such file") as caught:
         await engine.ready()
     assert caught.value.fix

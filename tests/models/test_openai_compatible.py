@@ -28,6 +28,7 @@ from codeweft.types import (
     Filters,
     Infill,
     Message,
+    Neighbour,
     ReasoningDelta,
     Request,
     Retrieval,
@@ -282,13 +283,70 @@ async def test_an_unknown_chat_model_is_asked_in_a_chat_and_the_answer_says_so()
     assert text_of(events) == "x: int"
 
 
-async def test_without_raw_completions_the_chat_is_the_way_from_then_on() -> None:
-    async with running(refuse(404, "no such route"), stream(said("x"), FINISHED)) as endpoint:
+async def test_special_tokens_are_kept_in_the_answer_so_that_stop_strings_see_them() -> None:
+    async with running(stream(wrote("x", finish_reason="stop"))) as endpoint:
+        await ask(endpoint, HOLE, model="qwen2.5-coder")
+    assert endpoint.asked[0][1]["skip_special_tokens"] is False
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Unrecognized request argument supplied: skip_special_tokens",
+        "[{'type': 'extra_forbidden', 'loc': ('body', 'skip_special_tokens')}]",
+    ],
+)
+async def test_an_endpoint_that_knows_no_such_field_gets_the_prompt_without_it(words: str) -> None:
+    async with running(refuse(400, words), stream(wrote("x", finish_reason="stop"))) as endpoint:
         model = model_of(endpoint, "qwen2.5-coder")
         for _ in range(2):
             assert text_of(await events_of(model, HOLE)) == "x"
         await model.close()
-    assert [path for path, _ in endpoint.asked] == ["/v1/completions", *["/v1/chat/completions"] * 2]
+    assert [path for path, _ in endpoint.asked] == ["/v1/completions"] * 3
+    assert ["skip_special_tokens" in body for _, body in endpoint.asked] == [True, False, False]
+    assert endpoint.asked[1][1]["prompt"].startswith("<|fim_prefix|>")
+
+
+async def test_ollama_fills_in_its_own_way_and_else_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    hole = Request("m", infill=Infill("def f(", ")\n", (Neighbour("m.py", "M = 1"),)))
+    refusal = refuse(400, "registry.ollama.ai/library/x does not support insert")
+    async with running(stream(wrote("x", finish_reason="stop")), refusal, stream(wrote("y", finish_reason="stop"))) as endpoint:  # fmt: skip
+        port = int(endpoint.url.rsplit(":", 1)[1])
+        monkeypatch.setattr("codeweft.models.openai_compatible._SUFFIX_PORTS", frozenset((port,)))
+        model = model_of(endpoint, "qwen2.5-coder")
+        assert text_of(await events_of(model, hole)) == "x"
+        assert text_of(await events_of(model, hole)) == "y"
+        await model.close()
+    first, _, third = (body for _, body in endpoint.asked)
+    assert (first["prompt"], first["suffix"]) == ("# m.py\nM = 1\n\ndef f(", ")\n")
+    assert "suffix" not in third
+    assert "<|fim_middle|>" in third["prompt"]
+
+
+async def test_special_tokens_in_neighbours_are_broken_up_too() -> None:
+    hole = Infill("a", "b", (Neighbour("m.py", "x = '<|file_sep|>'"),))
+    async with running(stream(wrote("x", finish_reason="stop"))) as endpoint:
+        await ask(endpoint, Request("m", infill=hole), model="qwen2.5-coder")
+    # One before the neighbour and one before the hole.
+    assert endpoint.asked[0][1]["prompt"].count("<|file_sep|>") == 2
+
+
+async def test_a_refusal_of_the_request_is_not_taken_for_one_of_the_way() -> None:
+    async with running(refuse(400, "This model's maximum context length is 8192 tokens")) as endpoint:
+        model = model_of(endpoint, "qwen2.5-coder")
+        assert "maximum context length" in str(error_of(await events_of(model, HOLE)))
+        await model.close()
+    assert len(endpoint.asked) == 1
+
+
+async def test_without_raw_completions_the_chat_is_the_way_from_then_on() -> None:
+    missing = refuse(404, "no such route")
+    async with running(missing, missing, stream(said("x"), FINISHED)) as endpoint:
+        model = model_of(endpoint, "qwen2.5-coder")
+        for _ in range(2):
+            assert text_of(await events_of(model, HOLE)) == "x"
+        await model.close()
+    assert [path for path, _ in endpoint.asked] == ["/v1/completions"] * 2 + ["/v1/chat/completions"] * 2
 
 
 # ── faults ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from codeweft.models.gguf import GgufHeader, read_header
-from codeweft.models.plan import EngineOptions, Machine, generation_parameters, plan, speculation_length
+from codeweft.models.machine import Machine, limits, this_machine
+from codeweft.models.plan import EngineOptions, generation_parameters, plan, speculation_length
 
 BIG = Machine(cores=8, memory=64 << 30)
 
@@ -73,3 +74,35 @@ def test_the_engine_gets_the_context_of_all_slots_together(header: GgufHeader) -
     assert parameters["n_ctx"] == 3 * 1024
     assert parameters["kv_unified"] is False
     assert parameters["cache_ram_mib"] == 64
+
+
+def test_weights_slots_and_the_cache_of_prompts_fit_the_memory_together(header: GgufHeader) -> None:
+    large = replace(
+        header, size=1 << 30, context=32768, layers=32, kv_heads=(32,) * 32, key_length=128, value_length=128
+    )
+    sized = plan(large, EngineOptions(parallel=4, context=32768, cache_mb=8192), Machine(4, 8 << 30))
+    slots = sized.context * sized.slots * large.kv_bytes_per_token
+    assert sized.cache_mb < 8192
+    assert large.size + slots + (sized.cache_mb << 20) <= 8 << 30
+    assert generation_parameters(large, EngineOptions(), sized)["cache_ram_mib"] == sized.cache_mb
+
+
+def test_a_containers_limits_count_and_so_do_those_around_it(tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    own.write_text("0::/kubepods/pod7\n")
+    pod = tmp_path / "kubepods" / "pod7"
+    pod.mkdir(parents=True)
+    assert limits(tmp_path, own).memory > 1 << 50
+    (pod / "memory.max").write_text("max\n")
+    (pod / "cpu.max").write_text("250000 100000\n")
+    (pod.parent / "cpu.max").write_text("max 100000\n")
+    (pod.parent / "memory.max").write_text(f"{4 << 30}\n")
+    (pod.parent / "memory.current").write_text(f"{3 << 30}\n")
+    (pod.parent / "memory.stat").write_text(f"anon 1\ninactive_file {1 << 30}\nfile 5\n")
+    assert limits(tmp_path, own) == Machine(cores=2, memory=2 << 30)
+
+
+def test_this_machine_has_a_core_and_memory() -> None:
+    here = this_machine()
+    assert here.cores >= 1
+    assert here.memory > 0

@@ -132,10 +132,18 @@ def test_the_family_is_known_by_the_name(model: str, expected: str) -> None:
         ("CodeLlama-7b-hf", "completion infilling"),
         ("CodeLlama-13b-hf", "completion infilling"),
         ("CodeLlama-34b-hf", "completion"),
+        ("CodeLlama-70b-hf", "completion"),
         ("CodeLlama-7b-Python-hf", "completion python"),
+        ("CodeLlama-13b-Python-hf", "completion python"),
         ("CodeLlama-34b-Python-hf", "completion python"),
+        ("CodeLlama-70b-Python-hf", "completion python"),
         ("CodeLlama-7b-Instruct-hf", "completion infilling chat"),
+        ("CodeLlama-13b-Instruct-hf", "completion infilling chat"),
         ("CodeLlama-34b-Instruct-hf", "completion chat"),
+        ("CodeLlama-70b-Instruct-hf", "completion chat"),
+        ("codellama:13b-code", "completion infilling"),
+        ("codellama:7b-python", "completion python"),
+        ("codellama:70b-instruct-q4_K_M", "completion chat"),
         ("starcoder2-7b", "completion infilling"),
         ("starcoder2-15b-instruct-v0.1", "completion chat"),
         ("Qwen2.5-Coder-1.5B", "completion infilling"),
@@ -170,6 +178,16 @@ def test_code_llamas_tokens_count_with_sentencepiece_spelling() -> None:
 def test_a_model_without_the_tokens_says_so() -> None:
     with pytest.raises(MissingSkill, match="no tokens to fill in the middle"):
         family("SmolLM2-1.7B").fim_prompt(HOLE)
+
+
+def test_every_family_that_fills_in_stops_at_its_own_tokens() -> None:
+    """A model that goes on to the next file or hole must not be shown doing so."""
+    for item in FAMILIES:
+        if item.can_infill:
+            assert item.stop, item.name
+        starts = {part.strip() for layout in (item.prefix_first, item.suffix_first) for part in layout or () if "{" not in part}  # fmt: skip
+        if item.repository is not None and item.name != "code-llama":
+            assert starts & set(item.stop), item.name
 
 
 def test_fill_splits_any_text() -> None:

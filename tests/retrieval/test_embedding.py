@@ -17,7 +17,7 @@ from codeweft.retrieval.embedding import EmbedderEncoder, Prefixes, known_prefix
 from codeweft.retrieval.index import Index
 from codeweft.retrieval.sources import parse_source
 from codeweft.retrieval.tokens import query_terms
-from codeweft.retrieval.update import FIRST_BATCH
+from codeweft.retrieval.update import FIRST_FILES
 from codeweft.types import Embeddings, ModelInfo, Query, Usage
 
 BRIDGE = Bridge()
@@ -153,7 +153,7 @@ def test_an_update_that_loses_its_model_keeps_what_it_has_and_goes_on(tmp_path: 
         index.update(workers=0)
     half = index.status()
     assert half.state == "failed" and "cannot be reached" in half.error
-    assert half.indexed == 2 * FIRST_BATCH
+    assert half.indexed == 2 * FIRST_FILES
     words.left = None
     sent = sum(map(len, words.batches))
     assert index.update(workers=0).indexed == 120

@@ -8,14 +8,16 @@ import zlib
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import numpy as np
 import pytest
+from argon2.profiles import CHEAPEST
 
-from codeweft.accounts import Accounts
+from codeweft.accounts import Accounts, SignInPolicy
 from codeweft.config import ServerSettings, Settings
 from codeweft.errors import NotFound
 from codeweft.jobs import Jobs
@@ -23,13 +25,18 @@ from codeweft.models.prices import Prices
 from codeweft.models.scripted import ScriptedModel
 from codeweft.retrieval.bridge import Bridge
 from codeweft.retrieval.catalogue import Indexes
+from codeweft.retrieval.redact import Redactor
 from codeweft.runtime.summaries import Summaries
 from codeweft.runtime.updates import Updates
 from codeweft.server.run import serve
 from codeweft.types import (
+    Caller,
     Chunk,
+    Cited,
     Done,
     Embeddings,
+    Explained,
+    Message,
     ModelInfo,
     Price,
     Retrieved,
@@ -44,6 +51,17 @@ CHUNK = Chunk(
     "shop", "cart.py", 3, 9, "python", "function", "total", "def total(): ...", "def total()", commit="abc"
 )
 RETRIEVED = Retrieved("total", (SearchResult(CHUNK, 0.75, {"name": 1.0}),), "shop")
+
+
+EXPLAINED = [
+    Started("explained"),
+    RETRIEVED,
+    TextDelta("Use [1] and [2]."),
+    Cited((1,), (2,)),
+    Explained("how?", "total", RETRIEVED.results, RETRIEVED.results, (Message("user", "how?"),)),
+    Done(Usage(12, 4, 0), "stop"),
+]
+"""An answer that tells how it came about, with a citation that fails."""
 
 
 class Letters:
@@ -82,6 +100,7 @@ class Composition:
     indexes: Indexes
     jobs: Jobs = field(default_factory=Jobs)
     default_model: str = "codegen"
+    redactor: Redactor = field(default_factory=Redactor)
     apps: list[Any] = field(default_factory=list)
     sandbox: Any = None
     prices: Prices = field(default_factory=lambda: Prices({"paid": Price(2.0, 10.0)}, table=False))
@@ -91,6 +110,9 @@ class Composition:
         self.summaries = Summaries(self.settings, self.jobs, lambda name: self.model(name or "plain"), bridge)
         self.summaries.indexes = self.indexes
         self.updates = Updates(self.jobs, self.indexes, self.summaries.updated)
+
+    def readable(self, caller: Caller) -> Indexes:
+        return self.indexes.seen_by(partial(self.accounts.may_read, caller.user))
 
     def infos(self) -> list[ModelInfo]:
         return [model.info for model in self.models.values()] + [Letters.info]
@@ -165,7 +187,11 @@ def start(home: Path, models: dict[str, Any], settings: Settings | None = None) 
 
     @asynccontextmanager
     async def opened(settings: Settings) -> AsyncIterator[Composition]:
-        async with await Accounts.open(home / "accounts.db") as accounts:
+        chosen = settings.sign_in
+        policy = SignInPolicy(
+            chosen.registration, chosen.totp, chosen.session_days * 86400, password_cost=CHEAPEST
+        )
+        async with await Accounts.open(home / "accounts.db", policy=policy) as accounts:
             composition = Composition(
                 settings, accounts, models, Indexes(home / "indexes", Hashed(), workers=0)
             )
@@ -204,6 +230,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     models = {
         "codegen": app_model(),
         "plain": ScriptedModel("plain", "Hello from the plain model"),
+        "explained": ScriptedModel("explained", EXPLAINED),
+        "coder": ScriptedModel("coder", "```python\ntotal = 1\n```\nor\n```go\ntotal := 1\n```\n"),
         "slow": ScriptedModel("slow", " ".join(["word"] * 2000), delay=0.01),
     }
     running = start(tmp_path_factory.mktemp("home"), models)

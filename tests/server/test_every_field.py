@@ -215,7 +215,6 @@ CHAT: dict[str, Sent] = {
     "tool_choice": Sent("required", lambda request: request.tool_choice, "required", {"tools": [TOOL]}),
     "inputs": Sent({"code": "x = 1"}, lambda request: dict(request.inputs), {"code": "x = 1"}),
     "parallel_tool_calls": Sent(False, lambda request: request.parallel_tools, False),
-    "inputs": Sent({"code": "x"}, lambda request: request.inputs, {"code": "x"}),
     **{
         name: Sent(value, lambda request: dict(request.forwarded), {name: value})
         for name, value in {

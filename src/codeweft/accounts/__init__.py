@@ -1,19 +1,31 @@
-"""Users, teams, sessions, sign-in links, API keys, limits, the usage ledger and conversations."""
+"""Users, teams, ways to sign in, API keys, who reads what, limits, the usage ledger and conversations."""
 
-from codeweft.accounts.accounts import SCOPES, Accounts, Identity, Key, Scope
+from codeweft.accounts.access import Readers, readable
+from codeweft.accounts.accounts import Accounts, Key
+from codeweft.accounts.attachments import Attachment
 from codeweft.accounts.conversations import Conversation, Conversations, Turn
+from codeweft.accounts.feedback import Feedback
+from codeweft.accounts.identities import SCOPES, Identity, Scope
 from codeweft.accounts.ledger import Entry, Group, Ledger, Outcome, Total
 from codeweft.accounts.limits import EVERYONE, Gate, Limit, Period, Subject, SubjectKind
-from codeweft.accounts.people import Change, People, Role, Status, Team, User
+from codeweft.accounts.people import Actor, Change, People, Role, Status, Team, User
+from codeweft.accounts.sessions import Session, Visit
+from codeweft.accounts.signin import External, Factors, Registration, SignIn, SignInPolicy
+from codeweft.accounts.snippets import Snippet, Snippets
 
 __all__ = [
     "EVERYONE",
     "SCOPES",
     "Accounts",
+    "Actor",
+    "Attachment",
     "Change",
     "Conversation",
     "Conversations",
     "Entry",
+    "External",
+    "Factors",
+    "Feedback",
     "Gate",
     "Group",
     "Identity",
@@ -23,8 +35,15 @@ __all__ = [
     "Outcome",
     "People",
     "Period",
+    "Readers",
+    "Registration",
     "Role",
     "Scope",
+    "Session",
+    "SignIn",
+    "SignInPolicy",
+    "Snippet",
+    "Snippets",
     "Status",
     "Subject",
     "SubjectKind",
@@ -32,4 +51,6 @@ __all__ = [
     "Total",
     "Turn",
     "User",
+    "Visit",
+    "readable",
 ]

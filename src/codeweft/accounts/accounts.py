@@ -7,38 +7,42 @@ when another process (the command line) changed it.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Literal, get_args
+from typing import Final
 
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from codeweft.accounts.access import IndexAccess, Readers, may_read, read_access
 from codeweft.accounts.conversations import Conversations
 from codeweft.accounts.database import connect
+from codeweft.accounts.feedback import FeedbackBook
+from codeweft.accounts.identities import SCOPES, Identity, Scope, read_identities, scopes_in
 from codeweft.accounts.ledger import Entry, Ledger, Total
 from codeweft.accounts.limits import EVERYONE, Gate, Subject, period_start
-from codeweft.accounts.people import People, User
-from codeweft.accounts.tables import ApiKeyRow, SessionRow, SigninLinkRow, UserRow
+from codeweft.accounts.people import Actor, People, User
+from codeweft.accounts.sessions import Sessions, Visit, begin, digest
+from codeweft.accounts.signin import SignIn, SignInPolicy
+from codeweft.accounts.snippets import Snippets
+from codeweft.accounts.tables import ApiKeyRow, RevisionRow, SessionRow, SigninLinkRow, UserRow
 from codeweft.errors import Conflict, InvalidRequest, NotFound, NotSignedIn
+from codeweft.types import Caller
 
 log = logging.getLogger("codeweft.accounts")
 
-Scope = Literal["generate", "search", "knowledge", "account"]
-"""Answers; looking things up; changing indexes; keys, conversations and what administrators do."""
-SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 KEY_PREFIX = "cw_"
 ROTATION_SECONDS = 24 * 3600
 """How long the old secret of a rotated key goes on working, unless told otherwise."""
-SESSION_SECONDS = 30 * 86400
 LINK_SECONDS = 15 * 60
+LOCAL: Final = Caller().user
+"""Commands of this machine's user, who owns the state folder."""
 POLL_SECONDS = 0.5
 """How often changes of other processes are looked for; a revoked key works at most this long."""
 FLUSH_SECONDS = 30
@@ -62,24 +66,16 @@ class Key:
     scopes: tuple[Scope, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Who a key or a session belongs to; `key_id` is None for a session. `expires_at` is Unix seconds."""
-
-    user: User
-    key_id: str | None
-    expires_at: float
-    scopes: tuple[Scope, ...] = ()
-
-    def may(self, scope: Scope) -> bool:
-        """Whether this key may do what `scope` covers; a session may do all that its user may."""
-        return not self.scopes or scope in self.scopes
-
-
 class Accounts:
     """The accounts of one database. Open with `await Accounts.open(path)`, close with `await accounts.close()`."""
 
-    def __init__(self, engine: AsyncEngine, journals: Path, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        journals: Path,
+        clock: Callable[[], float] = time.time,
+        policy: SignInPolicy = SignInPolicy(),
+    ) -> None:
         self._engine = engine
         self._clock = clock
         self._identities: dict[str, Identity] = {}
@@ -90,22 +86,33 @@ class Accounts:
         self._reading = asyncio.Lock()
         self._refreshing = asyncio.Lock()
         self._poll: asyncio.Task[None] | None = None
-        self._teams: dict[str, str] = {}
-        self.people = People(engine, clock, self._reload)
+        self._users: dict[str, User] = {}
+        self._readers: dict[str, Readers] = {}
+        self.people = People(engine, clock, self._wrote)
+        self.access = IndexAccess(engine, self.people, self._wrote)
+        self.sessions = Sessions(engine, clock, self._wrote)
+        self.signin = SignIn(engine, clock, self._wrote, self.people, policy)
         self.gate = Gate(clock)
         self.ledger = Ledger(engine, journals)
-        self.conversations = Conversations(engine, clock)
+        self.conversations = Conversations(engine, clock, self.may_read)
+        self.snippets = Snippets(engine, clock)
+        self.feedback = FeedbackBook(engine)
 
     @classmethod
     async def open(
-        cls, url_or_path: str | Path, clock: Callable[[], float] = time.time, *, journals: Path | None = None
+        cls,
+        url_or_path: str | Path,
+        clock: Callable[[], float] = time.time,
+        *,
+        journals: Path | None = None,
+        policy: SignInPolicy = SignInPolicy(),
     ) -> Accounts:
         """Open and migrate the database. `journals` is where usage waits to be taken over (default: beside SQLite's file).
 
         Raises `StorageFailed`.
         """
         folder = journals or Path(url_or_path).parent / "journals"
-        accounts = cls(await connect(url_or_path), folder, clock)
+        accounts = cls(await connect(url_or_path), folder, clock, policy)
         if accounts._engine.dialect.name == "sqlite":
             accounts._watcher = await accounts._engine.connect()
             # A pragma outside a transaction: an open read transaction would hold the version still.
@@ -144,7 +151,8 @@ class Accounts:
 
     def subjects(self, user_id: str, key_id: str | None) -> tuple[Subject, ...]:
         """Who a request counts for: its user, its key, its team."""
-        team = self._teams.get(user_id, "")
+        user = self._users.get(user_id)
+        team = "" if user is None else user.team_id
         subjects: list[Subject] = [("user", user_id)]
         if key_id:
             subjects.append(("key", key_id))
@@ -156,7 +164,7 @@ class Accounts:
         """Take an answer into the ledger and count it against limits."""
         subjects = self.subjects(entry.user_id, entry.key_id)
         team = next((name for kind, name in subjects if kind == "team"), "")
-        self.ledger.record(replace(entry, team_id=team))
+        self.ledger.record(replace(entry, team_id=team) if team else entry)
         self.gate.charge(subjects, entry.tokens, entry.cost or 0.0)
 
     async def _recount(self) -> None:
@@ -181,8 +189,8 @@ class Accounts:
 
     def known(self, secret: str) -> Identity | None:
         """The owner of a key or session token, from memory."""
-        digest = _digest(secret)
-        identity = self._identities.get(digest) or self._visitors.get(digest)
+        kept = digest(secret)
+        identity = self._identities.get(kept) or self._visitors.get(kept)
         if identity is None or identity.expires_at <= self._clock():
             return None
         if identity.key_id is not None:
@@ -196,6 +204,21 @@ class Accounts:
             await self._refresh()
             identity = self.known(secret)
         return identity
+
+    def may_read(self, user_id: str, index: str) -> bool:
+        """Whether a user (by id) may read an index; commands of this machine's user may read all."""
+        if user_id == LOCAL:
+            return True
+        user = self._users.get(user_id)
+        return user is not None and may_read(user, self._readers.get(index))
+
+    def readers(self, index: str) -> Readers | None:
+        """Who may read an index beside administrators; None for all."""
+        return self._readers.get(index)
+
+    def restricted(self) -> Mapping[str, Readers]:
+        """The indexes that are not open to all, and who may read them."""
+        return self._readers
 
     # ── signing in ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -221,20 +244,19 @@ class Accounts:
             await connection.execute(delete(SigninLinkRow).where(SigninLinkRow.expires_at <= now))
             await connection.execute(
                 insert(SigninLinkRow).values(
-                    digest=_digest(token), user_id=user.id, created_at=now, expires_at=now + LINK_SECONDS
+                    digest=digest(token), user_id=user.id, created_at=now, expires_at=now + LINK_SECONDS
                 )
             )
         return token
 
-    async def redeem(self, token: str) -> str:
-        """Exchange a sign-in token for a session token (30 days). Raises `NotSignedIn` when it is spent or wrong."""
+    async def redeem(self, token: str, visit: Visit = Visit()) -> str:
+        """Exchange a sign-in token for a session token. Raises `NotSignedIn` when it is spent or wrong."""
         now = self._clock()
-        session = secrets.token_urlsafe(32)
         async with self._engine.begin() as connection:
             # One statement decides who wins: whoever deletes the row.
             spent = await connection.execute(
                 delete(SigninLinkRow)
-                .where(SigninLinkRow.digest == _digest(token), SigninLinkRow.expires_at > now)
+                .where(SigninLinkRow.digest == digest(token), SigninLinkRow.expires_at > now)
                 .returning(SigninLinkRow.user_id)
             )
             user_id = spent.scalar()
@@ -243,24 +265,31 @@ class Accounts:
                     "This sign-in link was used already, has expired or is wrong.",
                     fix="Run `codeweft signin` for a new one.",
                 )
-            await connection.execute(delete(SessionRow).where(SessionRow.expires_at <= now))
-            await connection.execute(
-                insert(SessionRow).values(
-                    digest=_digest(session), user_id=user_id, created_at=now, expires_at=now + SESSION_SECONDS
-                )
-            )
-        await self._reload()
+            user = (await connection.execute(select(UserRow.name).where(UserRow.id == user_id))).scalar_one()
+            seconds = self.signin.policy.session_seconds
+            session = await begin(connection, user_id, "link", visit, now, seconds)
+            actor = Actor(user, visit.address)
+            await self.people.note_in(connection, actor, "signin", user, how="link")
+        await self._wrote()
         return session
 
     async def sign_out(self, session: str) -> None:
         async with self._engine.begin() as connection:
-            await connection.execute(delete(SessionRow).where(SessionRow.digest == _digest(session)))
-        await self._reload()
+            await connection.execute(delete(SessionRow).where(SessionRow.digest == digest(session)))
+        await self._wrote()
+
+    async def renew(self, user: User, visit: Visit) -> str:
+        """A session's token for a user who has just set a password, as if signed in with it."""
+        async with self._engine.begin() as connection:
+            now, seconds = self._clock(), self.signin.policy.session_seconds
+            token = await begin(connection, user.id, "password", visit, now, seconds)
+        await self._wrote()
+        return token
 
     def admit(self, user: User, secret: str | None = None) -> str:
         """Let `user` in by `secret` (None: a new one) for as long as this process lives. It is never stored."""
         secret = secret or secrets.token_urlsafe(32)
-        self._visitors[_digest(secret)] = Identity(user, None, float("inf"))
+        self._visitors[digest(secret)] = Identity(user, None, float("inf"))
         return secret
 
     # ── keys ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -272,6 +301,7 @@ class Accounts:
         *,
         expires_in: float | None = None,
         scopes: Sequence[Scope] = (),
+        actor: Actor | None = None,
     ) -> str:
         """A new API key, `cw_` and 256 random bits. It cannot be shown again. `expires_in` is in seconds.
 
@@ -295,17 +325,23 @@ class Accounts:
                     user_id=owner,
                     name=name,
                     prefix=secret[: len(KEY_PREFIX) + 6],
-                    digest=_digest(secret),
+                    digest=digest(secret),
                     created_at=self._clock(),
                     expires_at=None if expires_in is None else self._clock() + expires_in,
                     scopes=" ".join(dict.fromkeys(scopes)),
                 )
             )
-        await self._reload()
+            await self._note_key(connection, actor, "key.create", name, owner)
+        await self._wrote()
         return secret
 
     async def rotate_key(
-        self, which: str, user_id: str | None = None, *, overlap: float = ROTATION_SECONDS
+        self,
+        which: str,
+        user_id: str | None = None,
+        *,
+        overlap: float = ROTATION_SECONDS,
+        actor: Actor | None = None,
     ) -> str:
         """A new secret for a key; the old one works for `overlap` more seconds. Raises `NotFound`, `Conflict`."""
         key = await self._one_key(which, user_id)
@@ -317,19 +353,28 @@ class Accounts:
                 .values(
                     previous_digest=ApiKeyRow.digest,
                     previous_until=self._clock() + overlap,
-                    digest=_digest(secret),
+                    digest=digest(secret),
                     prefix=secret[: len(KEY_PREFIX) + 6],
                 )
             )
-        await self._reload()
+            await self._note_key(connection, actor, "key.rotate", key.name, key.user_id)
+        await self._wrote()
         return secret
 
-    async def delete_key(self, which: str, user_id: str | None = None) -> None:
+    async def delete_key(self, which: str, user_id: str | None = None, *, actor: Actor | None = None) -> None:
         """Delete by id, or by name if only one key has it. Raises `NotFound`, `Conflict`."""
         key = await self._one_key(which, user_id)
         async with self._engine.begin() as connection:
             await connection.execute(delete(ApiKeyRow).where(ApiKeyRow.id == key.id))
-        await self._reload()
+            await self._note_key(connection, actor, "key.delete", key.name, key.user_id)
+        await self._wrote()
+
+    async def _note_key(
+        self, connection: AsyncConnection, actor: Actor | None, action: str, name: str, owner: str
+    ) -> None:
+        """Note a change of a key, by its owner unless said otherwise."""
+        user = (await connection.execute(select(UserRow.name).where(UserRow.id == owner))).scalar() or owner
+        await self.people.note_in(connection, actor or Actor(user), action, name, owner=user)
 
     async def _one_key(self, which: str, user_id: str | None) -> Key:
         matches = [key for key in await self.keys(user_id) if which in (key.id, key.name, key.prefix)]
@@ -353,7 +398,7 @@ class Accounts:
         keys = (
             Key(
                 row.id, row.user_id, row.name, row.prefix, row.created_at, row.last_used_at, row.expires_at,
-                _scopes(row.scopes),
+                scopes_in(row.scopes),
             )
             for row in rows
         )  # fmt: skip
@@ -372,33 +417,20 @@ class Accounts:
             row = (await connection.execute(query)).first()
         return None if row is None else User(*row)
 
+    async def _wrote(self) -> None:
+        """Put what this process just wrote in force, here and in others."""
+        if self._watcher is None:
+            async with self._engine.begin() as connection:
+                await connection.execute(update(RevisionRow).values(n=RevisionRow.n + 1))
+        await self._reload()
+
     async def _reload(self) -> None:
-        users = select(UserRow.id, UserRow.name, UserRow.role, UserRow.team_id, UserRow.status).where(
-            UserRow.status == "active"
-        )
-        row = ApiKeyRow
-        keys = select(
-            *(row.digest, row.user_id, row.id, row.expires_at, row.scopes),
-            *(row.previous_digest, row.previous_until),
-        )
-        sessions = select(SessionRow.digest, SessionRow.user_id, SessionRow.expires_at).where(
-            SessionRow.expires_at > self._clock()
-        )
+        required = self.signin.policy.totp == "required"
         async with self._reading, self._engine.connect() as connection:
-            people = {row.id: User(*row) for row in await connection.execute(users)}
-            found = {}
-            for digest, user, key, expires, scopes, previous, until in await connection.execute(keys):
-                if user not in people:
-                    continue
-                end = float("inf") if expires is None else expires
-                found[digest] = Identity(people[user], key, end, _scopes(scopes))
-                if previous is not None and until is not None:
-                    found[previous] = Identity(people[user], key, min(end, until), _scopes(scopes))
-            for digest, user, expires in await connection.execute(sessions):
-                if user in people:
-                    found[digest] = Identity(people[user], None, expires)
-            self._identities = found
-            self._teams = {user.id: user.team_id for user in people.values()}
+            self._users, self._identities = await read_identities(
+                connection, self._clock(), totp_required=required
+            )
+            self._readers = await read_access(connection)
         if self._poll is not None:
             await self._recount()
 
@@ -409,10 +441,12 @@ class Accounts:
                 await self._reload()
 
     async def _changed(self) -> bool:
-        """Whether another connection wrote since the last call. SQLite knows; other databases are read again."""
-        if self._watcher is None:
-            return True
-        version = (await self._watcher.exec_driver_sql("PRAGMA data_version")).scalar()
+        """Whether another connection wrote since the last call. SQLite knows; for other databases writers count."""
+        if self._watcher is not None:
+            version = (await self._watcher.exec_driver_sql("PRAGMA data_version")).scalar()
+        else:
+            async with self._engine.connect() as connection:
+                version = (await connection.execute(select(RevisionRow.n))).scalar()
         changed, self._version = version != self._version, version
         return changed
 
@@ -436,14 +470,6 @@ class Accounts:
                 for key_id, when in used.items():
                     statement = update(ApiKeyRow).where(ApiKeyRow.id == key_id).values(last_used_at=when)
                     await connection.execute(statement)
-
-
-def _scopes(text: str) -> tuple[Scope, ...]:
-    return tuple(scope for scope in SCOPES if scope in text.split())
-
-
-def _digest(secret: str) -> str:
-    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _id() -> str:

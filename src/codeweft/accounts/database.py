@@ -4,34 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, event, inspect, text
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import ArgumentError, DatabaseError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from codeweft.accounts.tables import SCHEMA
-from codeweft.errors import StorageFailed
+from codeweft.errors import InvalidRequest, StorageFailed
 
 BUSY_SECONDS = 10
 """How long a writer waits for another process's transaction; ours take milliseconds."""
+_SCHEME: Final = re.compile(r"^postgres(ql)?(\+psycopg)?://")
+_DRIVER: Final = "postgresql+psycopg://"
+_MIGRATING: Final = 0x636F6465
+"""The advisory lock of PostgreSQL that a migration holds: "code" in ASCII."""
 
 
 async def connect(url_or_path: str | Path) -> AsyncEngine:
     """Open and migrate. A plain path means SQLite. Raises `StorageFailed` when it cannot be opened or written."""
     url = str(url_or_path)
     path = None if "://" in url else Path(url)
-    if path is not None:
-        url = f"sqlite+aiosqlite:///{path}"
     # What people wrote is in the parameters, and errors are logged.
-    engine = create_async_engine(
-        url, connect_args={"timeout": BUSY_SECONDS} if path else {}, hide_parameters=True
-    )
     if path is not None:
+        engine = create_async_engine(
+            f"sqlite+aiosqlite:///{path}", connect_args={"timeout": BUSY_SECONDS}, hide_parameters=True
+        )
         event.listen(engine.sync_engine, "connect", _pragmas)
+    else:
+        engine = _postgres(url)
     try:
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -43,13 +48,37 @@ async def connect(url_or_path: str | Path) -> AsyncEngine:
         reason = str(getattr(error, "orig", error))
         raise StorageFailed(
             f"The accounts database {path or url.split('@')[-1]} cannot be opened: {reason}.",
-            fix="Check that the disk has space and that the file is yours to write.",
+            fix="Check that the disk has space and that the file is yours to write."
+            if path
+            else "Check the address in `database`, and that PostgreSQL runs and lets you in.",
+        ) from None
+    return engine
+
+
+def _postgres(url: str) -> AsyncEngine:
+    """Raises `InvalidRequest` for an address that is none, or without the driver."""
+    try:
+        # A server that was restarted meanwhile must not cost the first request after it.
+        engine = create_async_engine(_SCHEME.sub(_DRIVER, url), pool_pre_ping=True, hide_parameters=True)
+    except ModuleNotFoundError:
+        raise InvalidRequest(
+            "`database` names PostgreSQL, whose driver is not installed.",
+            fix="Install `codeweft[postgres]`.",
+            param="database",
+        ) from None
+    except (ArgumentError, ValueError):
+        raise InvalidRequest(
+            "`database` is not an address of PostgreSQL.",
+            fix="Write postgresql://user:password@host/database.",
+            param="database",
         ) from None
     return engine
 
 
 def migrate(connection: Connection) -> None:
     """Bring the tables to `SCHEMA`. Raises `StorageFailed` for a database that a newer Codeweft wrote."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATING})
     current = None
     if inspect(connection).has_table("alembic_version"):
         current = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
@@ -57,12 +86,9 @@ def migrate(connection: Connection) -> None:
         return
     # Alembic takes 150 ms to import; an up-to-date database does without.
     from alembic import command
-    from alembic.config import Config
     from alembic.util import CommandError
 
-    config = Config()
-    config.set_main_option("script_location", "codeweft.accounts:migrations")
-    config.attributes["connection"] = connection
+    config = configured(connection)
     try:
         command.upgrade(config, "head")
     except CommandError:
@@ -70,6 +96,16 @@ def migrate(connection: Connection) -> None:
             f"The accounts database is at version {current}, which this Codeweft ({SCHEMA}) does not know.",
             fix="Run the newer Codeweft that wrote it, or set CODEWEFT_HOME to another folder.",
         ) from None
+
+
+def configured(connection: Connection) -> Any:
+    """Alembic's configuration for the migrations of this database."""
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", "codeweft.accounts:migrations")
+    config.attributes["connection"] = connection
+    return config
 
 
 def _pragmas(connection: Any, _record: Any) -> None:

@@ -12,9 +12,9 @@ import logging
 import os
 import secrets
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -29,6 +29,9 @@ from codeweft.accounts.tables import UsageRow
 log = logging.getLogger("codeweft.accounts")
 
 BATCH_SECONDS: Final = 1.0
+BATCH: Final = 500
+LONGEST_WAIT: Final = 5.0
+"""Seconds until entries are taken over that are fewer than `BATCH`."""
 _DAY: Final = 86400.0
 
 Outcome = Literal["stop", "length", "tool_calls", "content_filter", "failed", "cancelled"]
@@ -87,12 +90,13 @@ class Ledger:
         self._fd: int | None = None
         self._path: Path | None = None
         self._pending: list[Entry] = []
+        self._offered = False
         self._task: asyncio.Task[None] | None = None
         self._flushing = asyncio.Lock()
 
     def record(self, entry: Entry) -> None:
         """Keep an entry. It survives the death of this process from the moment this returns."""
-        line = msgspec.json.encode(asdict(entry)) + b"\n"
+        line = _encode(entry) + b"\n"
         with self._lock:
             try:
                 os.write(self._open(), line)
@@ -127,8 +131,10 @@ class Ledger:
             if not entries:
                 return
             try:
-                await self._insert(entries)
+                await self._insert(entries, again=self._offered)
+                self._offered = False
             except SQLAlchemyError as error:
+                self._offered = True
                 log.error("usage waits in the journal: %s", getattr(error, "orig", error))
                 return
             with self._lock:
@@ -147,7 +153,7 @@ class Ledger:
                     continue  # its process lives
                 entries = list(_entries(file.read()))
                 if entries:
-                    await self._insert(entries)
+                    await self._insert(entries, again=True)
                 path.unlink(missing_ok=True)
                 taken += len(entries)
         return taken
@@ -160,27 +166,9 @@ class Ledger:
         Days are UTC, written as 2026-11-21; the other groups are ids and names.
         """
         await self.flush()
-        table = UsageRow
-        columns = {
-            "user": table.user_id,
-            "key": table.key_id,
-            "team": table.team_id,
-            "model": table.model,
-            "app": table.app,
-        }
-        day = cast(func.floor(table.at / _DAY), Integer)
-        group = day if by == "day" else columns[by]
+        table, group = UsageRow, _GROUPS[by]
         query = (
-            select(
-                group.label("group"),
-                func.count(),
-                func.sum(cast(table.outcome == "failed", Integer)),
-                func.sum(table.prompt_tokens),
-                func.sum(table.cached_tokens),
-                func.sum(table.completion_tokens),
-                func.coalesce(func.sum(table.cost), cast(0.0, Float)),
-                func.sum(cast(table.cost.is_(None), Integer)),
-            )
+            select(group.label("group"), *_SUMS)
             .where(table.at >= since, table.at < until)
             .group_by(group)
             .order_by(group)
@@ -193,6 +181,24 @@ class Ledger:
             Total(_day(int(str(row[0]))) if by == "day" else str(row[0]), *map(_number, row[1:]))
             for row in rows
         ]
+
+    async def by_day(
+        self, by: Group, since: float, until: float, *, user_id: str | None = None
+    ) -> list[tuple[str, Total]]:
+        """`totals` of every day that has any (UTC, 2026-11-21), in order of the days."""
+        await self.flush()
+        table, day, group = UsageRow, _GROUPS["day"], _GROUPS[by]
+        query = (
+            select(day.label("day"), group.label("group"), *_SUMS)
+            .where(table.at >= since, table.at < until)
+            .group_by(day, group)
+            .order_by(day, group)
+        )
+        if user_id is not None:
+            query = query.where(table.user_id == user_id)
+        async with self._engine.connect() as connection:
+            rows = (await connection.execute(query)).all()
+        return [(_day(int(str(row[0]))), Total(str(row[1]), *map(_number, row[2:]))) for row in rows]
 
     async def since(self, start: float) -> list[Entry]:
         """All entries at `start` or later, oldest first."""
@@ -213,14 +219,48 @@ class Ledger:
         return self._fd
 
     async def _follow(self) -> None:
+        waited = 0.0
         while True:
             await asyncio.sleep(BATCH_SECONDS)
-            await self.flush()
+            waited += BATCH_SECONDS
+            # A transaction costs as much as a hundred entries; until then the journal holds them.
+            if len(self._pending) >= BATCH or waited >= LONGEST_WAIT:
+                waited = 0.0
+                await self.flush()
 
-    async def _insert(self, entries: Sequence[Entry]) -> None:
-        rows = [asdict(entry) for entry in entries]
+    async def _insert(self, entries: Sequence[Entry], *, again: bool) -> None:
+        """`again` says that some may have been taken over before without our hearing of it."""
+        rows = [{name: getattr(entry, name) for name in _COLUMNS} for entry in entries]
         async with self._engine.begin() as connection:
-            await connection.run_sync(_insert_new, rows)
+            await connection.run_sync(_insert_new if again else _insert_all, rows)
+
+
+_encode = msgspec.json.Encoder().encode
+_COLUMNS: Final = tuple(one.name for one in fields(Entry))
+
+
+def _insert_all(connection: Connection, rows: list[dict[str, Any]]) -> None:
+    connection.execute(insert(UsageRow), rows)
+
+
+_GROUPS: Final[Mapping[Group, Any]] = {
+    "day": cast(func.floor(UsageRow.at / _DAY), Integer),
+    "user": UsageRow.user_id,
+    "key": UsageRow.key_id,
+    "team": UsageRow.team_id,
+    "model": UsageRow.model,
+    "app": UsageRow.app,
+}
+_SUMS: Final = (
+    func.count(),
+    func.sum(cast(UsageRow.outcome == "failed", Integer)),
+    func.sum(UsageRow.prompt_tokens),
+    func.sum(UsageRow.cached_tokens),
+    func.sum(UsageRow.completion_tokens),
+    func.coalesce(func.sum(UsageRow.cost), cast(0.0, Float)),
+    func.sum(cast(UsageRow.cost.is_(None), Integer)),
+)
+"""What a `Total` counts after its group."""
 
 
 def _insert_new(connection: Connection, rows: list[dict[str, Any]]) -> None:
@@ -232,7 +272,7 @@ def _insert_new(connection: Connection, rows: list[dict[str, Any]]) -> None:
         known.update(found.scalars())
     fresh = [row for row in rows if row["id"] not in known]
     if fresh:
-        connection.execute(insert(UsageRow), fresh)
+        _insert_all(connection, fresh)
 
 
 def _entries(data: bytes) -> list[Entry]:

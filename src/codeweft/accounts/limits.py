@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final, Literal
 
 from codeweft.errors import BudgetSpent, RateLimited
@@ -24,6 +25,7 @@ Subject = tuple[SubjectKind, str]
 EVERYONE: Final[Subject] = ("everyone", "")
 """What holds for each user that has no limit of its own."""
 _MINUTE: Final = 60.0
+_DAY: Final = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,14 +158,21 @@ class Gate:
             raise BudgetSpent(f"{who} has used its budget{over}: {limit.budget_tokens:,} tokens.", fix=fix)
 
     def _bucket(self, subject: Subject, kind: str, rate: int, now: float) -> _Bucket:
-        return self._buckets.setdefault((subject, kind), _Bucket(float(rate), now))
+        found = self._buckets.get((subject, kind))
+        if found is None:
+            found = self._buckets[subject, kind] = _Bucket(float(rate), now)
+        return found
 
 
 def period_of(period: Period, at: float) -> str:
     """The period that a moment (Unix seconds) belongs to, in UTC: 2026-11-21, 2026-11 or total."""
-    if period == "total":
-        return "total"
-    moment = datetime.fromtimestamp(at, UTC)
+    return "total" if period == "total" else _of_day(period, at // _DAY)
+
+
+@lru_cache(maxsize=64)
+def _of_day(period: Period, day: float) -> str:
+    """`day` is in days since 1970; asked several times for each request, it changes once in a day."""
+    moment = datetime.fromtimestamp(day * _DAY, UTC)
     return moment.strftime("%Y-%m-%d" if period == "day" else "%Y-%m")
 
 

@@ -7,22 +7,30 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Final, Literal, get_args
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import ColumnElement, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from codeweft.accounts.limits import Limit, Period, Subject, SubjectKind
-from codeweft.accounts.tables import ApiKeyRow, AuditRow, LimitRow, TeamRow, UserRow
+from codeweft.accounts.tables import ApiKeyRow, AuditRow, IndexReaderRow, LimitRow, TeamRow, UserRow
 from codeweft.errors import Conflict, InvalidRequest, NotAllowed, NotFound
 
-Role = Literal["admin", "member"]
-Status = Literal["active", "disabled"]
+Role = Literal["admin", "member", "viewer"]
+Status = Literal["active", "waiting", "disabled"]
 _LONGEST_NAME: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
+class Actor:
+    """Who changes something, and from where (an IP address; "" on this machine)."""
+
+    name: str
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class User:
-    """`team_id` is "" for a user without a team. Only active users are let in."""
+    """`team_id` is "" for a user without a team. Only active users are let in; waiting ones need an approval."""
 
     id: str
     name: str
@@ -39,13 +47,15 @@ class Team:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A line of the audit log: at `at` (Unix seconds) `actor` did `action` to `target`."""
+    """A line of the audit log: at `at` (Unix seconds) `actor` did `action` to `target`, from `address`."""
 
+    id: str
     at: float
     actor: str
     action: str
     target: str
     detail: Mapping[str, Any]
+    address: str
 
 
 class People:
@@ -80,17 +90,18 @@ class People:
         role: Role = "member",
         *,
         team: str | None = None,
-        actor: str,
+        actor: Actor,
         status: Status = "active",
     ) -> User:
         """Make a user. Raises `InvalidRequest`, `Conflict` for a name that is taken, `NotFound` for no such team."""
         name = _checked(name, "user")
         team_id = (await self.team(team)).id if team else ""
-        user = User(secrets.token_hex(8), name, role, team_id)
+        user = User(secrets.token_hex(8), name, role, team_id, status)
         try:
             async with self._engine.begin() as connection:
                 await connection.execute(insert(UserRow).values(asdict(user) | {"created_at": self._clock()}))
-                await self._note(connection, actor, "user.add", name, role=role, team=team or "")
+                told = {"role": role, "team": team or "", "status": status}
+                await self.note_in(connection, actor, "user.add", name, **told)
         except IntegrityError:
             raise Conflict(
                 f"There is a user {name!r} already.", fix="Choose another name.", param="name"
@@ -102,7 +113,7 @@ class People:
         self,
         which: str,
         *,
-        actor: str,
+        actor: Actor,
         role: Role | None = None,
         team: str | None = None,
         status: Status | None = None,
@@ -120,11 +131,11 @@ class People:
         if wanted:
             async with self._engine.begin() as connection:
                 await connection.execute(update(UserRow).where(UserRow.id == user.id).values(wanted))
-                await self._note(connection, actor, "user.change", user.name, **wanted)
+                await self.note_in(connection, actor, "user.change", user.name, **wanted)
             await self._changed()
         return await self.user(user.id)
 
-    async def delete_user(self, which: str, *, actor: str) -> None:
+    async def delete_user(self, which: str, *, actor: Actor) -> None:
         """Delete a user with keys, sessions and conversations; what was used stays in the ledger. Raises as above."""
         user = await self.user(which)
         await self._keep_an_admin(user)
@@ -136,8 +147,9 @@ class People:
                 await connection.execute(
                     delete(LimitRow).where(LimitRow.kind == kind, LimitRow.subject == subject)
                 )
+            await connection.execute(delete(IndexReaderRow).where(*_reads("user", user.id)))
             await connection.execute(delete(UserRow).where(UserRow.id == user.id))
-            await self._note(connection, actor, "user.delete", user.name)
+            await self.note_in(connection, actor, "user.delete", user.name)
         await self._changed()
 
     async def _keep_an_admin(self, leaving: User) -> None:
@@ -166,20 +178,20 @@ class People:
                 return one
         raise NotFound(f"There is no team {which!r}.", fix="`codeweft teams` lists them.", param="team")
 
-    async def add_team(self, name: str, *, actor: str) -> Team:
+    async def add_team(self, name: str, *, actor: Actor) -> Team:
         """Make a team. Raises `InvalidRequest`, `Conflict` for a name that is taken."""
         team = Team(secrets.token_hex(8), _checked(name, "team"))
         try:
             async with self._engine.begin() as connection:
                 await connection.execute(insert(TeamRow).values(asdict(team) | {"created_at": self._clock()}))
-                await self._note(connection, actor, "team.add", team.name)
+                await self.note_in(connection, actor, "team.add", team.name)
         except IntegrityError:
             raise Conflict(
                 f"There is a team {team.name!r} already.", fix="Choose another name.", param="name"
             ) from None
         return team
 
-    async def delete_team(self, which: str, *, actor: str) -> None:
+    async def delete_team(self, which: str, *, actor: Actor) -> None:
         """Delete a team; its members stay, without a team. Raises `NotFound`."""
         team = await self.team(which)
         async with self._engine.begin() as connection:
@@ -187,8 +199,9 @@ class People:
             await connection.execute(
                 delete(LimitRow).where(LimitRow.kind == "team", LimitRow.subject == team.id)
             )
+            await connection.execute(delete(IndexReaderRow).where(*_reads("team", team.id)))
             await connection.execute(delete(TeamRow).where(TeamRow.id == team.id))
-            await self._note(connection, actor, "team.delete", team.name)
+            await self.note_in(connection, actor, "team.delete", team.name)
         await self._changed()
 
     # ── limits ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -200,7 +213,7 @@ class People:
             rows = (await connection.execute(select(LimitRow.kind, LimitRow.subject, *columns))).all()
         return {(kind, subject): Limit(*values) for kind, subject, *values in rows}
 
-    async def set_limit(self, kind: SubjectKind, which: str, limit: Limit | None, *, actor: str) -> None:
+    async def set_limit(self, kind: SubjectKind, which: str, limit: Limit | None, *, actor: Actor) -> None:
         """Set what a subject may use; None frees it. `which` is an id or name ("" for everyone).
 
         Raises `NotFound`, `InvalidRequest` for a limit below zero.
@@ -226,7 +239,7 @@ class People:
                 if limit is None
                 else {key: value for key, value in asdict(limit).items() if value is not None}
             )
-            await self._note(
+            await self.note_in(
                 connection, actor, "limit.set" if limit else "limit.remove", f"{kind} {which}", **told
             )
         await self._changed()
@@ -249,27 +262,44 @@ class People:
 
     # ── the audit log ────────────────────────────────────────────────────────────────────────────────────────
 
-    async def note(self, actor: str, action: str, target: str, **detail: Any) -> None:
+    async def note(self, actor: Actor, action: str, target: str, **detail: Any) -> None:
         """Write a line of the audit log."""
         async with self._engine.begin() as connection:
-            await self._note(connection, actor, action, target, **detail)
+            await self.note_in(connection, actor, action, target, **detail)
 
-    async def changes(self, limit: int = 100, before: float | None = None) -> list[Change]:
-        """The audit log, newest first."""
+    async def changes(self, limit: int = 100, before: str | None = None) -> list[Change]:
+        """The audit log, newest first, from the line after the one whose id is `before`."""
         row = AuditRow
         query = (
-            select(row.at, row.actor, row.action, row.target, row.detail).order_by(row.at.desc()).limit(limit)
+            select(row.id, row.at, row.actor, row.action, row.target, row.detail, row.address)
+            .order_by(row.at.desc(), row.id.desc())
+            .limit(limit)
         )
         if before is not None:
-            query = query.where(row.at < before)
+            at = select(row.at).where(row.id == before).scalar_subquery()
+            query = query.where((row.at < at) | ((row.at == at) & (row.id < before)))
         async with self._engine.connect() as connection:
             return [Change(*found) for found in await connection.execute(query)]
 
-    async def _note(
-        self, connection: AsyncConnection, actor: str, action: str, target: str, **detail: Any
+    async def note_in(
+        self, connection: AsyncConnection, actor: Actor, action: str, target: str, **detail: Any
     ) -> None:
-        values = {"id": secrets.token_hex(12), "at": self._clock(), "actor": actor, "action": action}
-        await connection.execute(insert(AuditRow).values(values | {"target": target, "detail": detail}))
+        """Write a line in the same transaction as what it tells of."""
+        await connection.execute(
+            insert(AuditRow).values(
+                id=secrets.token_hex(12),
+                at=self._clock(),
+                actor=actor.name,
+                action=action,
+                target=target[:_LONGEST_NAME],
+                detail=detail,
+                address=actor.address,
+            )
+        )
+
+
+def _reads(kind: str, subject: str) -> tuple[ColumnElement[bool], ...]:
+    return IndexReaderRow.kind == kind, IndexReaderRow.subject == subject
 
 
 def _checked(name: str, what: str) -> str:

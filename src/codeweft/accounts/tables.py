@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-SCHEMA = "0002"
+SCHEMA = "0004"
 """The migration that these tables are at; equal to Alembic's head, so that an up-to-date start needs no Alembic."""
 
 
@@ -81,15 +81,87 @@ class AuditRow(Base):
     action: Mapped[str] = mapped_column(String(100))
     target: Mapped[str] = mapped_column(String(200))
     detail: Mapped[dict[str, Any]] = mapped_column(JSON)
+    address: Mapped[str] = mapped_column(String(100), server_default="")
+
+
+class RevisionRow(Base):
+    """One row that counts changes, for databases that cannot tell whether another connection wrote."""
+
+    __tablename__ = "revision"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    n: Mapped[int] = mapped_column(BigInteger)
 
 
 class SessionRow(Base):
+    """`how` the user came in is link, password or oidc; `address` and `agent` are of that request."""
+
     __tablename__ = "sessions"
 
     digest: Mapped[str] = mapped_column(String(64), primary_key=True)
     user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     created_at: Mapped[float]
     expires_at: Mapped[float]
+    how: Mapped[str] = mapped_column(String(20), server_default="link")
+    address: Mapped[str] = mapped_column(String(100), server_default="")
+    agent: Mapped[str] = mapped_column(String(300), server_default="")
+
+
+class PasswordRow(Base):
+    """`hash` is Argon2id's encoded form, salt and parameters included."""
+
+    __tablename__ = "passwords"
+
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    hash: Mapped[str] = mapped_column(String(300))
+    changed_at: Mapped[float]
+
+
+class TotpRow(Base):
+    """A second factor; in force when `confirmed_at` is set. `recovery` are digests of codes that are left.
+
+    `last_step` is the time step of the last code taken, so that none is taken twice.
+    """
+
+    __tablename__ = "totp"
+
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    secret: Mapped[str] = mapped_column(String(64))
+    confirmed_at: Mapped[float | None]
+    last_step: Mapped[int] = mapped_column(BigInteger)
+    recovery: Mapped[list[Any]] = mapped_column(JSON)
+
+
+class ExternalIdentityRow(Base):
+    """A user as an OpenID provider knows them."""
+
+    __tablename__ = "external_identities"
+
+    issuer: Mapped[str] = mapped_column(String(300), primary_key=True)
+    subject: Mapped[str] = mapped_column(String(255), primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    email: Mapped[str] = mapped_column(String(320))
+    created_at: Mapped[float]
+
+
+class RestrictedIndexRow(Base):
+    """An index that only its readers (and administrators) may read. It outlives the index: the name stays closed."""
+
+    __tablename__ = "restricted_indexes"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+
+
+class IndexReaderRow(Base):
+    """`kind` is user or team, `subject` its id."""
+
+    __tablename__ = "index_readers"
+
+    name: Mapped[str] = mapped_column(
+        ForeignKey("restricted_indexes.name", ondelete="CASCADE"), primary_key=True
+    )
+    kind: Mapped[str] = mapped_column(String(10), primary_key=True)
+    subject: Mapped[str] = mapped_column(String(32), primary_key=True)
 
 
 class SigninLinkRow(Base):
@@ -128,9 +200,13 @@ class ConversationRow(Base):
     index_name: Mapped[str | None] = mapped_column(String(200))
     created_at: Mapped[float]
     updated_at: Mapped[float]
+    leaf_id: Mapped[str] = mapped_column(String(32), server_default="")
+    """The last turn of the branch that is shown."""
 
 
 class TurnRow(Base):
+    """Turns are a tree: `parent_id` is the turn before this one, "" for the first. `position` counts as they came."""
+
     __tablename__ = "turns"
     __table_args__ = (Index("turns_of_conversation", "conversation_id", "position"),)
 
@@ -150,3 +226,45 @@ class TurnRow(Base):
     timings: Mapped[dict[str, Any]] = mapped_column(JSON)
     rating: Mapped[str | None] = mapped_column(String(10))
     comment: Mapped[str] = mapped_column(Text)
+    parent_id: Mapped[str] = mapped_column(String(32), server_default="")
+    dropped: Mapped[list[Any]] = mapped_column(JSON, server_default="[]")
+    cost: Mapped[float | None]
+    rated_at: Mapped[float | None]
+    explanation: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+
+
+class AttachmentRow(Base):
+    """A file as text, without its secrets. `turn_id` is "" until it is sent; only turns that are there own one."""
+
+    __tablename__ = "attachments"
+    __table_args__ = (Index("attachments_of_turn", "turn_id"), Index("attachments_of_user", "user_id"))
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    turn_id: Mapped[str] = mapped_column(String(32))
+    position: Mapped[int]
+    name: Mapped[str] = mapped_column(String(300))
+    language: Mapped[str] = mapped_column(String(50))
+    size: Mapped[int]
+    secrets: Mapped[int]
+    text: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[float]
+
+
+class SnippetRow(Base):
+    """A block of code of an answer, or one that was saved by hand (then of no conversation)."""
+
+    __tablename__ = "snippets"
+    __table_args__ = (
+        Index("snippets_of_user", "user_id", "created_at"),
+        Index("snippets_of_conversation", "conversation_id"),
+    )
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    conversation_id: Mapped[str] = mapped_column(String(32))
+    turn_id: Mapped[str] = mapped_column(String(32))
+    language: Mapped[str] = mapped_column(String(50))
+    title: Mapped[str] = mapped_column(String(200))
+    code: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[float]

@@ -11,11 +11,11 @@ from typing import Annotated
 import typer
 from rich.syntax import Syntax
 
-from codeweft.cli.clients import CLIENTS, Address, Client, edited
 from codeweft.cli.options import ServerOption
 from codeweft.cli.render import err, note, out, table
 from codeweft.config import environment_key
 from codeweft.errors import CodeweftError, InvalidRequest, NotFound
+from codeweft.server.clients import CLIENTS, Address, Client, edited
 
 EXAMPLES = """Examples:
 

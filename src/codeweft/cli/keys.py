@@ -13,6 +13,9 @@ from codeweft.cli.options import JsonOption
 from codeweft.cli.render import note, out, print_json, table
 from codeweft.errors import NotFound
 
+HERE = "command line"
+"""Who changes something by a command, for the audit log."""
+
 
 class ScopeOption(StrEnum):
     """Writing answers; looking up; changing indexes; keys, people and conversations."""
@@ -39,6 +42,7 @@ def create(
     ] = None,
 ) -> None:
     """Make a key and print it, and nothing else. It is shown this once."""
+    from codeweft.accounts import Actor
     from codeweft.runtime.state import open_accounts
 
     async def work() -> str:
@@ -49,6 +53,7 @@ def create(
                 owner,
                 expires_in=None if days is None else days * 86400,
                 scopes=[one.value for one in scope or ()],
+                actor=Actor(HERE),
             )
 
     typer.echo(asyncio.run(work()))
@@ -81,11 +86,12 @@ def list_(as_json: JsonOption = False) -> None:
 @app.command(epilog="Example: `codeweft keys rotate ci`")
 def rotate(name: Annotated[str, typer.Argument(help="Name of the key (or its first characters).")]) -> None:
     """Give a key a new secret and print it; the old one goes on working for a day."""
+    from codeweft.accounts import Actor
     from codeweft.runtime.state import open_accounts
 
     async def work() -> str:
         async with open_accounts() as accounts:
-            return await accounts.rotate_key(name)
+            return await accounts.rotate_key(name, actor=Actor(HERE))
 
     typer.echo(asyncio.run(work()))
 
@@ -95,6 +101,7 @@ def rm(
     name: Annotated[str, typer.Argument(help="Name of the key (or its first characters).")],
 ) -> None:
     """Remove a key; it stops working at once, also in a running server."""
+    from codeweft.accounts import Actor
     from codeweft.runtime.state import open_accounts
 
     async def work() -> None:
@@ -103,7 +110,7 @@ def rm(
             if not meant:
                 raise NotFound(f"There is no key called {name}.", fix="`codeweft keys list` shows them.")
             for key in meant:
-                await accounts.delete_key(key.id)
+                await accounts.delete_key(key.id, actor=Actor(HERE))
 
     asyncio.run(work())
     note(f"The key {name} no longer works.")

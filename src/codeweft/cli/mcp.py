@@ -31,5 +31,6 @@ async def _serve(config: ConfigOption) -> None:
 
     given = settings(config)
     async with answerer(given, None) as models:
-        server = create_mcp(open_indexes(given), models.model, lambda _: Caller())
+        indexes = open_indexes(given)
+        server = create_mcp(lambda _: indexes, models.model, lambda _: Caller())
         await server.run_stdio_async()

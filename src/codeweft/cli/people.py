@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, fields
@@ -11,13 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from codeweft.cli.keys import HERE
 from codeweft.cli.options import JsonOption
 from codeweft.cli.render import note, out, print_json, table
 
 if TYPE_CHECKING:
-    from codeweft.accounts import Accounts
+    from codeweft.accounts import Accounts, Actor
 
-ACTOR = "command line"
 DAY = 86400.0
 T = TypeVar("T")
 
@@ -25,10 +26,12 @@ T = TypeVar("T")
 class RoleOption(StrEnum):
     admin = "admin"
     member = "member"
+    viewer = "viewer"
 
 
 class StatusOption(StrEnum):
     active = "active"
+    waiting = "waiting"
     disabled = "disabled"
 
 
@@ -58,6 +61,12 @@ users = typer.Typer(help="Users: who may sign in.", invoke_without_command=True)
 teams = typer.Typer(help="Teams: users that share limits.", invoke_without_command=True)
 limits = typer.Typer(help="Budgets and rate limits of users, keys and teams.", invoke_without_command=True)
 NameArgument = Annotated[str, typer.Argument(help="Name or id.")]
+
+
+def _actor() -> Actor:
+    from codeweft.accounts import Actor
+
+    return Actor(HERE)
 
 
 def _with_accounts(work: Callable[[Accounts], Awaitable[T]]) -> T:
@@ -99,7 +108,7 @@ def add_user(
 
     async def work(accounts: Accounts) -> str:
         await accounts.admin()
-        user = await accounts.people.add_user(name, role.value, team=team, actor=ACTOR)
+        user = await accounts.people.add_user(name, role.value, team=team, actor=_actor())
         return await accounts.signin_link(user)
 
     token = _with_accounts(work)
@@ -128,7 +137,7 @@ def change_user(
     _with_accounts(
         lambda accounts: accounts.people.change_user(
             name,
-            actor=ACTOR,
+            actor=_actor(),
             role=None if role is None else role.value,
             team=team,
             status=None if status is None else status.value,
@@ -139,7 +148,125 @@ def change_user(
 @users.command("rm")
 def remove_user(name: NameArgument) -> None:
     """Delete a user with keys, sessions and conversations."""
-    _with_accounts(lambda accounts: accounts.people.delete_user(name, actor=ACTOR))
+    _with_accounts(lambda accounts: accounts.people.delete_user(name, actor=_actor()))
+
+
+@users.command("approve", epilog="Example: `codeweft users approve ben`")
+def approve_user(name: NameArgument) -> None:
+    """Let a user in who registered and waits."""
+    _with_accounts(lambda accounts: accounts.people.change_user(name, actor=_actor(), status="active"))
+
+
+@users.command("password", epilog="Example: `pass show codeweft | codeweft users password ann`")
+def set_password(name: NameArgument) -> None:
+    """Set a user's password, asked for here or read from standard input, and end the user's sessions."""
+    hidden = sys.stdin.isatty()
+    password = (
+        typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+        if hidden
+        else sys.stdin.readline().rstrip("\n")
+    )
+
+    async def work(accounts: Accounts) -> None:
+        user = await accounts.people.user(name)
+        await accounts.signin.set_password(user, password, actor=_actor())
+        await accounts.sessions.end_all(user.id)
+
+    _with_accounts(work)
+
+
+@users.command("reset", epilog="Example: `codeweft users reset ann --factor`")
+def reset_user(
+    name: NameArgument,
+    factor: Annotated[bool, typer.Option("--factor", help="Take the second factor away.")] = False,
+    password: Annotated[bool, typer.Option("--password", help="Take the password away.")] = False,
+) -> None:
+    """End a user's sessions everywhere and, if asked, take second factor or password away."""
+
+    async def work(accounts: Accounts) -> int:
+        user = await accounts.people.user(name)
+        if factor:
+            await accounts.signin.remove_totp(user, actor=_actor())
+        if password:
+            await accounts.signin.remove_password(user, actor=_actor())
+        ended = await accounts.sessions.end_all(user.id)
+        await accounts.people.note(_actor(), "user.signout-everywhere", user.name, ended=ended)
+        return ended
+
+    note(f"{_with_accounts(work)} sessions ended.")
+
+
+@users.command("identity", epilog="Example: `codeweft users identity ann 5f2c…`")
+def link_identity(
+    name: NameArgument,
+    subject: Annotated[str, typer.Argument(help="The claim `sub` of the single sign-on.")],
+) -> None:
+    """Let a user in whom the single sign-on calls by this subject."""
+    from codeweft import config
+    from codeweft.errors import NotFound
+
+    oidc = config.load(None).sign_in.oidc
+    if oidc is None:
+        raise NotFound("There is no single sign-on here.", fix="Set `sign_in.oidc` in the settings.")
+    issuer = oidc.issuer.rstrip("/")
+
+    async def work(accounts: Accounts) -> None:
+        user = await accounts.people.user(name)
+        await accounts.signin.link_identity(user, issuer, subject, actor=_actor())
+
+    _with_accounts(work)
+
+
+# ── who reads what ───────────────────────────────────────────────────────────────────────────────────────────
+
+ACCESS_EXAMPLES = """Examples:
+
+- `codeweft access` lists the indexes that are not open to all
+
+- `codeweft access payments --team core --user ann`
+
+- `codeweft access payments --open`"""
+
+
+def access(
+    index: Annotated[str | None, typer.Argument(help="Name of an index.")] = None,
+    user: Annotated[list[str] | None, typer.Option("--user", help="May read it; may be repeated.")] = None,
+    team: Annotated[list[str] | None, typer.Option("--team", help="May read it; may be repeated.")] = None,
+    open_: Annotated[bool, typer.Option("--open", help="Everybody may read it.")] = False,
+    only_admins: Annotated[bool, typer.Option("--admins", help="Only administrators may read it.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Say who may read an index. For everybody else it does not exist. Administrators read all."""
+    from codeweft.errors import InvalidRequest
+
+    readers = bool(user or team)
+    if index is not None and readers + open_ + only_admins != 1:
+        raise InvalidRequest(
+            "Say who may read it in one way.", fix="Use --user and --team, or --open, or --admins."
+        )
+
+    async def change(accounts: Accounts) -> None:
+        if open_:
+            await accounts.access.open(str(index), actor=_actor())
+        else:
+            await accounts.access.restrict(str(index), user or (), team or (), actor=_actor())
+
+    async def restricted(accounts: Accounts) -> list[dict[str, str]]:
+        names = {user.id: user.name for user in await accounts.people.users()}
+        names |= {team.id: team.name for team in await accounts.people.teams()}
+        return [
+            {
+                "index": name,
+                "users": ", ".join(sorted(names.get(one, one) for one in found.users)),
+                "teams": ", ".join(sorted(names.get(one, one) for one in found.teams)),
+            }
+            for name, found in sorted(accounts.restricted().items())
+        ]
+
+    if index is None:
+        _show(_with_accounts(restricted), as_json, "Index", "Users", "Teams")
+    else:
+        _with_accounts(change)
 
 
 # ── teams ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -156,13 +283,13 @@ def list_teams(context: typer.Context, as_json: JsonOption = False) -> None:
 @teams.command("add")
 def add_team(name: Annotated[str, typer.Argument(help="Name of the team.")]) -> None:
     """Make a team."""
-    _with_accounts(lambda accounts: accounts.people.add_team(name, actor=ACTOR))
+    _with_accounts(lambda accounts: accounts.people.add_team(name, actor=_actor()))
 
 
 @teams.command("rm")
 def remove_team(name: NameArgument) -> None:
     """Delete a team; its members stay."""
-    _with_accounts(lambda accounts: accounts.people.delete_team(name, actor=ACTOR))
+    _with_accounts(lambda accounts: accounts.people.delete_team(name, actor=_actor()))
 
 
 # ── limits ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -200,7 +327,7 @@ def set_limit(
     from codeweft.accounts import Limit
 
     limit = Limit(requests, tokens, parallel, usd, budget_tokens, per.value)
-    _with_accounts(lambda accounts: accounts.people.set_limit(kind.value, name, limit, actor=ACTOR))
+    _with_accounts(lambda accounts: accounts.people.set_limit(kind.value, name, limit, actor=_actor()))
 
 
 @limits.command("rm")
@@ -209,7 +336,7 @@ def remove_limit(
     name: Annotated[str, typer.Argument(help="Name or id; none for everyone.")] = "",
 ) -> None:
     """Take a limit away."""
-    _with_accounts(lambda accounts: accounts.people.set_limit(kind.value, name, None, actor=ACTOR))
+    _with_accounts(lambda accounts: accounts.people.set_limit(kind.value, name, None, actor=_actor()))
 
 
 # ── usage ────────────────────────────────────────────────────────────────────────────────────────────────────

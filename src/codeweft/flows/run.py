@@ -72,6 +72,7 @@ class Flow:
         except CodeweftError as error:
             yield Failed(error)
             return
+        services = self._services.of(request.caller)
         info = state.writer.info
         yield Started(info.name, info.note)
         for node in self.spec.nodes:
@@ -81,7 +82,7 @@ class Flow:
             began = time.perf_counter()
             state.detail = {}
             try:
-                async with reading(node.run(state, self._services)) as events:
+                async with reading(node.run(state, services)) as events:
                     async for event in events:
                         yield event
                         if isinstance(event, Failed):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from codeweft.types import (
+    Caller,
     Event,
     Explained,
     FinishReason,
@@ -41,6 +42,12 @@ class Services:
     """What an agent may look things up with, within what a request allows."""
     sandbox: Sandbox | None = None
     """Where code of answers is run; without it none is."""
+    narrowed: Callable[[Caller], Services] | None = None
+    """What of these one caller may use; without it everybody may use all."""
+
+    def of(self, caller: Caller) -> Services:
+        """The services as `caller` may use them."""
+        return self if self.narrowed is None else self.narrowed(caller)
 
 
 @dataclass

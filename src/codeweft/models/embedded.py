@@ -13,7 +13,7 @@ import aiohttp
 import jinja2
 
 from codeweft.errors import ContextOverflow, EngineFailed, InvalidRequest
-from codeweft.models import native, schema, skills, wire
+from codeweft.models import holes, native, schema, skills, wire
 from codeweft.models.chat_template import ChatTemplate
 from codeweft.models.failing import told
 from codeweft.models.gguf import GgufHeader
@@ -55,6 +55,19 @@ class _Prompt:
     schema: dict[str, Any] | None = None
     thinking: ThinkSplitter | None = None
     pieces: tuple[Piece, ...] = ()
+
+
+@dataclass(slots=True)
+class _Reading:
+    """What came of reading a prompt's beginning in pieces: tokens read, of these from the cache, and seconds."""
+
+    tokens: int = 0
+    cached: int = 0
+    seconds: float = 0.0
+
+    def usage(self, event: native.CompletionEvent) -> Usage:
+        """The whole request's usage: to the engine, earlier pieces look like cached tokens."""
+        return replace(event.usage, cached_tokens=self.cached) if self.tokens else event.usage
 
 
 class EmbeddedModel(OnFile):
@@ -134,18 +147,56 @@ class EmbeddedModel(OnFile):
                 yield Prompted(prompt.pieces, prompt.tokens)
             # The engine may have crashed while this request waited.
             await file.engine.ready()
-            decode = self._chat_events if prompt.path == _CHAT_ROUTE else self._completion_events
-            async with (
-                aclosing(self._lines(file, prompt)) as lines,
-                aclosing(decode(lines, prompt, sampling, began)) as events,
-            ):
+            async with aclosing(self._events(file, prompt, sampling, began)) as events:
                 async for event in events:
                     yield event
 
-    async def _lines(self, file: LoadedFile, prompt: _Prompt) -> AsyncGenerator[bytes]:
+    async def _events(
+        self, file: LoadedFile, prompt: _Prompt, sampling: Sampling, began: float
+    ) -> AsyncGenerator[Event]:
+        if prompt.path == _CHAT_ROUTE:
+            async with (
+                aclosing(self._lines(file, prompt.path, prompt.body)) as lines,
+                aclosing(self._chat_events(lines, prompt, began)) as events,
+            ):
+                async for event in events:
+                    yield event
+            return
+        read = _Reading()
+        async with aclosing(self._read(file, prompt, read)) as steps:
+            async for step in steps:
+                yield step
+        async with (
+            aclosing(self._lines(file, prompt.path, prompt.body)) as lines,
+            aclosing(self._completion_events(lines, prompt, sampling, began, read)) as events,
+        ):
+            async for event in events:
+                yield event
+
+    async def _read(
+        self, file: LoadedFile, prompt: _Prompt, read: _Reading
+    ) -> AsyncGenerator[PromptProgress]:
+        """Let the engine read all but the last piece of a long prompt; see `prefill`."""
+        ids = prompt.body["prompt"]
+        at = file.prefill.begin(ids, file.engine.pid)
+        while len(ids) - at > (piece := file.prefill.piece(shared=file.turns.busy > 1)):
+            at += piece
+            async with aclosing(self._lines(file, prompt.path, native.reading_body(ids[:at]))) as lines:
+                async for line in lines:
+                    event = native.decode_event(line)
+                    if event.error is not None:
+                        raise refusal(500, line)
+                    if event.stop and event.timings is not None:
+                        file.prefill.took(event.timings.prompt_n, event.timings.prompt_ms / 1e3)
+                        read.cached = read.cached if read.tokens else event.timings.cache_n
+                        read.seconds += event.timings.prompt_ms / 1e3
+            read.tokens = at
+            yield PromptProgress(at, len(ids))
+
+    async def _lines(self, file: LoadedFile, path: str, body: dict[str, Any]) -> AsyncGenerator[bytes]:
         """The answer's raw events. Leaving early closes the socket, which frees the slot."""
         try:
-            response = await file.engine.post(prompt.path, native.encode(prompt.body))
+            response = await file.engine.post(path, native.encode(body))
             try:
                 if response.status != 200:
                     raise refusal(response.status, await response.read())
@@ -157,7 +208,12 @@ class EmbeddedModel(OnFile):
             raise await file.engine.loss() from None
 
     async def _completion_events(
-        self, lines: AsyncGenerator[bytes], prompt: _Prompt, sampling: Sampling, began: float
+        self,
+        lines: AsyncGenerator[bytes],
+        prompt: _Prompt,
+        sampling: Sampling,
+        began: float,
+        read: _Reading,
     ) -> AsyncGenerator[Event]:
         written: list[str] = []
         first_token: float | None = None
@@ -186,12 +242,14 @@ class EmbeddedModel(OnFile):
                     yield delta
                 if prompt.schema is not None and event.reason == "stop":
                     schema.obey("".join(written), prompt.schema, self._info.name)
-                yield Done(event.usage, event.reason, _timings(event.timings, first_token))
+                if event.timings is not None:
+                    self._loaded().prefill.took(event.timings.prompt_n, event.timings.prompt_ms / 1e3)
+                yield Done(read.usage(event), event.reason, _timings(event.timings, first_token, read))
                 return
         raise await self._loaded().engine.loss()
 
     async def _chat_events(
-        self, lines: AsyncGenerator[bytes], prompt: _Prompt, sampling: Sampling, began: float
+        self, lines: AsyncGenerator[bytes], prompt: _Prompt, began: float
     ) -> AsyncGenerator[Event]:
         """Answers with tools, which the engine takes apart by the model's own syntax."""
         first_token: float | None = None
@@ -291,22 +349,43 @@ class EmbeddedModel(OnFile):
         return await self._tokens.of(pieces)
 
     async def _infill_prompt(self, infill: Infill, sampling: Sampling) -> tuple[list[Piece], list[int], str]:
-        """The prompt with as many neighbours as fit, nearest first, and a note about those left out."""
-        room = self._room(sampling)
+        """The prompt, cut to what fits, and a note about what was left out.
+
+        Of the code around the hole the nearest stays, of other files the first.
+        """
+        context = self._loaded().plan.context
+        room = context - min(sampling.max_tokens or ANSWER_ROOM, int(context * holes.ANSWER_SHARE))
         neighbours = infill.neighbours
-        while True:
-            pieces = self._family.fim_prompt(replace(infill, neighbours=neighbours))
-            too_long = sum(len(piece.text) for piece in pieces) > room * self._tokens.longest
-            ids = [] if too_long and neighbours else await self._ids(pieces)
-            if not neighbours or (not too_long and len(ids) <= room):
-                break
+        kept = int(room * holes.NEIGHBOUR_SHARE) if neighbours else 0
+        if sum(len(one.text) for one in neighbours) <= kept * self._tokens.longest:
+            alone = Infill("", "", neighbours)
+            kept = min(kept, len(await self._tokens.of(self._family.fim_prompt(alone))))
+        hole, ids = await self._cut(replace(infill, neighbours=()), room - kept)
+        while neighbours:
+            pieces = self._family.fim_prompt(replace(hole, neighbours=neighbours))
+            if sum(len(piece.text) for piece in pieces) <= room * self._tokens.longest:
+                whole = await self._tokens.of(pieces)
+                if len(whole) <= room:
+                    ids = whole
+                    break
             neighbours = neighbours[:-1]
-        left_out = len(infill.neighbours) - len(neighbours)
-        return (
-            pieces,
-            ids,
-            f"{left_out} of {len(infill.neighbours)} neighbouring files did not fit." if left_out else "",
-        )
+        notes = []
+        if left_out := len(infill.neighbours) - len(neighbours):
+            notes.append(f"{left_out} of {len(infill.neighbours)} neighbouring files did not fit.")
+        if (nearest := len(hole.prefix) + len(hole.suffix)) < len(infill.prefix) + len(infill.suffix):
+            notes.append(f"Of the code around the hole, the nearest {nearest} characters fit.")
+        return self._family.fim_prompt(replace(hole, neighbours=neighbours)), ids, " ".join(notes)
+
+    async def _cut(self, hole: Infill, room: int) -> tuple[Infill, list[int]]:
+        """As much of the code around a hole as fits `room` tokens, and its prompt."""
+        characters = min(len(hole.prefix) + len(hole.suffix), room * self._tokens.longest)
+        while True:
+            hole = holes.cut(hole, characters)
+            ids = await self._tokens.of(self._family.fim_prompt(hole))
+            if len(ids) <= room or not characters:
+                return hole, ids
+            # Once more with what the last try says of the code's tokens, a little less for its unevenness.
+            characters = int(characters * room / len(ids) * 0.95)
 
     def _room(self, sampling: Sampling | None) -> int:
         """Tokens that a prompt may take."""
@@ -370,14 +449,16 @@ def _token(tokens: tuple[str, ...], number: int | None) -> str:
     return tokens[number] if number is not None and 0 <= number < len(tokens) else ""
 
 
-def _timings(timings: native.Timings | None, first_token: float | None) -> dict[str, float]:
+def _timings(timings: native.Timings | None, first_token: float | None, read: _Reading) -> dict[str, float]:
     found: dict[str, float] = {}
     if first_token is not None:
         found["first_token_s"] = first_token
     if timings is not None:
-        found |= {"prompt_s": timings.prompt_ms / 1e3, "answer_s": timings.predicted_ms / 1e3}
+        prompt_s = read.seconds + timings.prompt_ms / 1e3
+        found |= {"prompt_s": prompt_s, "answer_s": timings.predicted_ms / 1e3}
         if timings.predicted_per_second:
             found["tokens_per_s"] = timings.predicted_per_second
-        if timings.prompt_per_second:
-            found["prompt_tokens_per_s"] = timings.prompt_per_second
+        if prompt_s:
+            fresh = timings.prompt_n + (timings.cache_n - read.cached if read.tokens else 0)
+            found["prompt_tokens_per_s"] = fresh / prompt_s
     return found

@@ -18,7 +18,7 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -35,10 +35,11 @@ STABLE_AFTER: Final = 60.0
 """An engine that ran so many seconds has its earlier crashes forgiven."""
 LOSS_KNOWN_FOR: Final = 5.0
 """Seconds within which a broken connection is put down to the last crash."""
-HEALTH_EVERY: Final = 15.0
-HEALTH_TIMEOUT: Final = 20.0
-HEALTH_MISSES: Final = 3
 TAIL_LINES: Final = 40
+QUESTIONS: Final = 4
+"""Connections for short questions. They stay open, and each keeps one of the engine's HTTP threads."""
+QUESTION_IDLE: Final = 3.0
+"""Seconds until such a connection is given up; the engine itself gives it up after 5."""
 _COMPLAINT: Final = re.compile(r"(?:[\d.]+ )?E [^:]*: *(.+)|.*?(\S*ASSERT.*)")
 _CHILD: Final = Path(__file__).with_name("engine_child.py")
 _ENVIRONMENT: Final = {
@@ -57,6 +58,18 @@ _SIGNALS: Final = {
     signal.SIGSEGV: "it crashed (segmentation fault)",
     signal.SIGTERM: "it was told to stop",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How a hang is noticed: asked `every` so many seconds, `misses` answers in a row not within `timeout` seconds.
+
+    A busy machine that swaps may take long to answer once; a process that hangs never does.
+    """
+
+    every: float = 10.0
+    timeout: float = 20.0
+    misses: int = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +123,21 @@ class Engine:
     def __init__(
         self,
         subject: str,
-        parameters: Mapping[str, Any],
+        parameters: Callable[[], Mapping[str, Any]],
         *,
         python: str | None = None,
         start_timeout: float = 600,
+        probe: Callable[[], str] = lambda: "/health",
+        health: Health = Health(),
     ) -> None:
-        """`subject` names the model in messages; `parameters` are llama.cpp's, as dotted names."""
+        """`subject` names the model in messages; `parameters` gives llama.cpp's, as dotted names, at each start.
+
+        `probe` names the route that must answer for the process to count as alive.
+        """
         self._subject = subject
-        self._parameters = dict(parameters)
+        self._parameters = parameters
+        self._probe = probe
+        self._health = health
         self._python = python or sys.executable
         self._start_timeout = start_timeout
         self._state = ProcessState("stopped")
@@ -131,6 +151,7 @@ class Engine:
         self._child: asyncio.subprocess.Process | None = None
         self._log: asyncio.Task[None] | None = None
         self._session: aiohttp.ClientSession | None = None
+        self._questions: aiohttp.ClientSession | None = None
         self._url = ""
         self._key = ""
 
@@ -144,6 +165,10 @@ class Engine:
         except psutil.Error:
             return state
 
+    @property
+    def pid(self) -> int | None:
+        return self._state.pid
+
     async def ready(self) -> None:
         """Return when requests can be sent; start the process if need be. Raises `EngineFailed`."""
         if self._state.status == "failed" and time.monotonic() - self._failed_at < RETRY_AFTER:
@@ -155,24 +180,26 @@ class Engine:
             self._life.add_done_callback(self._ended)
         await asyncio.shield(self._awaited())
 
-    async def post(self, path: str, body: bytes) -> aiohttp.ClientResponse:
+    async def post(self, path: str, body: bytes, *, question: bool = False) -> aiohttp.ClientResponse:
         """POST JSON; the caller closes the response. Raises aiohttp's errors when the process is gone.
 
         When it dies before it answered anything, its restart is waited for and the request sent once more.
+        A `question` is answered at once, over a connection that stays open: opening one takes the engine longer.
         """
         try:
-            return await self._post(path, body)
+            return await self._post(path, body, question)
         except (aiohttp.ClientError, ConnectionError):
             failure = await self.loss()
             if self._state.status == "stopped":
                 raise failure from None
             await self.ready()
-            return await self._post(path, body)
+            return await self._post(path, body, question)
 
-    async def _post(self, path: str, body: bytes) -> aiohttp.ClientResponse:
-        if self._session is None or self._session.closed:
+    async def _post(self, path: str, body: bytes, question: bool) -> aiohttp.ClientResponse:
+        session = self._questions if question else self._session
+        if session is None or session.closed:
             raise self._failure()
-        return await self._session.post(
+        return await session.post(
             self._url + path,
             data=body,
             headers={"Content-Type": "application/json", "Authorization": f"Bearer {self._key}"},
@@ -184,7 +211,7 @@ class Engine:
         async with self._session.get(
             self._url + path,
             headers={"Authorization": f"Bearer {self._key}"},
-            timeout=aiohttp.ClientTimeout(total=HEALTH_TIMEOUT),
+            timeout=aiohttp.ClientTimeout(total=self._health.timeout),
         ) as response:
             response.raise_for_status()
             return await response.json()
@@ -212,10 +239,14 @@ class Engine:
 
     async def _live(self) -> None:
         crashes = 0
-        # One connection per answer: the engine closes the socket after a stream.
+        # One connection per answer: leaving an answer closes it.
         connector = aiohttp.TCPConnector(limit=0, force_close=True)
+        kept = aiohttp.TCPConnector(limit=QUESTIONS, keepalive_timeout=QUESTION_IDLE)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10)
-        async with aiohttp.ClientSession(connector=connector, timeout=timeout) as self._session:
+        async with (
+            aiohttp.ClientSession(connector=connector, timeout=timeout) as self._session,
+            aiohttp.ClientSession(connector=kept, timeout=timeout) as self._questions,
+        ):
             while True:
                 try:
                     reason = await self._start()
@@ -225,14 +256,16 @@ class Engine:
                     began = time.monotonic()
                     reason = await self._watch()
                     self._crash, self._crashed_at = reason, time.monotonic()
+                    # Who comes while the process is being ended waits for the next one.
+                    self._up = None
+                    self._set("restarting", reason)
                 finally:
                     await self._kill()
                 crashes = 1 if time.monotonic() - began > STABLE_AFTER else crashes + 1
                 if crashes > CRASHES_IN_A_ROW:
                     self._fail(f"it crashed {crashes} times in a row; the last time, {reason}")
                     return
-                self._up = None
-                self._state = ProcessState("restarting", reason, restarts=self._state.restarts + 1)
+                self._state = replace(self._state, restarts=self._state.restarts + 1)
                 self._down.set()
                 await asyncio.sleep(back_off(crashes))
 
@@ -270,7 +303,7 @@ class Engine:
             "verbosity": 1,
         }
         try:
-            child.stdin.write(json.dumps(fixed | self._parameters).encode() + b"\n")
+            child.stdin.write(json.dumps(fixed | dict(self._parameters())).encode() + b"\n")
             await child.stdin.drain()
             line = await asyncio.wait_for(child.stdout.readline(), self._start_timeout)
         except TimeoutError:
@@ -294,12 +327,12 @@ class Engine:
         gone = asyncio.create_task(self._child.wait())
         misses = 0
         try:
-            while misses < HEALTH_MISSES:
-                done, _ = await asyncio.wait({gone}, timeout=HEALTH_EVERY)
+            while misses < self._health.misses:
+                done, _ = await asyncio.wait({gone}, timeout=self._health.every)
                 if done:
                     return explain(self._child.returncode, list(self._tail))
                 try:
-                    await self.get("/health")
+                    await self.get(self._probe())
                     misses = 0
                 except (aiohttp.ClientError, TimeoutError, ValueError):
                     misses += 1

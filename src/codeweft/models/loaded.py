@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ from codeweft.errors import CodeweftError, ContextOverflow, EngineFailed, Invali
 from codeweft.models import native
 from codeweft.models.engine import Engine, Status
 from codeweft.models.gguf import GgufHeader, read_header
-from codeweft.models.plan import EngineOptions, EnginePlan, plan, this_machine
+from codeweft.models.machine import this_machine
+from codeweft.models.plan import EngineOptions, EnginePlan, generation_parameters, plan
+from codeweft.models.prefill import Prefill
 from codeweft.models.turns import Turns
 from codeweft.types import ModelInfo
 
@@ -49,15 +51,19 @@ class LoadedFile:
     ) -> None:
         """Raises `EngineFailed` when the file is not a usable model."""
         self._name = name
+        self._options = options
+        self._parameters = parameters
         self.header = read_header(path)
-        self.plan = plan(self.header, options, this_machine(options))
+        self.plan = self._sized()
         self.engine = Engine(
             f"{name} ({path.name})",
-            parameters(self.header, options, self.plan),
+            self._parameters_now,
             python=options.python,
             start_timeout=options.start_timeout,
+            probe=self._probe,
         )
         self.turns = Turns(self.plan.slots, options.queue)
+        self.prefill = Prefill(self.plan.batch)
 
     @property
     def state(self) -> EngineState:
@@ -75,10 +81,30 @@ class LoadedFile:
             restarts=process.restarts,
         )
 
-    async def ask(self, path: str, body: dict[str, Any]) -> bytes:
-        """POST and return the whole answer. Raises `EngineFailed` or what the engine says about the request."""
+    def _sized(self) -> EnginePlan:
+        return plan(self.header, self._options, this_machine(self._options.python, self._options.gpu_layers))
+
+    def _parameters_now(self) -> dict[str, Any]:
+        """The engine's parameters for what memory is left now: other models may have been loaded since, or grown."""
+        self.plan = self._sized()
+        self.turns.slots = self.plan.slots
+        return self._parameters(self.header, self._options, self.plan)
+
+    def _probe(self) -> str:
+        """Slots are told by the engine's own loop, so they tell when it hangs; but asking wakes an engine that sleeps.
+
+        Only a generating engine has short batches throughout, so that its loop answers soon.
+        """
+        generates = self._parameters is generation_parameters
+        return "/slots" if generates and self.turns.busy and not self._options.idle_seconds else "/health"
+
+    async def ask(self, path: str, body: dict[str, Any], *, question: bool = False) -> bytes:
+        """POST and return the whole answer; see `Engine.post`.
+
+        Raises `EngineFailed` or what the engine says about the request.
+        """
         try:
-            async with await self.engine.post(path, native.encode(body)) as response:
+            async with await self.engine.post(path, native.encode(body), question=question) as response:
                 data = await response.read()
         except (aiohttp.ClientError, ConnectionError, TimeoutError):
             raise await self.engine.loss() from None
@@ -91,7 +117,7 @@ class LoadedFile:
         if not text:
             return []
         body = {"content": text, "add_special": False, "parse_special": special}
-        return native.decode_tokens(await self.ask("/tokenize", body)).tokens
+        return native.decode_tokens(await self.ask("/tokenize", body, question=True)).tokens
 
 
 class OnFile:
@@ -104,6 +130,9 @@ class OnFile:
 
     @property
     def info(self) -> ModelInfo:
+        if self._file is not None and self._info.context != self._file.plan.context:
+            # Less memory was left at the last start.
+            self._info = replace(self._info, context=self._file.plan.context)
         return self._info
 
     @property

@@ -23,6 +23,7 @@ class Candidate(msgspec.Struct, frozen=True):
 
 class Timings(msgspec.Struct, frozen=True):
     cache_n: int = 0
+    prompt_n: int = 0
     prompt_ms: float = 0.0
     predicted_ms: float = 0.0
     predicted_per_second: float | None = None
@@ -134,3 +135,8 @@ def completion_body(
     if schema is not None:
         body["json_schema"] = guided(schema)
     return body
+
+
+def reading_body(ids: Sequence[int]) -> dict[str, Any]:
+    """The body of `/completion` for reading the beginning of a prompt and writing nothing."""
+    return {"prompt": ids, "n_predict": 0, "stream": True, "return_progress": True, "cache_prompt": True}

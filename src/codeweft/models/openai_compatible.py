@@ -2,50 +2,51 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 import msgspec
 import numpy as np
+from aiohttp import ClientResponse
 
-from codeweft.errors import InvalidRequest, UpstreamFailed
+from codeweft.errors import CodeweftError, InvalidRequest, UpstreamFailed
 from codeweft.models import last_resort, schema, skills, wire
-from codeweft.models.failing import told
+from codeweft.models.reading import Reading, in_one_piece
 from codeweft.models.skills import Family
-from codeweft.models.sse import data_lines
 from codeweft.models.upstream import ATTEMPTS, Refused, Upstream
 from codeweft.types import (
     Done,
     Embeddings,
     Event,
-    FinishReason,
+    Failed,
     Infill,
     ModelInfo,
     Prompted,
     PromptPiece,
-    PromptProgress,
     Request,
     Retrieval,
     Sampling,
     Selection,
     Skills,
     Started,
-    TextDelta,
     Usage,
 )
 
-InfillRoute = Literal["suffix", "tokens", "chat"]
+InfillRoute = Literal["suffix", "kept", "tokens", "chat"]
+"""The endpoint's own `suffix`; our prompt, with special tokens kept in the answer; our prompt alone; a chat."""
 CHAT: Final = "/chat/completions"
 COMPLETIONS: Final = "/completions"
 NO_SUCH_ROUTE: Final = frozenset((404, 405, 501))
+PATIENCE: Final = 5
+"""How many times the longest silence an answer in one piece may take: ten minutes by default, as OpenAI's client waits."""
 CHARACTERS_PER_TOKEN: Final = 3.5
 """For estimates only: source code has 3 to 4 characters a token in the usual vocabularies."""
 _SUFFIX_HOSTS: Final = {"api.mistral.ai": "/fim/completions", "api.deepseek.com": COMPLETIONS}
 """Providers that document `suffix`, and where. Others accept the field and ignore it, which is worse than refusing."""
+_SUFFIX_PORTS: Final = frozenset((11434,))
+"""Ollama's: it puts its template around raw prompts, and knows each model's own way to fill in by `suffix`."""
 _NEW_LIMIT_HOSTS: Final = frozenset(("api.openai.com",))
 """Where chat takes `max_completion_tokens` only."""
 
@@ -86,8 +87,11 @@ class OpenAICompatible:
         self._model = model
         self._codeweft = codeweft
         self._family = _family(family, model)
-        self._host = urlsplit(base_url).hostname or ""
+        address = urlsplit(base_url)
+        self._host = address.hostname or ""
+        self._takes_suffix = self._host in _SUFFIX_HOSTS or address.port in _SUFFIX_PORTS
         self._routes: tuple[InfillRoute, ...] = self._infill_routes()
+        self._server: str | None = None
         self._info = ModelInfo(
             name,
             "upstream",
@@ -124,13 +128,38 @@ class OpenAICompatible:
             await upstream.close()
         return [item.info for item in listed]
 
-    def stream(self, request: Request) -> AsyncGenerator[Event]:
+    async def stream(self, request: Request) -> AsyncGenerator[Event]:
         """Answer `request`; see `Model.stream`."""
-        return told(self._answer(request))
+        # One generator from the socket to the reader: each that a token passes through costs as much as decoding it.
+        try:
+            self._check(request)
+            call, response = await self._asked(request)
+            async with self._upstream.reading(response):
+                yield Started(self._info.name, " ".join(filter(None, (self._info.note, call.note))))
+                if request.explain and call.pieces:
+                    yield Prompted(call.pieces)
+                reading = Reading(
+                    response.content_type,
+                    self._decoded,
+                    name=self._info.name,
+                    query=_query(request) if self._codeweft else "",
+                    fence=last_resort.FenceStripper() if call.strip_fence else None,
+                )
+                while not reading.ended:
+                    for event in reading.feed(await response.content.readany()):
+                        yield event
+                for event in reading.flush():
+                    yield event
+                yield self._done(reading, call)
+        except CodeweftError as error:
+            yield Failed(error)
+        except UnicodeEncodeError as error:
+            yield Failed(skills.not_unicode(error))
 
     # ── answering ───────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _answer(self, request: Request) -> AsyncGenerator[Event]:
+    def _check(self, request: Request) -> None:
+        """Raises `MissingSkill`, or `InvalidRequest` for what no such endpoint takes."""
         skills.require(request.skill, self._info.skills, self._info.name)
         if request.tools:
             skills.require("tools", self._info.skills, self._info.name)
@@ -140,78 +169,38 @@ class OpenAICompatible:
                 fix="Use a JSON Schema, or a model of the embedded engine.",
                 param="grammar",
             )
+
+    async def _asked(self, request: Request) -> tuple[_Call, ClientResponse]:
+        """The response to `request`, and what was asked. A hole is asked for in the first way that is not refused."""
         if request.infill is None:
-            async with aclosing(self._events(self._call(request), request)) as events:
-                async for event in events:
-                    yield event
-            return
+            call = self._call(request)
+            return call, await self._send(call, request)
         while True:
             call = self._infill_call(request, request.infill, self._routes[0])
             try:
-                async with aclosing(self._events(call, request)) as events:
-                    async for event in events:
-                        yield event
-                return
+                return call, await self._send(call, request)
             except Refused as refused:
-                # Refused before the first byte: the next way is tried, and kept for later requests.
+                # The next way is tried, and kept for later requests.
                 if len(self._routes) == 1 or not _no_such_way(refused, self._routes[0]):
                     raise
                 self._routes = self._routes[1:]
 
-    async def _events(self, call: _Call, request: Request) -> AsyncGenerator[Event]:
-        began = time.monotonic()
-        first_token: float | None = None
-        reason: FinishReason | None = None
-        usage: Usage | None = None
-        chunks = 0
-        written: list[str] = []
-        fence = last_resort.FenceStripper() if call.strip_fence else None
-        async with self._upstream.request("POST", call.path, call.body) as response:
-            yield Started(self._info.name, " ".join(filter(None, (self._info.note, call.note))))
-            if request.explain and call.pieces:
-                yield Prompted(call.pieces)
-            async with aclosing(data_lines(response.content.iter_any())) as lines:
-                async for line in self._checked(lines):
-                    if line == b"[DONE]":
-                        reason = reason or "stop"
-                        break
-                    chunk = self._decoded(line)
-                    chunks += 1
-                    reason = chunk.finish_reason or reason
-                    usage = chunk.usage.usage if chunk.usage is not None else usage
-                    if chunk.prompt_progress is not None:
-                        yield PromptProgress(chunk.prompt_progress.processed, chunk.prompt_progress.total)
-                    if chunk.note:
-                        # A Codeweft server tells at the end what a reader must know about its model.
-                        yield Started(self._info.name, chunk.note)
-                    for event in chunk.events(_query(request)):
-                        if first_token is None:
-                            first_token = time.monotonic() - began
-                        if isinstance(event, TextDelta):
-                            written.append(event.text)
-                            if fence is not None:
-                                event = TextDelta(fence.feed(event.text))
-                                if not event.text:
-                                    continue
-                        yield event
-        if reason is None:
-            raise self._upstream.broken() if chunks else self._no_stream()
-        if fence is not None and (rest := fence.flush()):
-            yield TextDelta(rest)
-        text = "".join(written)
-        if call.schema is not None and reason == "stop":
-            schema.obey(text, call.schema, self._info.name)
-        timings = {} if first_token is None else {"first_token_s": first_token}
-        yield Done(usage or _estimate(call.body, text), reason, timings)
+    async def _send(self, call: _Call, request: Request) -> ClientResponse:
+        whole = not self._codeweft and in_one_piece(request, self._server)
+        body = call.body if whole else call.body | _STREAM
+        response = await self._upstream.send("POST", call.path, body, patience=PATIENCE if whole else 1)
+        self._server = response.headers.get("Server", "")
+        return response
 
-    async def _checked(self, lines: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
-        try:
-            async for line in lines:
-                yield line
-        except ValueError:
-            raise UpstreamFailed(
-                f"The endpoint of {self._info.name} does not send a stream of events."
-            ) from None
+    def _done(self, reading: Reading, call: _Call) -> Done:
+        """The end of an answer. Raises `UpstreamFailed` for one that is not whole, or not what was asked for."""
+        if reading.reason is None:
+            raise self._upstream.broken() if reading.chunks else self._no_stream()
+        if call.schema is not None and reading.reason == "stop":
+            schema.obey(reading.text, call.schema, self._info.name)
+        first = reading.first_token_s
+        usage = reading.usage or _estimate(call.body, reading.text)
+        return Done(usage, reading.reason, {} if first is None else {"first_token_s": first})
 
     def _no_stream(self) -> UpstreamFailed:
         return UpstreamFailed(
@@ -254,42 +243,43 @@ class OpenAICompatible:
         if self._codeweft:
             return ("suffix",)
         known: list[InfillRoute] = []
-        if self._host in _SUFFIX_HOSTS:
+        if self._takes_suffix:
             known.append("suffix")
         if self._family.can_infill:
-            known.append("tokens")
+            known += ("kept", "tokens")
         return (*known, "chat")
 
     def _infill_call(self, request: Request, infill: Infill, route: InfillRoute) -> _Call:
         sampling = skills.with_defaults(request.sampling, "infilling")
         if route == "suffix":
-            body = self._completion_body(infill.prefix, sampling) | {"suffix": infill.suffix}
-            if self._codeweft and infill.neighbours:
-                body["neighbours"] = [{"path": one.path, "text": one.text} for one in infill.neighbours]
-            fields = ("prompt", infill.prefix), ("suffix", infill.suffix)
+            shown = infill.neighbours
+            prefix = infill.prefix if self._codeweft else skills.commented(shown) + infill.prefix
+            body = self._completion_body(prefix, sampling) | {"suffix": infill.suffix}
+            if self._codeweft and shown:
+                body["neighbours"] = [{"path": one.path, "text": one.text} for one in shown]
+            fields = ("prompt", prefix), ("suffix", infill.suffix)
             return _Call(
                 _SUFFIX_HOSTS.get(self._host, COMPLETIONS), body, pieces=last_resort.labelled(fields)
             )
-        if route == "tokens":
-            safe = replace(
-                infill, prefix=self._family.defused(infill.prefix), suffix=self._family.defused(infill.suffix)
-            )
+        if route in ("kept", "tokens"):
+            pieces = self._family.fim_prompt(self._family.harmless(infill))
             stops = (*sampling.stop, *self._family.stop)
-            pieces = self._family.fim_prompt(safe)
             body = self._completion_body(skills.text_of(pieces), replace(sampling, stop=stops))
-            return _Call(COMPLETIONS, body, pieces=tuple(pieces))
+            # vLLM, SGLang and LMDeploy leave special tokens out of an answer, and then no stop string matches them.
+            kept = {"skip_special_tokens": False} if route == "kept" else {}
+            return _Call(COMPLETIONS, body | kept, pieces=tuple(pieces))
         asked = last_resort.ask(infill)
         body = self._chat_body(wire.messages_json(asked), request.sampling)
         return _Call(CHAT, body, note=last_resort.NOTE, strip_fence=True, pieces=last_resort.pieces(asked))
 
     def _completion_body(self, prompt: str, sampling: Sampling) -> dict[str, Any]:
-        body = {"model": self._model, "prompt": prompt} | wire.sampling_json(sampling) | _STREAM
+        body = {"model": self._model, "prompt": prompt} | wire.sampling_json(sampling)
         if sampling.logprobs is not None:
             body["logprobs"] = sampling.logprobs
         return body
 
     def _chat_body(self, messages: list[dict[str, Any]], sampling: Sampling) -> dict[str, Any]:
-        body = {"model": self._model, "messages": messages} | wire.sampling_json(sampling) | _STREAM
+        body = {"model": self._model, "messages": messages} | wire.sampling_json(sampling)
         if sampling.logprobs is not None:
             body |= {"logprobs": True, "top_logprobs": sampling.logprobs}
         if self._host in _NEW_LIMIT_HOSTS and "max_tokens" in body:
@@ -430,7 +420,16 @@ def _skills(family: Family, model: str) -> Skills:
 def _no_such_way(refused: Refused, route: InfillRoute) -> bool:
     if refused.answered in NO_SUCH_ROUTE:
         return True
-    return route == "suffix" and refused.answered in (400, 422) and "suffix" in refused.words.lower()
+    said = _SAID_OF.get(route, ())
+    return refused.answered in (400, 422) and any(word in refused.words.lower() for word in said)
+
+
+_SAID_OF: Final[dict[InfillRoute, tuple[str, ...]]] = {
+    # Ollama says that a model "does not support insert".
+    "suffix": ("suffix", "insert"),
+    "kept": ("skip_special_tokens", "extra", "unrecognized", "unknown", "unsupported", "not permitted"),
+}
+"""Words of a refusal that mean the way and not the request."""
 
 
 def _response_format(wanted: dict[str, Any] | None) -> dict[str, Any]:

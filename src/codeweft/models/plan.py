@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from typing import Any, Final
 
-import psutil
-
 from codeweft.models.gguf import GgufHeader
+from codeweft.models.machine import Machine
 
 CONTEXT_STEP: Final = 256
 """llama.cpp rounds a slot's context up to a multiple of this."""
@@ -18,10 +16,14 @@ MEMORY_SHARE: Final = 0.8
 """Part of the available memory that the engine may plan for; the rest is for the machine."""
 WEIGHTS_FACTOR: Final = 1.2
 """Memory per byte of weights (compute buffers and repacking included; 0.35 GB of Q4_0 took 0.7 GB at worst)."""
+CACHE_SHARE: Final = 0.1
+"""Part of what the weights leave that the cache of earlier prompts may take at most; slots serve more people than it does."""
 CPU_BATCH: Final = 128
 """Prompt tokens read in one go. On a CPU, a larger batch stalls running answers (512: 4.0 s, 128: 1.05 s) and gains nothing."""
 GPU_BATCH: Final = 2048
 GPU_MICRO_BATCH: Final = 512
+SPARE_CONNECTIONS: Final = 8
+"""HTTP threads of the engine beside those that write answers: for questions, health, and answers being left."""
 SPECULATION_MATCH: Final = 8
 """Tokens that must repeat before their old continuation is proposed (6 to 12 measured alike on code)."""
 SPECULATION_LENGTH: Final = 32
@@ -48,15 +50,6 @@ class EngineOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
-    """`cores` are physical; `memory` is what is available now, in bytes."""
-
-    cores: int
-    memory: int
-    gpu: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class EnginePlan:
     """What the engine is started with. `context` is per slot."""
 
@@ -67,14 +60,8 @@ class EnginePlan:
     micro_batch: int
     speculation: int
     """Longest draft proposed from repeated text; 0 switches speculation off."""
-
-
-def this_machine(options: EngineOptions) -> Machine:
-    """Cores and memory here. A GPU is assumed where the engine's build can have one (own interpreter, macOS)."""
-    other_build = options.python is not None and options.python != sys.executable
-    gpu = options.gpu_layers != 0 and (other_build or sys.platform == "darwin")
-    cores = psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
-    return Machine(cores=cores, memory=psutil.virtual_memory().available, gpu=gpu)
+    cache_mb: int
+    """Memory for prompts that no slot holds any more."""
 
 
 def speculation_length(slots: int, batch: int) -> int:
@@ -87,8 +74,9 @@ def plan(header: GgufHeader, options: EngineOptions, machine: Machine) -> Engine
     """Bound what was asked by the model's training context and the machine's memory."""
     wanted = max(CONTEXT_STEP, min(options.context, header.context))
     floor = min(CONTEXT_FLOOR, wanted)
-    budget = machine.memory * MEMORY_SHARE - header.size * WEIGHTS_FACTOR
-    tokens = max(0, int(budget // max(1, header.kv_bytes_per_token)))
+    budget = max(0.0, machine.memory * MEMORY_SHARE - header.size * WEIGHTS_FACTOR)
+    cache_mb = min(options.cache_mb, int(budget * CACHE_SHARE) >> 20)
+    tokens = int((budget - (cache_mb << 20)) // max(1, header.kv_bytes_per_token))
     slots = max(1, min(options.parallel, tokens // floor))
     # Rounded down, because llama.cpp rounds up.
     context = min(wanted, max(floor, tokens // slots)) // CONTEXT_STEP * CONTEXT_STEP
@@ -100,6 +88,7 @@ def plan(header: GgufHeader, options: EngineOptions, machine: Machine) -> Engine
         batch=batch,
         micro_batch=min(batch, GPU_MICRO_BATCH),
         speculation=speculation_length(slots, batch),
+        cache_mb=cache_mb,
     )
 
 
@@ -109,7 +98,7 @@ def generation_parameters(header: GgufHeader, options: EngineOptions, sized: Eng
         "n_ctx": sized.context * sized.slots,
         "n_batch": sized.batch,
         "n_ubatch": sized.micro_batch,
-        "cache_ram_mib": options.cache_mb,
+        "cache_ram_mib": sized.cache_mb,
     }
     if sized.speculation:
         parameters |= {
@@ -143,6 +132,7 @@ def _common(header: GgufHeader, options: EngineOptions, sized: EnginePlan) -> di
         "model.path": str(header.path),
         "n_parallel": sized.slots,
         "kv_unified": False,
+        "n_threads_http": sized.slots + SPARE_CONNECTIONS,
         "cpuparams.n_threads": sized.threads,
         "cpuparams_batch.n_threads": sized.threads,
         "n_gpu_layers": -1 if options.gpu_layers is None else options.gpu_layers,

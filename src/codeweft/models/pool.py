@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import aclosing, asynccontextmanager, nullcontext
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
@@ -25,9 +25,9 @@ from codeweft.errors import (
     UpstreamFailed,
 )
 from codeweft.models import skills
-from codeweft.models.failing import told
 from codeweft.models.turns import Turns
 from codeweft.models.upstream import Refused, pause
+from codeweft.stream import Deferred, Replayed, close, only
 from codeweft.types import (
     Done,
     Event,
@@ -45,7 +45,7 @@ _BEGUN: Final = (TextDelta, ReasoningDelta, ToolCallDelta, Done)
 """Events after which an answer belongs to its endpoint: a reader has seen part of it."""
 _WRONG_EVERYWHERE: Final = frozenset({400, 405, 409, 413, 415, 422})
 """Statuses that speak of the request, not of the endpoint."""
-_Way = Callable[[Request], AsyncGenerator[Event | CodeweftError]]
+_Way = Callable[[Request], Awaitable[AsyncIterator[Event]]]
 LONGEST_COOLDOWN: Final = 600.0
 
 
@@ -127,11 +127,18 @@ class Pool:
         self._description = description
         limits = [member.parallel for member in self._members]
         bounded = [limit for limit in limits if limit is not None]
+        infos = tuple(member.model.info for member in self._members)
+        self._told = infos, self._summed_up(infos)
         self._turns = Turns(sum(bounded), policy.queue) if len(bounded) == len(limits) else None
 
     @property
     def info(self) -> ModelInfo:
-        infos = [member.model.info for member in self._members]
+        infos = tuple(member.model.info for member in self._members)
+        if infos != self._told[0]:
+            self._told = infos, self._summed_up(infos)
+        return self._told[1]
+
+    def _summed_up(self, infos: Sequence[ModelInfo]) -> ModelInfo:
         known = [info.context for info in infos if info.context is not None]
         notes = dict.fromkeys(info.note for info in infos if info.note)
         return ModelInfo(
@@ -148,38 +155,38 @@ class Pool:
         """The endpoints and how they are."""
         return [member.state for member in self._members]
 
-    def stream(self, request: Request) -> AsyncGenerator[Event]:
+    def stream(self, request: Request) -> AsyncIterator[Event]:
         """Answer `request`; see `Model.stream`."""
-        return told(self._answer(request))
+        return Deferred(partial(self._begun, request))
 
-    async def _answer(self, request: Request) -> AsyncGenerator[Event]:
+    async def _begun(self, request: Request) -> AsyncIterator[Event]:
+        """The stream of whoever answers, or of the failure why nobody does."""
+        if self._policy.first_token is not None:
+            # An answer in one piece has no first word to wait for.
+            request = replace(request, whole=False)
         ways: list[_Way] = [self._in_turn, *(partial(_fall_back, model) for model in self._fallbacks)]
         failure: CodeweftError | None = None
         for way in ways:
-            failure = None
-            async with aclosing(way(request)) as events:
-                async for item in events:
-                    if isinstance(item, CodeweftError):
-                        failure = item
-                    else:
-                        yield item
-            if failure is None or not _falls_back(failure):
-                break
-        if failure is not None:
-            raise failure
+            try:
+                return await way(request)
+            except CodeweftError as error:
+                failure = error
+                if not _falls_back(error):
+                    break
+        assert failure is not None
+        return only(Failed(failure))
 
-    async def _in_turn(self, request: Request) -> AsyncGenerator[Event | CodeweftError]:
-        turn = self._turns.take(request.caller.user) if self._turns is not None else nullcontext()
-        try:
-            skills.require(request.skill, self.info.skills, self._name)
-            async with turn, aclosing(self._try_members(request)) as events:
-                async for item in events:
-                    yield item
-        except (Overloaded, MissingSkill) as error:
-            yield error
+    async def _in_turn(self, request: Request) -> AsyncIterator[Event]:
+        """The stream of an endpoint that has begun to answer. Raises why none did."""
+        skills.require(request.skill, self.info.skills, self._name)
+        async with AsyncExitStack() as stack:
+            if self._turns is not None:
+                await stack.enter_async_context(self._turns.take(request.caller.user))
+            member, begun = await self._try_members(request)
+            return self._followed(member, begun, stack.pop_all())
 
-    async def _try_members(self, request: Request) -> AsyncGenerator[Event | CodeweftError]:
-        """The events of the first endpoint that begins to answer, or as the only item why none did."""
+    async def _try_members(self, request: Request) -> tuple[Member, Replayed[Event]]:
+        """The first endpoint that begins to answer, counted as running. Raises why none did."""
         tried: list[Member] = []
         failure: CodeweftError = NotReady(
             f"No endpoint of {self._name} is free.", fix="Try again in a moment."
@@ -194,27 +201,37 @@ class Pool:
                 if member is None:
                     break
             tried.append(member)
-            failed: CodeweftError | None = None
-            async with (
-                _using(member),
-                aclosing(_until_begun(member.model, request, self._policy.first_token)) as events,
-            ):
-                async for item in events:
-                    if isinstance(item, CodeweftError):
-                        failed = item
-                        continue
-                    if isinstance(item, Done):
-                        member.worked()
-                    elif isinstance(item, Failed):
-                        member.failed(item.error, self._policy.cooldown)
-                    yield item
-            if failed is None:
-                return
-            failure = failed
-            if not _says_nothing_of_others(failed):
-                break
-            member.failed(failed, self._policy.cooldown)
-        yield failure
+            member.running += 1
+            try:
+                return member, await _begin(member.model, request, self._policy.first_token)
+            except CodeweftError as error:
+                member.running -= 1
+                failure = error
+                if not _says_nothing_of_others(error):
+                    break
+                member.failed(error, self._policy.cooldown)
+            except BaseException:
+                member.running -= 1
+                raise
+        raise failure
+
+    async def _followed(
+        self, member: Member, events: Replayed[Event], held: AsyncExitStack
+    ) -> AsyncGenerator[Event]:
+        """The events of an endpoint to their end, and what they say about it."""
+        try:
+            async for event in events:
+                if isinstance(event, Done):
+                    member.worked()
+                elif isinstance(event, Failed):
+                    member.failed(event.error, self._policy.cooldown)
+                yield event
+        finally:
+            member.running -= 1
+            try:
+                await events.aclose()
+            finally:
+                await held.aclose()
 
     def _choose(self, request: Request, tried: Sequence[Member]) -> Member | None:
         """The least busy endpoint that can do it, is free and well; one that rests only when no other is left."""
@@ -226,70 +243,40 @@ class Pool:
         now = time.monotonic()
         well = [member for member in able if member.rests_until <= now]
         if well:
+            if len(well) == 1:
+                return well[0]
             return min(well, key=lambda member: (member.running / (member.parallel or 1), random.random()))
         return min(able, key=lambda member: member.rests_until, default=None)
 
 
-async def _fall_back(model: Callable[[], Model], request: Request) -> AsyncGenerator[Event | CodeweftError]:
-    async with aclosing(_until_begun(model(), request, None)) as events:
-        async for item in events:
-            yield item
+async def _begin(model: Model, request: Request, first_token: float | None) -> Replayed[Event]:
+    """The events of `model` once it writes; nothing is told of an answer before its first word.
 
-
-@asynccontextmanager
-async def _using(member: Member) -> AsyncIterator[None]:
-    member.running += 1
-    try:
-        yield
-    finally:
-        member.running -= 1
-
-
-async def _until_begun(
-    model: Model, request: Request, first_token: float | None
-) -> AsyncGenerator[Event | CodeweftError]:
-    """The events of `model`; a failure before the first word comes as a bare error, and nothing before it."""
-    held: list[Event] = []
-    begun = False
+    Raises the error of a `Failed` that comes before, and `UpstreamFailed` when it takes too long.
+    """
     stream = model.stream(replace(request, model=model.info.name))
-    async with aclosing(_timely(stream, first_token)) as events:
-        try:
-            async for event in events:
-                if not begun and isinstance(event, Failed):
-                    yield event.error
-                    return
-                if not begun and not isinstance(event, _BEGUN):
-                    held.append(event)
-                    continue
-                if not begun:
-                    begun = True
-                    for early in held:
-                        yield early
-                yield event
-        except TimeoutError:
-            yield UpstreamFailed(
+    read: list[Event] = []
+    try:
+        async with asyncio.timeout(first_token):
+            async for event in stream:
+                if isinstance(event, Failed):
+                    raise event.error
+                read.append(event)
+                if isinstance(event, _BEGUN):
+                    break
+        return Replayed(read, stream)
+    except BaseException as error:
+        await close(stream)
+        if isinstance(error, TimeoutError):
+            raise UpstreamFailed(
                 f"{model.info.name} wrote nothing within {first_token:g} s.",
                 fix="Try again, or raise `first_token_s` of the pool in the settings.",
-            )
+            ) from None
+        raise
 
 
-async def _timely(stream: AsyncIterator[Event], first_token: float | None) -> AsyncGenerator[Event]:
-    """The events of `stream`. Raises TimeoutError when none of `_BEGUN` comes within `first_token` seconds."""
-    deadline = None if first_token is None else asyncio.get_running_loop().time() + first_token
-    try:
-        while True:
-            try:
-                async with asyncio.timeout_at(deadline):
-                    event = await anext(stream)
-            except StopAsyncIteration:
-                return
-            if isinstance(event, _BEGUN):
-                deadline = None
-            yield event
-    finally:
-        close = getattr(stream, "aclose", None)
-        if close is not None:
-            await close()
+async def _fall_back(model: Callable[[], Model], request: Request) -> AsyncIterator[Event]:
+    return await _begin(model(), request, None)
 
 
 def _says_nothing_of_others(error: CodeweftError) -> bool:

@@ -7,7 +7,7 @@ tokenised without special tokens; every other part is special-token text.
 from __future__ import annotations
 
 import re
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Final
@@ -88,6 +88,15 @@ class Family:
             text = text.replace(token, token[0] + "\u200b" + token[1:])
         return text
 
+    def harmless(self, infill: Infill) -> Infill:
+        """`infill` with this family's special tokens broken up in all that people wrote."""
+        return replace(
+            infill,
+            prefix=self.defused(infill.prefix),
+            suffix=self.defused(infill.suffix),
+            neighbours=tuple(Neighbour(one.path, self.defused(one.text)) for one in infill.neighbours),
+        )
+
     def _order(self, infill: Infill) -> Layout:
         suffix_first = self.trained_suffix_first if infill.suffix_first is None else infill.suffix_first
         first, second = self.prefix_first, self.suffix_first
@@ -103,13 +112,16 @@ class Family:
         if not neighbours:
             return []
         if self.repository is None:
-            return [
-                Piece(f"{_comment(item.path)} {item.path}\n{item.text.rstrip()}\n\n") for item in neighbours
-            ]
+            return [Piece(commented(neighbours))]
         pieces = _lay_out(self.repository.opening, {"name": _REPOSITORY_NAME})
         for item in neighbours:
             pieces += _lay_out(self.repository.file, {"path": item.path, "text": item.text})
         return pieces + _lay_out(self.repository.here, {})
+
+
+def commented(neighbours: Iterable[Neighbour]) -> str:
+    """Other files before the code at hand, for what knows no tokens for them: each under a comment with its path."""
+    return "".join(f"{_comment(one.path)} {one.path}\n{one.text.rstrip()}\n\n" for one in neighbours)
 
 
 def _comment(path: str) -> str:

@@ -3,21 +3,69 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable
-from typing import Final
+from typing import Final, Protocol
 
 MAX_LINE: Final = 32 << 20
 """Bytes of one event; a peer that sends more without a line break is not speaking the protocol."""
 
 
-async def data_lines(chunks: AsyncIterable[bytes]) -> AsyncGenerator[bytes]:
-    """The value of every `data:` line (and of llama.cpp's `error:` lines). Raises `ValueError` for an endless line."""
-    rest = b""
-    async for chunk in chunks:
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            if line.startswith((b"data:", b"error:")):
-                yield line.split(b":", 1)[1].strip()
-        if len(rest) > MAX_LINE:
+class Parts(Protocol):
+    """Cuts a body into the parts that mean something, while it arrives."""
+
+    def feed(self, piece: bytes) -> list[bytes]:
+        """The parts that `piece` completes. Raises `ValueError` when there is no end to one."""
+        ...
+
+    def rest(self) -> list[bytes]:
+        """The part that the end of the body completes, if any."""
+        ...
+
+
+class Lines:
+    """The value of every `data:` line, and of llama.cpp's `error:` lines."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, piece: bytes) -> list[bytes]:
+        """See `Parts.feed`."""
+        *lines, self._rest = (self._rest + piece).split(b"\n")
+        if len(self._rest) > MAX_LINE:
             raise ValueError("an event without end")
-    if rest.startswith(b"data:"):
-        yield rest[5:].strip()
+        return [
+            line[line.index(b":") + 1 :].strip() for line in lines if line.startswith((b"data:", b"error:"))
+        ]
+
+    def rest(self) -> list[bytes]:
+        """See `Parts.rest`."""
+        return [self._rest[5:].strip()] if self._rest.startswith(b"data:") else []
+
+
+class Whole:
+    """A body that means something only as a whole."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self._length = 0
+
+    def feed(self, piece: bytes) -> list[bytes]:
+        """See `Parts.feed`."""
+        self._pieces.append(piece)
+        self._length += len(piece)
+        if self._length > MAX_LINE:
+            raise ValueError("an answer without end")
+        return []
+
+    def rest(self) -> list[bytes]:
+        """See `Parts.rest`."""
+        return [b"".join(self._pieces)] if self._length else []
+
+
+async def data_lines(chunks: AsyncIterable[bytes]) -> AsyncGenerator[bytes]:
+    """The values of `Lines` as they arrive. Raises `ValueError` for an endless line."""
+    lines = Lines()
+    async for chunk in chunks:
+        for line in lines.feed(chunk):
+            yield line
+    for line in lines.rest():
+        yield line

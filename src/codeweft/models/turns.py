@@ -64,7 +64,7 @@ class Turns:
 
     def _release(self) -> None:
         """Hand the slot to the first request of the owner whose turn it is, or free it."""
-        while self._waiting:
+        while self._waiting and self.busy <= self.slots:
             owner, line = next(iter(self._waiting.items()))
             turn = line.popleft()
             del self._waiting[owner]

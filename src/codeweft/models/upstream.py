@@ -6,8 +6,9 @@ import asyncio
 import random
 import re
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import msgspec
@@ -22,6 +23,9 @@ ATTEMPTS: Final = 4
 FIRST_PAUSE: Final = 0.5
 LONGEST_PAUSE: Final = 8.0
 CONNECT_TIMEOUT: Final = 10.0
+LINGER: Final = 0.1
+"""Seconds that the end of a body is waited for after all that matters of it has come."""
+_JSON: Final = {"Content-Type": "application/json"}
 _LONGEST_WORDS: Final = 300
 _LONGEST_ERROR_BODY: Final = 64 << 10
 _FIXES: Final = {
@@ -77,6 +81,8 @@ class Upstream:
         self._attempts = attempts
         self._ours = ours
         self._session: aiohttp.ClientSession | None = None
+        self._proxy: str | None = None
+        self._urls: dict[str, URL] = {}
 
     async def close(self) -> None:
         """Close all connections."""
@@ -93,9 +99,20 @@ class Upstream:
         Connection errors and the statuses of `RETRIED` are tried again. Raises `UpstreamFailed` (`Refused` when the
         endpoint said no), for a Codeweft server whatever it raised.
         """
-        response = await self._send(method, path, None if body is None else msgspec.json.encode(body))
+        async with self.reading(await self.send(method, path, body)) as response:
+            yield response
+
+    @asynccontextmanager
+    async def reading(self, response: aiohttp.ClientResponse) -> AsyncGenerator[aiohttp.ClientResponse]:
+        """A response of `send` to read from; see `request`."""
         try:
             yield response
+            if not response.content.at_eof():
+                # Many servers end a body with a packet of its own; waiting for it saves the next request a handshake.
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(LINGER):
+                        while await response.content.readany():
+                            pass
         except (aiohttp.ClientError, ConnectionError, TimeoutError) as error:
             raise self.broken(error) from None
         finally:
@@ -118,21 +135,38 @@ class Upstream:
             f"The endpoint of {self.name} broke off in the middle of its answer.", fix="Try again."
         )
 
-    async def _send(self, method: str, path: str, data: bytes | None) -> aiohttp.ClientResponse:
+    async def send(
+        self, method: str, path: str, body: Any = None, *, patience: float = 1
+    ) -> aiohttp.ClientResponse:
+        """A response of status 200, its body unread: give it to `reading`. Raises as `request` does.
+
+        `patience` multiplies the longest silence, for answers that come in one piece.
+        """
         session = self._open()
-        headers = {"Content-Type": "application/json"} if data is not None else {}
-        if self._key:
+        data = None if body is None else msgspec.json.encode(body)
+        headers = dict(self._headers) if data is None else {**_JSON, **self._headers}
+        if self._key and "Authorization" not in self._headers:
             headers["Authorization"] = f"Bearer {self._key}"
-        headers |= self._headers
+        url = self._urls.get(path)
+        if url is None:
+            url = self._urls[path] = URL(self.base_url + path, encoded=True)
+        timeout = aiohttp.ClientTimeout(
+            total=None, sock_connect=CONNECT_TIMEOUT, sock_read=self._timeout * patience
+        )
         failure: CodeweftError
         for attempt in range(1, self._attempts + 1):
-            url = URL(self.base_url + path, encoded=True)
             if self._sign is not None:
                 # A signature holds for some minutes only, and finding credentials may ask the network.
                 headers |= await asyncio.to_thread(self._sign, method, str(url), data)
             try:
                 response = await session.request(
-                    method, url, data=data, headers=headers, allow_redirects=False
+                    method,
+                    url,
+                    data=data,
+                    headers=headers,
+                    allow_redirects=False,
+                    timeout=timeout,
+                    proxy=self._proxy,
                 )
             except TimeoutError as error:
                 # The request may be running there; only the connection is known to have failed.
@@ -156,9 +190,10 @@ class Upstream:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None or self._session.closed:
-            timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT, sock_read=self._timeout)
+            # Not `trust_env`: it reads the file of passwords (~/.netrc) anew for every request.
+            self._proxy = _proxy_for(self.base_url)
             self._session = aiohttp.ClientSession(
-                timeout=timeout, connector=aiohttp.TCPConnector(limit=0), trust_env=True
+                connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar()
             )
         return self._session
 
@@ -193,6 +228,14 @@ class Upstream:
 
     def _without_key(self, words: str) -> str:
         return words.replace(self._secret, "…") if self._secret else words
+
+
+def _proxy_for(base_url: str) -> str | None:
+    """The proxy that the environment names for an address."""
+    url = URL(base_url)
+    if url.host is None or proxy_bypass(url.host):
+        return None
+    return getproxies().get(url.scheme)
 
 
 class _ErrorBody(msgspec.Struct, frozen=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -48,7 +48,7 @@ class FunctionPart(msgspec.Struct, frozen=True):
 
 
 class ToolCallPart(msgspec.Struct, frozen=True):
-    index: int = 0
+    index: int | None = None
     id: str | None = None
     function: FunctionPart | None = None
 
@@ -83,6 +83,8 @@ class Logprobs(msgspec.Struct, frozen=True):
 class Choice(msgspec.Struct, frozen=True):
     index: int = 0
     delta: Delta | None = None
+    message: Delta | None = None
+    """In place of `delta` when the answer comes in one piece."""
     text: str | None = None
     logprobs: Logprobs | None = None
     finish_reason: str | None = None
@@ -238,29 +240,32 @@ class StreamChunk(msgspec.Struct, frozen=True):
     prompt_progress: Progress | None = None
     error: msgspec.Raw = _NO_ERROR
 
-    def events(self, query: str = "") -> Iterator[Event]:
+    def events(self, query: str = "") -> list[Event]:
         """What this chunk says, except usage and the end."""
+        found: list[Event] = []
         if self.step is not None:
-            yield self.step.event
+            found.append(self.step.event)
         if self.references is not None:
             ordered = sorted(self.references, key=lambda reference: reference.number)
-            yield Retrieved(query, tuple(reference.result for reference in ordered))
+            found.append(Retrieved(query, tuple(reference.result for reference in ordered)))
             if self.citations is not None:
                 gone = tuple(one.number for one in ordered if one.verified is False)
-                yield Cited(tuple(self.citations.verified), tuple(self.citations.dropped), gone)
+                found.append(Cited(tuple(self.citations.verified), tuple(self.citations.dropped), gone))
         if self.explained is not None:
-            yield self.explained.event
+            found.append(self.explained.event)
         for choice in self.choices or ():
-            yield from _choice_events(choice)
+            if not choice.index:
+                _add_choice(choice, found)
         if self.withdrawn:
-            yield Withdrawn()
+            found.append(Withdrawn())
         if self.checked is not None:
             part = self.checked
-            yield Checked(part.verified, part.tool, part.message, part.language, part.repaired)
+            found.append(Checked(part.verified, part.tool, part.message, part.language, part.repaired))
+        return found
 
     @property
     def failed(self) -> bool:
-        return bytes(self.error) != bytes(_NO_ERROR)
+        return self.error is not _NO_ERROR and bytes(self.error) != bytes(_NO_ERROR)
 
     @property
     def finish_reason(self) -> FinishReason | None:
@@ -273,26 +278,25 @@ class StreamChunk(msgspec.Struct, frozen=True):
 decode_chunk = msgspec.json.Decoder(StreamChunk).decode
 
 
-def _choice_events(choice: Choice) -> Iterator[Event]:
-    if choice.index:
-        return
-    text, delta = choice.text, choice.delta
+def _add_choice(choice: Choice, found: list[Event]) -> None:
+    text, delta = choice.text, choice.delta or choice.message
     if delta is not None:
         thought = delta.reasoning_content or delta.reasoning
         if thought:
-            yield ReasoningDelta(thought)
+            found.append(ReasoningDelta(thought))
         text = delta.content
-    logprobs = _logprobs(choice.logprobs)
+    logprobs = _logprobs(choice.logprobs) if choice.logprobs is not None else ()
     if text or logprobs:
-        yield TextDelta(text or "", logprobs)
-    for call in (delta.tool_calls if delta else None) or ():
-        function = call.function or FunctionPart()
-        yield ToolCallDelta(call.index, function.arguments or "", id=call.id, name=function.name)
+        found.append(TextDelta(text or "", logprobs))
+    if delta is not None and delta.tool_calls:
+        for position, call in enumerate(delta.tool_calls):
+            function = call.function or FunctionPart()
+            # A whole message lists its calls without numbering them.
+            index = position if call.index is None else call.index
+            found.append(ToolCallDelta(index, function.arguments or "", id=call.id, name=function.name))
 
 
-def _logprobs(given: Logprobs | None) -> tuple[TokenLogprob, ...]:
-    if given is None:
-        return ()
+def _logprobs(given: Logprobs) -> tuple[TokenLogprob, ...]:
     if given.content:
         return tuple(
             TokenLogprob(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import re
 import shutil
 import threading
@@ -77,6 +78,13 @@ class Indexes:
         self.on_found = on_found
         self._open: dict[str, tuple[Hashable, Index]] = {}
         self._lock = threading.Lock()
+        self._visible: Callable[[str], bool] | None = None
+
+    def seen_by(self, may_read: Callable[[str], bool]) -> Indexes:
+        """These indexes as somebody sees them who may read only some: the others do not exist there."""
+        seen = copy.copy(self)
+        seen._visible = may_read
+        return seen
 
     def names(self) -> list[str]:
         """Names of all indexes, sorted."""
@@ -246,11 +254,15 @@ class Indexes:
             raise
 
     def _folders(self) -> Iterator[Path]:
-        return (self.root / name for name in self._stores.names(self.root) if NAME.fullmatch(name))
+        return (self.root / name for name in self._stores.names(self.root) if self._exists(name))
+
+    def _exists(self, name: str) -> bool:
+        """Whether there can be an index of that name for whom this is."""
+        return NAME.fullmatch(name) is not None and (self._visible is None or self._visible(name))
 
     def _opened(self, folder: Path) -> Index | None:
         """The index in a folder, opened once and again when another process has replaced it."""
-        identity = self._stores.identity(folder)
+        identity = self._stores.identity(folder) if self._exists(folder.name) else None
         if identity is None:
             return None
         with self._lock:

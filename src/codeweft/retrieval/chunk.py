@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import accumulate, islice, pairwise
 from typing import Final
 
 from codeweft.retrieval.languages import NAMES_ONLY, Language
@@ -54,6 +54,14 @@ class Piece:
     def lines(self) -> int:
         return self.end_line - self.start_line + 1
 
+    def at(self, start: int, end: int) -> Piece:
+        """The same of other lines."""
+        if (start, end) == (self.start_line, self.end_line):
+            return self
+        return Piece(
+            start, end, self.kind, self.name, self.scope, self.signature, self.docstring, self.defines
+        )  # fmt: skip
+
 
 def chunk(text: str, path: str) -> tuple[Language, list[Piece]]:
     """The language of a file and its pieces in order; together they cover every line exactly once. Never raises."""
@@ -66,15 +74,15 @@ def chunk(text: str, path: str) -> tuple[Language, list[Piece]]:
     if language.grammar is not None:
         found = definitions(text, language.grammar)
         pieces = _flatten(found, Piece(1, len(lines), language.kind), lines)
-        pieces = [_with_module_doc(piece, lines) if n == 0 else piece for n, piece in enumerate(pieces)]
+        pieces[:1] = [_with_module_doc(piece, lines) for piece in pieces[:1]]
     elif language.prose:
         pieces = list(_prose(lines))
     elif language.block is not None:
         pieces = list(_blocks(lines, language.block, language.kind))
     else:
         pieces = [Piece(1, len(lines), language.kind)]
-    whole = _cover(pieces, lines)
-    return language, [part for piece in whole for part in _split(piece, lines)]
+    ends = list(accumulate([len(line) + 1 for line in lines], initial=0))
+    return language, [part for piece in _cover(pieces, lines) for part in _split(piece, lines, ends)]
 
 
 def _flatten(found: Sequence[Definition], around: Piece, lines: Sequence[str]) -> list[Piece]:
@@ -97,7 +105,7 @@ def _flatten(found: Sequence[Definition], around: Piece, lines: Sequence[str]) -
             pieces.extend(_flatten(one.members, piece, lines))
         else:
             inner = tuple(dict.fromkeys(member.name for member in _all(one.members) if member.name))
-            pieces.append(replace(piece, defines=inner))
+            pieces.append(replace(piece, defines=inner) if inner else piece)
         at = end + 1
     pieces.extend(_between(at, around.end_line, around, names, first=not pieces))
     return pieces
@@ -129,34 +137,35 @@ def _between(
 
 def _cover(pieces: Sequence[Piece], lines: Sequence[str]) -> list[Piece]:
     """Join pieces without any word in them (blank lines, closing brackets) to the piece before, or else after."""
-    covered: list[Piece] = []
-    at = 1
+    kept: list[tuple[Piece, int]] = []
+    last = 0
+    """The last line of the last piece that is kept."""
     for piece in pieces:
-        start, end = at, piece.end_line
-        at = end + 1
-        while covered and start < end and not lines[start - 1].strip():
+        start, end = last + 1, piece.end_line
+        while kept and start < end and not lines[start - 1].strip():
             start += 1
-            covered[-1] = replace(covered[-1], end_line=start - 1)
-        significant = not all(_CLOSING.match(line) for line in lines[start - 1 : end])
-        if not significant and covered:
-            covered[-1] = replace(covered[-1], end_line=end)
-        elif not significant and piece is not pieces[-1]:
-            at = start
-        else:
-            covered.append(replace(piece, start_line=start, end_line=end))
-    if at <= len(lines):
-        if covered:
-            covered[-1] = replace(covered[-1], end_line=len(lines))
-        else:
-            covered.append(Piece(1, len(lines), "section"))
-    return covered
+        if any(not _CLOSING.match(line) for line in islice(lines, start - 1, end)):
+            kept.append((piece, start))
+            last = end
+        elif kept:
+            last = end
+        elif piece is pieces[-1]:
+            kept.append((piece, start))
+            last = end
+    if not kept:
+        return [Piece(1, len(lines), "section")]
+    ends = [*(start - 1 for _, start in kept[1:]), len(lines)]
+    return [piece.at(start, end) for (piece, start), end in zip(kept, ends, strict=True)]
 
 
-def _split(piece: Piece, lines: Sequence[str]) -> Iterator[Piece]:
-    """Parts of a long piece, cut where a blank or least indented line makes it natural."""
+def _split(piece: Piece, lines: Sequence[str], ends: Sequence[int]) -> Iterator[Piece]:
+    """Parts of a long piece, cut where a blank or least indented line makes it natural.
+
+    `ends` has how many characters the first 0, 1, 2... lines have.
+    """
     definition = piece.kind in ("function", "method", "class", "interface", "enum") and piece.signature != ""
     longest, part = (LONGEST_CHUNK, SPLIT_CHUNK) if definition else (LONGEST_SECTION, LONGEST_SECTION)
-    size = sum(len(line) + 1 for line in lines[piece.start_line - 1 : piece.end_line])
+    size = ends[piece.end_line] - ends[piece.start_line - 1]
     if piece.lines <= longest and size <= LONGEST_TEXT:
         yield piece
         return
@@ -170,7 +179,7 @@ def _split(piece: Piece, lines: Sequence[str]) -> Iterator[Piece]:
                 last = max(start, line - 1)
                 break
         end = last if last == piece.end_line else _best_cut(start + (last - start) // 2, last, lines)
-        yield replace(piece, start_line=start, end_line=end)
+        yield piece.at(start, end)
         start = end + 1
 
 

@@ -143,12 +143,13 @@ class StaticEncoder:
         narrow = np.empty((longest, self.dimensions), dtype=np.int8)
         wide = np.empty((longest, self.dimensions), dtype=np.float32)
         total = np.zeros((len(texts), self.dimensions), dtype=np.float32)
-        for text, (start, end) in enumerate(pairwise(ends)):
-            size = end - start
+        take = self._table.take
+        for (start, end), own in zip(pairwise(ends), total, strict=True):
+            few, floats = narrow[: end - start], wide[: end - start]
             # Without a mode `take` works on a copy of its own.
-            np.take(self._table, rows[start:end], axis=0, out=narrow[:size], mode="clip")
-            np.copyto(wide[:size], narrow[:size])
-            np.dot(factor[start:end], wide[:size], out=total[text])
+            take(rows[start:end], 0, few, "clip")
+            floats[:] = few
+            factor[start:end].dot(floats, own)
         return total
 
 

@@ -77,11 +77,18 @@ def known_forms(word: str, frequency: Callable[[str], int]) -> tuple[str, ...]:
     return tuple(form for _, form in sorted(occurring, reverse=True)[:_MOST_FORMS])
 
 
+def heads(words: Iterable[str]) -> frozenset[str]:
+    """How words begin: all forms of a word begin alike."""
+    return frozenset([word[:_SHORTEST_STEM] for word in words])
+
+
 class Forms:
-    """Which of some words another word is a form of: they share a stem, or one begins with the other."""
+    """Which of some words other words are forms of: they share a stem, or one begins with the other."""
 
     def __init__(self, words: Iterable[str]) -> None:
         self._whole = frozenset(words)
+        self.heads = heads(self._whole)
+        """How the forms of these words begin; a word that begins otherwise is a form of none."""
         self._sizes = sorted({len(word) for word in self._whole if len(word) >= _SHORTEST_STEM})
         self._by_stem: dict[str, set[str]] = defaultdict(set)
         self._by_start: dict[str, set[str]] = defaultdict(set)
@@ -91,10 +98,18 @@ class Forms:
             self._by_start[word].add(word)
             for size in range(_SHORTEST_STEM, len(word)):
                 self._by_start[word[:size]].add(word)
-        self.of: Callable[[str], frozenset[str]] = _Found(self._find).__getitem__
+        self._found: dict[str, frozenset[str]] = {}
+
+    def of(self, word: str) -> frozenset[str]:
         """The words of which a word is a form."""
+        found = self._found.get(word)
+        if found is None:
+            found = self._found[word] = self._find(word)
+        return found
 
     def _find(self, word: str) -> frozenset[str]:
+        if word[:_SHORTEST_STEM] not in self.heads:
+            return frozenset()
         found = set(self._by_start.get(word, ()))
         if len(word) >= _SHORTEST_STEM:
             for stem in stems(word):
@@ -105,15 +120,3 @@ class Forms:
                 if (start := word[:size]) in self._whole:
                     found.add(start)
         return frozenset(found)
-
-
-class _Found(dict[str, frozenset[str]]):
-    """Found once a word: the names and paths of the candidates repeat the same few words."""
-
-    def __init__(self, find: Callable[[str], frozenset[str]]) -> None:
-        super().__init__()
-        self._find = find
-
-    def __missing__(self, word: str) -> frozenset[str]:
-        found = self[word] = self._find(word)
-        return found

@@ -254,9 +254,9 @@ class Index:
 
     def covers(self, filters: Filters) -> bool:
         """Whether the index is of the repositories and branches that are asked for, if any are."""
-        names = {self.name, self.store.settings().get("repository", self.name)}
-        return (not filters.repositories or bool(names & set(filters.repositories))) and (
-            not filters.branches or bool(self.branches() & set(filters.branches))
+        repositories, branches = set(filters.repositories), set(filters.branches)
+        return (not repositories or not repositories.isdisjoint((self.name, self.repository))) and (
+            not branches or not branches.isdisjoint(self.branches())
         )
 
     def branches(self) -> set[str]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
-from codeweft.retrieval.forms import Forms
+from codeweft.retrieval.forms import Forms, heads
 from codeweft.retrieval.question import Place, Question
 from codeweft.retrieval.store.base import Candidate, Row, fold, last_segment
 from codeweft.retrieval.tokens import terms_of_run
@@ -135,24 +135,9 @@ def rank(
     if not pool:
         return []
     _fuse(question, pool, priorities)
-    best = max(c.score for c in pool) or 1.0
-    for c in pool:
-        c.score /= best
     _add_coherence(pool, priorities)
-    reading = _Reading(question, pool, priorities)
-    most_terms = max(c.file_terms for c in pool) or 1.0
-    most_near = max(c.file_near for c in pool) or 1.0
-    for c in pool:
-        whole = priorities.terms * c.file_terms / most_terms + priorities.near * c.file_near / most_near
-        c.score += whole
-        c.why["file"] = whole
-        for reason, value in reading.additions(c.row):
-            c.score += value
-            c.why[reason] = value
-        factor = reading.penalty(c.row)
-        if factor != 1.0:
-            c.why["penalty"] = c.score * (factor - 1)
-            c.score *= factor
+    _add_whole_file(pool, priorities)
+    _Reading(question, pool, priorities).add(pool)
     chosen = _choose(pool, k, priorities)
     top = max((c.score for c in chosen), default=1.0)
     for c in chosen:
@@ -161,111 +146,143 @@ def rank(
 
 
 def _fuse(question: Question, pool: Sequence[Candidate], priorities: Priorities) -> None:
-    """Convex combination of both scores, each normalised over the candidates."""
+    """Convex combination of both scores, each normalised over the candidates; the best fused score is 1."""
     share = priorities.lexical_symbol if question.is_symbol else priorities.lexical
-    top = max(c.lexical for c in pool) or 1.0
-    low, high = min(c.vector for c in pool), max(c.vector for c in pool)
-    spread = (high - low) or 1.0
+    top = max([c.lexical for c in pool]) or 1.0
+    cosines = [c.vector for c in pool]
+    low = min(cosines)
+    spread = (max(cosines) - low) or 1.0
     for c in pool:
         lexical = share * c.lexical / top
         vector = (1 - share) * (c.vector - low) / spread
         c.score = lexical + vector
         c.why = {"lexical": lexical, "vector": vector}
+    best = max([c.score for c in pool]) or 1.0
+    for c in pool:
+        c.score /= best
 
 
 def _add_coherence(pool: Sequence[Candidate], priorities: Priorities) -> None:
-    by_file: dict[tuple[str, str], list[Candidate]] = defaultdict(list)
+    sums: dict[tuple[str, str], float] = {}
+    firsts: dict[tuple[str, str], Candidate] = {}
     for c in pool:
-        by_file[c.home, c.row.path].append(c)
-    sums = {}
-    for file, members in by_file.items():
-        sums[file] = sum(c.score for c in members)
+        file = c.home, c.row.path
+        score = c.score
+        sums[file] = sums.get(file, 0.0) + score
+        first = firsts.setdefault(file, c)
+        if score > first.score:
+            firsts[file] = c
     most = max(sums.values()) or 1.0
-    for file, members in by_file.items():
-        first = max(members, key=lambda c: c.score)
-        first.why["coherence"] = priorities.coherence * sums[file] / most
-        first.score += first.why["coherence"]
+    for file, first in firsts.items():
+        first.why["coherence"] = value = priorities.coherence * sums[file] / most
+        first.score += value
+
+
+def _add_whole_file(pool: Sequence[Candidate], priorities: Priorities) -> None:
+    most_terms = max([c.file_terms for c in pool]) or 1.0
+    most_near = max([c.file_near for c in pool]) or 1.0
+    for c in pool:
+        whole = priorities.terms * c.file_terms / most_terms + priorities.near * c.file_near / most_near
+        c.score += whole
+        c.why["file"] = whole
 
 
 class _Reading:
-    """A question compared with names and paths; every word and path is looked at once."""
+    """A question compared with names and paths; every path is looked at once."""
 
     def __init__(self, question: Question, pool: Sequence[Candidate], priorities: Priorities) -> None:
         self._question = question
         self._priorities = priorities
         self._forms = Forms(question.keywords)
-        paths = {c.row.path for c in pool}
-        self._newest = _newest_versions(paths)
-        self._paths: dict[str, tuple[float, float]] = {}
-        self._places = _placed(question.places, paths, priorities) if question.places else {}
+        self._asked = max(1, question.asked)
+        self._worded = bool(question.keywords) and not question.is_symbol
+        self._symbols = frozenset(map(fold, question.symbols))
         self._rarity = {} if question.is_symbol else _rarity(question.symbols, pool)
         # What a report says in passing (an example, a test that fails) is not what it asks for.
         # A question in another language says it in its words' English terms.
         said = question.gist if question.gist.isascii() else " ".join((question.gist, *question.keywords))
         self._excused = {role for role, asked in _ASKED.items() if asked.search(said)}
-
-    def additions(self, row: Row) -> Iterator[tuple[str, float]]:
-        """Reasons to prefer a chunk, with what each is worth."""
-        question, priorities = self._question, self._priorities
-        if question.symbols and (value := _definition(question, row, self._rarity, priorities)):
-            yield "definition", value
-        if place := self._places.get(row.path):
-            yield "place", place
-        if question.is_symbol or not question.keywords:
-            return
-        if share := self._of_path(row.path)[0]:
-            yield "path", priorities.path * share
-        name = terms_of_run(row.name)[:6] if row.kind != "section" else ()
-        if hits := sum(1 for word in name if self._forms.of(word)):
-            yield "name", priorities.name * hits / len(name)
-
-    def penalty(self, row: Row) -> float:
-        """The factor for what kind of file and chunk this is."""
-        factor = self._of_path(row.path)[1]
-        if row.language in _PROSE_LANGUAGES and "prose" not in self._excused:
-            factor *= self._priorities.prose
-        return factor
-
-    def _of_path(self, path: str) -> tuple[float, float]:
+        paths = {path: _path_facts(path) for path in {c.row.path for c in pool}}
+        self._places = _placed(question.places, paths, priorities) if question.places else {}
+        newest = _newest_versions(paths.values())
+        self._of_path = {
+            path: (self._share(facts), self._path_penalty(facts, newest)) for path, facts in paths.items()
+        }
         """The share of the question's words in the names of file and folder, and the penalty of the path."""
-        known = self._paths.get(path)
-        if known is None:
-            hits = frozenset[str]().union(*map(self._forms.of, _path_words(path)))
-            worth = sum(self._question.terms[word] for word in hits)
-            share = min(1.0, worth / max(1, self._question.asked))
-            known = self._paths[path] = (share, self._path_penalty(path))
-        return known
 
-    def _path_penalty(self, path: str) -> float:
+    def add(self, pool: Iterable[Candidate]) -> None:
+        """What speaks for the candidates' names and paths, and the factor for what kind of file and chunk each is."""
+        priorities = self._priorities
+        symbols, places, worded, heads = self._symbols, self._places, self._worded, self._forms.heads
+        prose = 1.0 if "prose" in self._excused else priorities.prose
+        for c in pool:
+            row, why, score = c.row, c.why, c.score
+            path = row.path
+            if symbols and not symbols.isdisjoint(_defined(row.name, row.defined)):
+                why["definition"] = value = self._definition(row)
+                score += value
+            if places and path in places:
+                why["place"] = places[path]
+                score += places[path]
+            share, factor = self._of_path[path]
+            if worded:
+                if share:
+                    why["path"] = value = priorities.path * share
+                    score += value
+                if row.kind != "section":
+                    name, own = _name_facts(row.name)
+                    if not heads.isdisjoint(own) and (hits := len(list(filter(self._forms.of, name)))):
+                        why["name"] = value = priorities.name * hits / len(name)
+                        score += value
+            if row.language in _PROSE_LANGUAGES:
+                factor *= prose
+            if factor != 1.0:
+                why["penalty"] = score * (factor - 1)
+                score *= factor
+            c.score = score
+
+    def _share(self, facts: _PathFacts) -> float:
+        if not self._worded or self._forms.heads.isdisjoint(facts.heads):
+            return 0.0
+        hits = frozenset[str]().union(*map(self._forms.of, facts.words))
+        return min(1.0, sum([self._question.terms[word] for word in hits]) / self._asked)
+
+    def _path_penalty(self, facts: _PathFacts, newest: Mapping[str, int]) -> float:
         factor = 1.0
-        for role in _roles(path) - self._excused:
+        for role in facts.roles - self._excused if facts.roles else ():
             factor *= getattr(self._priorities, role)
-        if self._newest and _is_older(self._question, path, self._newest):
+        if facts.versions and _is_older(self._question, facts, newest):
             factor *= self._priorities.older
         return factor
 
+    def _definition(self, row: Row) -> float:
+        """What defining one of the question's symbols is worth: most with the same letters, in a file of that name."""
+        question, priorities = self._question, self._priorities
+        best = 0.0
+        own = last_segment(row.name)
+        stem = fold(_stem(row.path))
+        for symbol in question.symbols:
+            folded = fold(symbol)
+            if own == symbol:
+                value = 1.0
+            elif fold(own) == folded:
+                value = priorities.other_case
+            elif symbol in row.defines:
+                value = priorities.inner_definition
+            elif row.defined and folded in map(fold, row.defines):
+                value = priorities.inner_definition * priorities.other_case
+            else:
+                continue
+            if stem in (folded, folded + "s") or stem + "s" == folded:
+                value *= priorities.definition_stem
+            best = max(best, value * self._rarity.get(symbol, 1.0))
+        return best * (priorities.definition if question.is_symbol else priorities.embedded_definition)
 
-def _definition(question: Question, row: Row, rarity: Mapping[str, float], priorities: Priorities) -> float:
-    """What defining one of the question's symbols is worth: most with the same letters, in a file of that name."""
-    best = 0.0
-    own = last_segment(row.name)
-    stem = fold(_stem(row.path))
-    for symbol in question.symbols:
-        folded = fold(symbol)
-        if own == symbol:
-            value = 1.0
-        elif fold(own) == folded:
-            value = priorities.other_case
-        elif symbol in row.defines:
-            value = priorities.inner_definition
-        elif row.defined and folded in map(fold, row.defines):
-            value = priorities.inner_definition * priorities.other_case
-        else:
-            continue
-        if stem in (folded, folded + "s") or stem + "s" == folded:
-            value *= priorities.definition_stem
-        best = max(best, value * rarity.get(symbol, 1.0))
-    return best * (priorities.definition if question.is_symbol else priorities.embedded_definition)
+
+@lru_cache(maxsize=65_536)
+def _defined(name: str, defined: str) -> frozenset[str]:
+    """The names that a chunk defines, in the form that they are compared in; `defined` as in a `Row`."""
+    return frozenset((fold(last_segment(name)), *(map(fold, defined.split("\n")) if defined else ())))
 
 
 def _rarity(symbols: Sequence[str], pool: Sequence[Candidate]) -> dict[str, float]:
@@ -274,7 +291,7 @@ def _rarity(symbols: Sequence[str], pool: Sequence[Candidate]) -> dict[str, floa
         return {}
     files: dict[str, set[tuple[str, str]]] = {fold(symbol): set() for symbol in symbols}
     for c in pool:
-        for name in {fold(last_segment(c.row.name)), *map(fold, c.row.defines)} & files.keys():
+        for name in files.keys() & _defined(c.row.name, c.row.defined):
             files[name].add((c.home, c.row.path))
     return {symbol: 1 / max(1, len(files[fold(symbol)])) for symbol in symbols}
 
@@ -317,34 +334,60 @@ def _stem(path: str) -> str:
     return parts[-2] if len(parts) > 1 and stem in _FOLDER_FILES else stem
 
 
+class _PathFacts(NamedTuple):
+    """What a path says by itself: the words of file and folder, how they begin, what kind of file it names.
+
+    `versions` are the folders in it that name a version, with the path of each's parent.
+    """
+
+    words: frozenset[str]
+    heads: frozenset[str]
+    roles: frozenset[str]
+    versions: tuple[tuple[str, str], ...]
+
+
 @lru_cache(maxsize=65_536)
-def _path_words(path: str) -> frozenset[str]:
-    """Words of the file's name and of its folder."""
+def _path_facts(path: str) -> _PathFacts:
     parts = path.split("/")
     names = {_stem(path), *parts[-2:-1], *(parts[-3:-2] if parts[-1].split(".")[0] in _FOLDER_FILES else ())}
-    return frozenset(word for name in names for word in terms_of_run(name.replace("-", "_")))
+    words = frozenset(word for name in names for word in terms_of_run(name.replace("-", "_")))
+    folder, slash, name = path.rpartition("/")
+    return _PathFacts(
+        words, heads(words), _roles(folder + slash) | _roles(slash + name), _versions(folder + slash)
+    )
 
 
 @lru_cache(maxsize=65_536)
-def _roles(path: str) -> frozenset[str]:
-    """What kind of file a path names."""
-    return frozenset(role for role, pattern in _ROLES.items() if pattern.search(path))
+def _name_facts(name: str) -> tuple[tuple[str, ...], frozenset[str]]:
+    """The first words of a chunk's name, and how they begin."""
+    words = terms_of_run(name)[:6]
+    return words, heads(words)
 
 
-def _newest_versions(paths: Iterable[str]) -> dict[str, int]:
+@lru_cache(maxsize=65_536)
+def _roles(part: str) -> frozenset[str]:
+    """What kind of file a path's folders or its name tell: no sign of a kind is partly in both."""
+    return frozenset([role for role, pattern in _ROLES.items() if pattern.search(part)])
+
+
+@lru_cache(maxsize=65_536)
+def _versions(folder: str) -> tuple[tuple[str, str], ...]:
+    return tuple((folder[: match.start(1)], match[1]) for match in _VERSION.finditer(folder))
+
+
+def _newest_versions(paths: Iterable[_PathFacts]) -> dict[str, int]:
     """The highest version folder seen below each parent."""
     newest: dict[str, int] = {}
-    for path in set(paths):
-        for match in _VERSION.finditer(path):
-            parent = path[: match.start(1)]
-            newest[parent] = max(newest.get(parent, 0), int(match[1][1:]))
+    for facts in paths:
+        for parent, version in facts.versions:
+            newest[parent] = max(newest.get(parent, 0), int(version[1:]))
     return newest
 
 
-def _is_older(question: Question, path: str, newest: Mapping[str, int]) -> bool:
+def _is_older(question: Question, facts: _PathFacts, newest: Mapping[str, int]) -> bool:
     return any(
-        int(match[1][1:]) < newest[path[: match.start(1)]] and match[1] not in question.terms
-        for match in _VERSION.finditer(path)
+        int(version[1:]) < newest[parent] and version not in question.terms
+        for parent, version in facts.versions
     )
 
 
@@ -353,13 +396,17 @@ def _choose(pool: Sequence[Candidate], k: int, priorities: Priorities) -> list[C
     ordered = sorted(pool, key=lambda c: (-c.score, c.row.path, c.row.start_line))
     seen: set[int] = set()
     per_file: dict[tuple[str, str], int] = defaultdict(int)
+    chosen: list[Candidate] = []
     for c in ordered:
+        # A file's first chunk keeps its score: with `k` of them, nothing that comes later is better than all.
+        if c.score <= 0 or len(per_file) >= k:
+            break
         if c.row.digest in seen:
-            c.score = 0.0
             continue
         seen.add(c.row.digest)
         if earlier := per_file[c.home, c.row.path]:
             c.score *= priorities.same_file**earlier
         per_file[c.home, c.row.path] += 1
-    ordered.sort(key=lambda c: -c.score)
-    return [c for c in ordered[:k] if c.score > 0]
+        chosen.append(c)
+    chosen.sort(key=lambda c: -c.score)
+    return chosen[:k]

@@ -61,7 +61,12 @@ def explanation(told: Explained) -> dict[str, Any]:
     """What was looked up, why, what of it was shown (with its number), what the model read, what an agent did; JSON types only."""
     numbers = {_place(result): number for number, result in enumerate(told.shown, 1)}
     candidates = [
-        {**record(result), "why": dict(result.why), "number": numbers.get(_place(result))}
+        {
+            **record(result),
+            "index": result.index,
+            "why": dict(result.why),
+            "number": numbers.get(_place(result)),
+        }
         for result in told.candidates
     ]
     prompt = [{"role": turn.role, "content": said(turn)} for turn in told.prompt]

@@ -112,22 +112,26 @@ class _Reader:
         for node in parent.named_children:
             if lead and node.start_point[0] > lead[-1].end_point[0] + 1:
                 lead = []
-            if node.type in grammar.leading:
+            # A node makes its type anew each time it is asked for.
+            node_type = node.type
+            if node_type in grammar.leading:
                 lead.append(node)
                 continue
-            here = self._definitions_of(node, scope, depth)
+            here = self._definitions_of(node, node_type, scope, depth)
             if lead and here and (len(here) == 1 or here[0].start == node.start_point[0] + 1):
                 self._take_lead(here[0], lead)
             found.extend(here)
             lead = []
         return self._merged(found) if grammar.merge_same_name else found
 
-    def _definitions_of(self, node: Node, scope: str, depth: int) -> list[Definition]:
+    def _definitions_of(self, node: Node, node_type: str, scope: str, depth: int) -> list[Definition]:
         if depth > DEEPEST:
             return []
         grammar = self.grammar
-        own = self._definition(node, scope, depth)
-        if node.type in grammar.wrappers:
+        defines = node_type in grammar.definitions or node_type in grammar.bound or node_type == "call"
+        own = self._definition(node, node_type, scope, depth) if defines else None
+        wraps = node_type in grammar.wrappers
+        if wraps:
             inner = self.collect(node, scope, depth + 1)
             if len(inner) == 1 and (own is None or inner[0].kind != NAMES_ONLY):
                 inner[0].start = min(inner[0].start, node.start_point[0] + 1)
@@ -141,24 +145,22 @@ class _Reader:
                 return inner
         if own is not None:
             return [own]
-        if node.start_point[0] == node.end_point[0] or node.type in grammar.wrappers:
+        if wraps or node.start_point[0] == node.end_point[0]:
             return []
         return self.collect(node, scope, depth + 1)
 
-    def _definition(self, node: Node, scope: str, depth: int) -> Definition | None:
+    def _definition(self, node: Node, node_type: str, scope: str, depth: int) -> Definition | None:
         grammar = self.grammar
-        kind = grammar.definitions.get(node.type)
-        container = node.type in grammar.containers
-        group = node.type in grammar.groups
+        kind = grammar.definitions.get(node_type)
+        container = node_type in grammar.containers
+        group = node_type in grammar.groups
         body: Node | None = None
         name = ""
-        if node.type in grammar.bound and (bound := self._bound(node)):
+        if node_type in grammar.bound and (bound := self._bound(node)):
             name, body = bound
-            kind = (
-                "class" if body.type in grammar.containers or node.type in grammar.containers else "function"
-            )
+            kind = "class" if container or body.type in grammar.containers else "function"
             container = kind == "class"
-        elif node.type == "call" and grammar.calls:
+        elif node_type == "call" and grammar.calls:
             call = self._call(node)
             if call is None:
                 return None
@@ -167,33 +169,33 @@ class _Reader:
         if kind is None:
             return None
         body = body or _body(node)
-        if node.type in _SPECIFIERS and body is None:
+        if node_type in _SPECIFIERS and body is None:
             return None
-        if node.type in grammar.definitions and (value := self._record(node)) is not None:
+        if node_type in grammar.definitions and (value := self._record(node)) is not None:
             body, container = value, True
         name = name or self._name(node)
         if kind == NAMES_ONLY and not name:
             return None
-        if node.type == "mod_item" and body is None:
+        if node_type == "mod_item" and body is None:
             kind = NAMES_ONLY
-        if node.type == "impl_item":
+        if node_type == "impl_item":
             name = self._text(node.child_by_field_name("type"), 200) or name
             name = _NAME_END.split(name, maxsplit=1)[0]
         if (
-            node.type == "method_declaration"
+            node_type == "method_declaration"
             and (receiver := node.child_by_field_name("receiver")) is not None
         ):
             scope = re.sub(r"\[.*", "", self._text(receiver, 200).strip("()").split(" ")[-1].lstrip("*"))
-        if not scope and node.type == "function_declaration":
+        if not scope and node_type == "function_declaration":
             # An extension function belongs to what it extends.
             extended = self._text(node.child_by_field_name("receiver"), 200)
             scope = _last_segment(_NAME_END.split(extended, maxsplit=1)[0].rstrip("?"))
-        if node.type == "type_spec" and body is None:
+        if node_type == "type_spec" and body is None:
             inner = node.child_by_field_name("type")
             kind = {"struct_type": "class", "interface_type": "interface"}.get(
                 inner.type if inner else "", NAMES_ONLY
             )
-        if kind == "class" and node.type == "class_declaration":
+        if kind == "class" and node_type == "class_declaration":
             kind = self._kind_by_keyword(node)
         if kind == "function" and scope and self._inside_class(node):
             kind = "method"
@@ -274,13 +276,14 @@ class _Reader:
         return kind, _NAME_END.split(self._text(first, 200), maxsplit=1)[0], called in self.grammar.containers
 
     def _name(self, node: Node) -> str:
-        own = next((child for child in node.named_children if child.type == "type_identifier"), None)
-        if (fixed := _SELF_NAMED.get(node.type)) and own is None:
+        children = node.named_children
+        types = [child.type for child in children]
+        if (fixed := _SELF_NAMED.get(node.type)) and "type_identifier" not in types:
             return fixed
         if node.type in _SPECIFIERS and node.child_by_field_name("name") is None:
             return ""
-        at: Node | None = next(
-            (child for child in node.named_children if child.type == "variable_declaration"), node
+        at: Node | None = (
+            children[types.index("variable_declaration")] if "variable_declaration" in types else node
         )
         for _ in range(6):
             if at is None:
@@ -354,7 +357,8 @@ class _Reader:
 
 def is_name(node: Node) -> bool:
     """Whether a node is a name or ends in one."""
-    return node.type.endswith(("identifier", "_name", "index_expression")) or node.type in _NAME_TYPES
+    node_type = node.type
+    return node_type.endswith(("identifier", "_name", "index_expression")) or node_type in _NAME_TYPES
 
 
 def _is_leading(node: Node) -> bool:

@@ -64,6 +64,16 @@ def words(text: str) -> list[str]:
     return list(chain.from_iterable(map(terms_of_run, runs(text))))
 
 
+def joined_words(text: str) -> str:
+    """`words` with spaces between them, in half the time."""
+    return " ".join(map(_joined_terms, runs(text)))
+
+
+@lru_cache(maxsize=1 << 16)
+def _joined_terms(run: str) -> str:
+    return " ".join(terms_of_run(run))
+
+
 def runs(text: str) -> list[str]:
     """The unbroken runs of letters, digits and underscores in a text, before they are split into terms."""
     if text.isascii():

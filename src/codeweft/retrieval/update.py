@@ -28,14 +28,13 @@ from codeweft.types import Encoder, Vectors
 
 MANY_FILES: Final = 400
 """Changed files from which starting worker processes pays."""
-FIRST_BATCH: Final = 32
-"""Files of the first commit: few, so that searching can begin at once."""
+FIRST_FILES: Final = 32
+"""Files that are read here while worker processes start, and files of a commit where encoding them is slow."""
 BATCH: Final = 1024
-"""Files per commit at most; each commit is four times as large as the one before, because each costs a tenth of a
-second."""
+"""Files per commit at most."""
 FIRST_SECONDS: Final = 0.3
 BATCH_SECONDS: Final = 2.0
-"""A batch is committed after this long, however few files it holds; the first one sooner."""
+"""A batch is committed after this long, however few files it holds; the first one sooner, so that searching can begin."""
 RACY_NS: Final = 20_000_000
 """A file changed less than this before it was read may change again within one tick of its clock."""
 _PROBE: Final = "def parse_config(path): read settings from a file"
@@ -119,7 +118,7 @@ class Update:
         self._encoder = encoder
         self._limits = limits
         # What a slow model has encoded is committed soon: it costs more than a commit.
-        self._most = FIRST_BATCH if getattr(encoder, "slow", False) else BATCH
+        self._most = FIRST_FILES if getattr(encoder, "slow", False) else BATCH
 
     def run(self, report: Callable[[Progress], None], only: Sequence[str] | None = None) -> None:
         """Read what changed in the source, or of it `only` these files and folders; see `Index.update`."""
@@ -143,16 +142,17 @@ class Update:
         new_skips = [one for one in skipped if not _same_skip(one, known.get(one.path))]
         present = {file.path for file in found.files} | left_out.keys()
         gone = [path for path in known if path not in present]
-        if gone or new_skips:
-            self._store.write(new_skips, gone)
         total, done, began = len(changed), 0, time.monotonic()
         report(Progress(name, "reading", 0, total))
         for batch in self._read(ready, changed, known):
             if self._source.kind == "uploads":
                 batch = [_rewritten(ready.root, *one) for one in batch]
-            self._store_batch(batch, known)
+            self._store_batch(batch, known, new_skips, gone)
+            new_skips, gone = [], []
             done += len(batch)
             report(Progress(name, "reading", done, total, batch[-1][1].path, time.monotonic() - began))
+        if gone or new_skips:
+            self._store.write(new_skips, gone)
         branch = checked_out_branch(ready.root) if self._source.kind in ("folder", "git") else ""
         self._store.set(commit=ready.commit, branch=branch, repository=self._source.repository)
 
@@ -161,7 +161,7 @@ class Update:
     ) -> Iterator[list[tuple[FoundFile, ReadFile, int]]]:
         """Files with what was read and when (ns), in batches to commit; last those that wait for the redactor."""
         redactor = self._limits.redactor
-        if redactor is not None and len(changed) > FIRST_BATCH:
+        if redactor is not None and len(changed) > FIRST_FILES:
             redactor.begin()
         held: list[FoundFile] = []
         for batch in self._read_at_once(ready, changed, known):
@@ -183,11 +183,16 @@ class Update:
             return _batches(changed, read_over_ray(self._limits.ray, reader, jobs), self._most)
         if len(changed) < MANY_FILES or workers == 0:
             return _batches(changed, (file for job in jobs for file in reader.read([job])), self._most)
-        return _batches(changed, in_parallel(reader, jobs, FIRST_BATCH, workers), self._most)
+        return _batches(changed, in_parallel(reader, jobs, FIRST_FILES, workers), self._most)
 
     def _store_batch(
-        self, batch: Sequence[tuple[FoundFile, ReadFile, int]], known: dict[str, StoredFile]
+        self,
+        batch: Sequence[tuple[FoundFile, ReadFile, int]],
+        known: dict[str, StoredFile],
+        skips: Sequence[NewFile],
+        gone: Sequence[str],
     ) -> None:
+        """Commit what was read, with what the walk left out and did not find again."""
         unchanged = [
             (read.size, found.mtime_ns, at, read.path)
             for found, read, at in batch
@@ -203,9 +208,9 @@ class Update:
             for found, read, at in batch
             if read.status not in ("unchanged", "gone")
         ]  # fmt: skip
-        gone = [read.path for _, read, _ in batch if read.status == "gone" and read.path in known]
-        if fresh or gone:
-            self._store.write(completed(self._store, self._encoder, fresh), gone)
+        gone = [*gone, *(read.path for _, read, _ in batch if read.status == "gone" and read.path in known)]
+        if fresh or skips or gone:
+            self._store.write([*completed(self._store, self._encoder, fresh), *skips], gone)
 
     def _discard_other_format(self) -> bool:
         """Whether the index begins anew. What another version, encoder or redactor wrote cannot stand beside what this one would write."""
@@ -367,10 +372,10 @@ def _batches(
     changed: Sequence[FoundFile], reads: Iterable[ReadFile], most: int
 ) -> Iterator[list[tuple[FoundFile, ReadFile, int]]]:
     pairs = iter(zip(changed, reads, strict=True))
-    size, seconds = FIRST_BATCH, FIRST_SECONDS
-    while batch := _batch(pairs, size, seconds):
+    seconds = FIRST_SECONDS
+    while batch := _batch(pairs, most, seconds):
         yield batch
-        size, seconds = min(4 * size, most), BATCH_SECONDS
+        seconds = BATCH_SECONDS
 
 
 def _batch(

@@ -105,6 +105,23 @@ def path_patterns(lines: Iterable[str]) -> GitIgnoreSpec:
     return GitIgnoreSpec.from_lines(lines, backend="simple")
 
 
+class Exclusions:
+    """What is never indexed wherever it lies: `EXCLUDED`, and what further gitignore-style patterns name."""
+
+    def __init__(self, further: Sequence[str] = ()) -> None:
+        """Raises ValueError for a pattern that cannot be read."""
+        self._lines = (*EXCLUDED, *further)
+        self._spec = GitIgnoreSpec.from_lines(self._lines, backend="re2")
+
+    def match_file(self, path: str) -> bool:
+        """Whether a pattern names `path`; a folder's ends in a slash."""
+        try:
+            return self._spec.match_file(path)
+        except UnicodeEncodeError:
+            # re2 looks for all patterns at once, sixteen times faster, and refuses names that are not UTF-8.
+            return path_patterns(self._lines).match_file(path)
+
+
 def walk(
     root: Path,
     *,
@@ -120,7 +137,7 @@ def walk(
 
     Documents (PDF, Office, notebooks) have a limit of their own: pictures make them large, not text.
     """
-    excluded = path_patterns([*EXCLUDED, *exclude])
+    excluded = Exclusions(exclude)
     listed = _list_by_git(root, only) if git else None
     if listed is not None:
         paths = iter(listed)
@@ -160,7 +177,7 @@ def _list_by_git(root: Path, only: Sequence[str] | None) -> list[str] | None:
     return found if found or only is not None else None
 
 
-def _list_by_walking(root: Path, excluded: GitIgnoreSpec, start: str, above: Ignores) -> Iterator[str]:
+def _list_by_walking(root: Path, excluded: Exclusions, start: str, above: Ignores) -> Iterator[str]:
     """Paths below the folder `start` that no `.gitignore` names; folders that cannot be read are yielded themselves.
 
     `above` are the `.gitignore` files of the folders that `start` lies in.
@@ -190,7 +207,7 @@ def _list_by_walking(root: Path, excluded: GitIgnoreSpec, start: str, above: Ign
                 pending.append((path, ignores))
 
 
-def _list_one(root: Path, excluded: GitIgnoreSpec, path: str) -> Iterator[str]:
+def _list_one(root: Path, excluded: Exclusions, path: str) -> Iterator[str]:
     """A file, or what is in a folder, unless it is ignored where it lies."""
     ignores: Ignores = ()
     folder = ""
@@ -227,7 +244,7 @@ def _ignored(path: str, ignores: Ignores) -> bool:
     return False
 
 
-def excluded_part(path: str, excluded: GitIgnoreSpec) -> str | None:
+def excluded_part(path: str, excluded: Exclusions) -> str | None:
     """The shallowest folder of `path` that a pattern names, else the path itself, else None."""
     if not excluded.match_file(path):
         return None
@@ -262,7 +279,8 @@ def _inspect(root: Path, path: str, max_bytes: int) -> FoundFile | SkippedFile |
             path.encode(errors="backslashreplace").decode(), "the file name is not valid UTF-8"
         )
     try:
-        info = (root / path).lstat()
+        # Ten thousand files are asked for: a `Path` of each would take as long as all the rest.
+        info = os.lstat(f"{root}/{path}")
     except FileNotFoundError:
         return None
     except OSError as error:

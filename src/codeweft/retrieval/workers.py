@@ -19,7 +19,7 @@ from codeweft.errors import NotReady
 from codeweft.retrieval.read import ReadFile, encoded_text, follow, read_file
 from codeweft.retrieval.redact import Redactor
 from codeweft.retrieval.store.vectors import quantise
-from codeweft.retrieval.tokens import words
+from codeweft.retrieval.tokens import joined_words
 from codeweft.types import Encoder
 
 Job = tuple[str, bytes]
@@ -46,7 +46,7 @@ class Reader:
         """As `read`, with the terms and the vectors of the chunks."""
         files = [
             replace(
-                file, chunks=tuple(replace(one, words=" ".join(words(one.text))) for one in file.chunks)
+                file, chunks=tuple(replace(one, words=joined_words(one.text)) for one in file.chunks)
             )
             for file in self.read(jobs)
         ]  # fmt: skip

@@ -7,6 +7,7 @@ import math
 import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 
 from codeweft.accounts import Accounts
@@ -22,7 +23,7 @@ from codeweft.models.pool import EndpointState, Member, Pool, PoolPolicy
 from codeweft.models.prices import Prices
 from codeweft.models.starter import NOTE, STARTER, bundled
 from codeweft.retrieval.bridge import Bridge
-from codeweft.retrieval.catalogue import IndexRetriever
+from codeweft.retrieval.catalogue import Indexes, IndexRetriever
 from codeweft.retrieval.encode import StaticEncoder
 from codeweft.retrieval.redact import Redactor
 from codeweft.retrieval.toolbox import IndexTools
@@ -35,7 +36,7 @@ from codeweft.runtime.state import models_folder, open_accounts, open_indexes
 from codeweft.runtime.summaries import Summaries
 from codeweft.runtime.updates import Updates
 from codeweft.sandbox import Bubblewrap
-from codeweft.types import Embedder, Embeddings, Limits, Model, ModelInfo, Reranker, Sandbox, Usage
+from codeweft.types import Caller, Embedder, Embeddings, Limits, Model, ModelInfo, Reranker, Sandbox, Usage
 
 DEFAULT_APP = "codegen"
 ENCODER = "codeweft-encoder"
@@ -83,7 +84,7 @@ class Runtime:
         self._apps: dict[str, FlowSpec] = library()
         if settings.index.rewrite_questions:
             self._apps = {name: rewriting(spec) for name, spec in self._apps.items()}
-        self._redactor = Redactor(settings.index.allow_secrets)
+        self.redactor = Redactor(settings.index.allow_secrets)
         self.sandbox: Sandbox | None = sandbox_of(settings)
 
     @property
@@ -183,8 +184,6 @@ class Runtime:
     async def start(self) -> None:
         """Load the default model, so that the first answer does not wait for it. Raises `EngineFailed`."""
         writer = self._models[self.default_writer]
-        if any(isinstance(self._guarded(model), Redacting) for model in self._models.values()):
-            self._redactor.begin()
         if isinstance(writer, EmbeddedModel):
             await writer.start()
 
@@ -205,9 +204,18 @@ class Runtime:
             watch=self.settings.index.watch,
             refresh_minutes=self.settings.index.refresh_minutes,
         )
-        retriever = IndexRetriever(self.indexes)
-        toolbox = partial(IndexTools, self.indexes)
-        self._services = Services(self._writer, retriever, retriever, toolbox, self.sandbox)
+        self._services = replace(self._services_over(self.indexes), narrowed=self._services_of)
+
+    def readable(self, caller: Caller) -> Indexes:
+        """The indexes that `caller` may read; the others do not exist there."""
+        return self.indexes.seen_by(partial(self.accounts.may_read, caller.user))
+
+    def _services_of(self, caller: Caller) -> Services:
+        return self._services_over(self.readable(caller))
+
+    def _services_over(self, indexes: Indexes) -> Services:
+        retriever = IndexRetriever(indexes)
+        return Services(self._writer, retriever, retriever, partial(IndexTools, indexes), self.sandbox)
 
     def _writer(self, name: str | None) -> Model:
         name = name or self.default_writer
@@ -221,7 +229,7 @@ class Runtime:
         local = isinstance(model, EmbeddedModel) and wanted == "remote"
         if wanted == "never" or local or isinstance(model, Pool):
             return model
-        return Redacting(model, self._redactor)
+        return Redacting(model, self.redactor)
 
     async def open_models(self, stack: AsyncExitStack) -> None:
         """Make the models that settings and the models folder name; nothing is loaded yet.
@@ -360,7 +368,7 @@ def sandbox_of(settings: Settings) -> Bubblewrap | None:
 async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
     """Open everything that `settings` describe; leaving the block stops the engines and closes the rest."""
     async with AsyncExitStack() as stack:
-        accounts = await stack.enter_async_context(open_accounts())
+        accounts = await stack.enter_async_context(open_accounts(settings))
         encoder = StaticEncoder.load()
         jobs = Jobs()
         stack.callback(jobs.close)

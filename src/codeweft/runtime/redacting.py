@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import replace
+from functools import partial
+from typing import Final
 
 from codeweft.errors import NotReady
 from codeweft.retrieval.redact import Redactor
-from codeweft.stream import count_tokens, reading
-from codeweft.types import Event, Failed, Infill, Model, ModelInfo, Request, Started, Usage
+from codeweft.stream import Deferred, count_tokens, only, reading
+from codeweft.types import Event, Failed, Infill, Message, Model, ModelInfo, Request, Started, Usage
 
+SHORT: Final = 16_000
+"""Characters that are looked through on the event loop: it takes half a millisecond."""
 _PASTED = "prompt.txt"
 """What people paste is anything, settings without quotes included."""
 
@@ -30,18 +34,44 @@ class Redacting:
         """See `TokenCounter`."""
         return await count_tokens(self._model, request)
 
-    async def stream(self, request: Request) -> AsyncIterator[Event]:
+    def stream(self, request: Request) -> AsyncIterator[Event]:
+        """See `Model.stream`."""
+        return Deferred(partial(self._begun, request))
+
+    async def _begun(self, request: Request) -> AsyncIterator[Event]:
         try:
-            clean, hidden = await asyncio.to_thread(redacted, request, self._redactor)
+            # Handing a short text to a thread and back takes longer than reading it.
+            texts = _texts(request)
+            if sum(map(len, texts)) <= SHORT and all(map(self._redactor.sure, texts)):
+                clean, hidden = redacted(request, self._redactor)
+            else:
+                clean, hidden = await asyncio.to_thread(redacted, request, self._redactor)
         except NotReady as error:
-            yield Failed(error)
-            return
+            return only(Failed(error))
+        return self._saying(clean, hidden) if hidden else self._model.stream(request)
+
+    async def _saying(self, clean: Request, hidden: int) -> AsyncGenerator[Event]:
         said = f"Secrets were taken out of what this model was sent: {hidden}."
         async with reading(self._model.stream(clean)) as events:
             async for event in events:
-                if hidden and isinstance(event, Started):
+                if isinstance(event, Started):
                     event = Started(event.model, f"{event.note} {said}".strip())
                 yield event
+
+
+def _texts(request: Request) -> list[str]:
+    """What of a request is looked through for secrets."""
+    texts = [turn.content for turn in request.messages]
+    texts += [call.arguments for turn in request.messages for call in turn.tool_calls]
+    if request.prompt is not None:
+        texts.append(request.prompt)
+    if request.infill is not None:
+        texts += [
+            request.infill.prefix,
+            request.infill.suffix,
+            *(one.text for one in request.infill.neighbours),
+        ]
+    return texts
 
 
 def redacted(request: Request, redactor: Redactor) -> tuple[Request, int]:
@@ -54,14 +84,7 @@ def redacted(request: Request, redactor: Redactor) -> tuple[Request, int]:
         hidden += len(done.found)
         return done.text
 
-    messages = tuple(
-        replace(
-            turn,
-            content=clean(turn.content),
-            tool_calls=tuple(replace(call, arguments=clean(call.arguments)) for call in turn.tool_calls),
-        )
-        for turn in request.messages
-    )
+    messages = tuple(_turn(turn, clean) for turn in request.messages)
     infill = None if request.infill is None else _infill(request.infill, clean)
     prompt = None if request.prompt is None else clean(request.prompt)
     return (
@@ -69,6 +92,13 @@ def redacted(request: Request, redactor: Redactor) -> tuple[Request, int]:
         if hidden
         else (request, 0)
     )
+
+
+def _turn(turn: Message, clean: Callable[[str], str]) -> Message:
+    content = clean(turn.content)
+    calls = tuple(replace(call, arguments=clean(call.arguments)) for call in turn.tool_calls)
+    # Making an object anew costs as much as looking through a line; a long chat has many that stay.
+    return turn if content is turn.content and not calls else replace(turn, content=content, tool_calls=calls)
 
 
 def _infill(hole: Infill, clean: Callable[[str], str]) -> Infill:

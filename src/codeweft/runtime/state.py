@@ -76,9 +76,13 @@ def _alone(settings: Settings) -> tuple[Encoder, Stages | None]:
 
 
 @asynccontextmanager
-async def open_accounts() -> AsyncIterator[Accounts]:
-    """The accounts of the state folder."""
-    from codeweft.accounts import Accounts
+async def open_accounts(settings: Settings | None = None) -> AsyncIterator[Accounts]:
+    """The accounts that `settings` (None: those of the state folder) name, by default in the state folder."""
+    from codeweft.accounts import Accounts, SignInPolicy
 
-    async with await Accounts.open(config.home() / "codeweft.db") as accounts:
+    settings = settings or config.load(None)
+    chosen, home = settings.sign_in, config.home()
+    policy = SignInPolicy(chosen.registration, chosen.totp, chosen.session_days * 86400)
+    database = settings.database or home / "codeweft.db"
+    async with await Accounts.open(database, journals=home / "journals", policy=policy) as accounts:
         yield accounts

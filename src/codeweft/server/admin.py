@@ -1,4 +1,4 @@
-"""Session, system, models and keys."""
+"""System, models and keys."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ import shutil
 
 import psutil
 from fastapi import APIRouter
-from starlette.requests import Request
-from starlette.responses import Response
 
 from codeweft import __version__, config
-from codeweft.errors import NotFound
+from codeweft.accounts import SCOPES, Identity
+from codeweft.errors import NotAllowed, NotFound
 from codeweft.runtime.compose import Runtime
-from codeweft.server.auth import COOKIE
-from codeweft.server.deps import MaybeIdentity, UserId
+from codeweft.server.deps import AnIdentity, ByUser, UserId
 from codeweft.server.views import (
     EngineView,
     KeyView,
@@ -21,9 +19,7 @@ from codeweft.server.views import (
     ModelView,
     NewKeyBody,
     NewKeyView,
-    SessionView,
     SystemView,
-    UserView,
 )
 
 _MB = 1_000_000
@@ -50,23 +46,6 @@ def admin_routes(runtime: Runtime) -> APIRouter:
     routes = APIRouter()
     accounts = runtime.accounts
 
-    @routes.get("/session", tags=["session"])
-    async def get_session(identity: MaybeIdentity) -> SessionView:
-        """Who is signed in."""
-        user = None
-        if identity is not None:
-            user = UserView(id=identity.user.id, name=identity.user.name, role=identity.user.role)
-        return SessionView(user=user, version=__version__)
-
-    @routes.delete("/session", status_code=204, tags=["session"])
-    async def sign_out(request: Request) -> Response:
-        """Sign out."""
-        if token := request.cookies.get(COOKIE):
-            await accounts.sign_out(token)
-        response = Response(status_code=204)
-        response.delete_cookie(COOKIE, path="/")
-        return response
-
     @routes.get("/system", tags=["system"])
     def get_system() -> SystemView:
         """This server and the machine it runs on."""
@@ -88,32 +67,47 @@ def admin_routes(runtime: Runtime) -> APIRouter:
         """Everything that answers, apps first."""
         return [ModelView.of(info, runtime.default_model) for info in runtime.infos()]
 
+    async def check_reach(identity: Identity, key_id: str) -> None:
+        """Raises `NotAllowed` when a key asks for the new secret of one that may do more than it may."""
+        for key in await accounts.keys(identity.user.id):
+            mine = not identity.scopes or set(key.scopes or SCOPES) <= set(identity.scopes)
+            if key.id == key_id and not mine:
+                raise NotAllowed("That key may do more than this one.", fix="Rotate it on the web page.")
+
     @routes.get("/keys", tags=["keys"])
     async def list_keys(user: UserId) -> list[KeyView]:
         """Your API keys; the keys themselves are not kept."""
         return [KeyView.of(key) for key in await accounts.keys(user)]
 
     @routes.post("/keys", status_code=201, tags=["keys"])
-    async def create_key(body: NewKeyBody, user: UserId) -> NewKeyView:
-        """Make an API key. It is shown this once."""
+    async def create_key(body: NewKeyBody, identity: AnIdentity, by: ByUser) -> NewKeyView:
+        """Make an API key. It is shown this once. A key makes only keys that may do no more than it may."""
+        if identity.scopes and not set(body.scopes or SCOPES) <= set(identity.scopes):
+            raise NotAllowed(
+                f"This key is for {', '.join(identity.scopes)} and makes no key that may do more.",
+                fix="Name the scopes, or make the key on the web page.",
+            )
         expires = None if body.expires_in_days is None else body.expires_in_days * DAY
-        secret = await accounts.create_key(body.name, user, expires_in=expires, scopes=body.scopes)
+        secret = await accounts.create_key(
+            body.name, identity.user.id, expires_in=expires, scopes=body.scopes, actor=by
+        )
         made = accounts.known(secret)
         assert made is not None and made.key_id is not None
         return NewKeyView(id=made.key_id, name=body.name.strip(), key=secret)
 
     @routes.post("/keys/{key_id}/rotate", status_code=201, tags=["keys"])
-    async def rotate_key(key_id: str, user: UserId) -> NewKeyView:
+    async def rotate_key(key_id: str, identity: AnIdentity, user: UserId, by: ByUser) -> NewKeyView:
         """Give a key a new secret; the old one goes on working for a day."""
-        secret = await accounts.rotate_key(key_id, user)
+        await check_reach(identity, key_id)
+        secret = await accounts.rotate_key(key_id, user, actor=by)
         found = next(key for key in await accounts.keys(user) if secret.startswith(key.prefix))
         return NewKeyView(id=found.id, name=found.name, key=secret)
 
     @routes.delete("/keys/{key_id}", status_code=204, tags=["keys"])
-    async def delete_key(key_id: str, user: UserId) -> None:
+    async def delete_key(key_id: str, user: UserId, by: ByUser) -> None:
         """Revoke a key at once."""
         if key_id not in [key.id for key in await accounts.keys(user)]:
             raise NotFound("There is no such key; it may have been deleted already.")
-        await accounts.delete_key(key_id, user)
+        await accounts.delete_key(key_id, user, actor=by)
 
     return routes

@@ -52,7 +52,7 @@ class Agents:
     def _create(self) -> Any:
         from codeweft.mcp import create_mcp
 
-        return create_mcp(self._service.runtime.indexes, self._service.model, _caller)
+        return create_mcp(self._service.runtime.readable, self._service.model, _caller)
 
 
 def _security() -> Any:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
 
-from starlette.routing import Router
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from codeweft.errors import CodeweftError, InvalidRequest, NotFound, TooLarge
+from codeweft.errors import InvalidRequest, NotFound
 from codeweft.runtime.compose import Runtime
-from codeweft.server import auth, failures
+from codeweft.server import auth, failures, socket
 from codeweft.server.agents import Agents
 from codeweft.server.anthropic import Anthropic
 from codeweft.server.api import create_api
 from codeweft.server.chat import Answers
+from codeweft.server.connections import Body, too_large
 from codeweft.server.llamacpp import LlamaCpp
 from codeweft.server.ollama import Ollama
 from codeweft.server.opea import Opea
@@ -27,6 +31,8 @@ from codeweft.server.streams import ClientGone
 from codeweft.server.tabby import Tabby
 from codeweft.types import Caller
 
+Endpoint = Callable[[Request], Awaitable[Response]]
+
 
 class Application:
     """The ASGI application. `stop` ends open streams so that a server can shut down without waiting for them."""
@@ -35,6 +41,8 @@ class Application:
         self._service = Service(runtime)
         self._answers = Answers(runtime, self._service)
         self._accounts = runtime.accounts
+        public = runtime.settings.server.public_url
+        self._public_host = urlsplit(public).netloc if public else None
         self._max_body = int(runtime.settings.server.max_body_mb * 1_000_000)
         openai = OpenAI(self._service)
         protocols = (
@@ -48,7 +56,9 @@ class Application:
         )
         v1 = [route for protocol in protocols for route in protocol.routes()]
         self._v1: ASGIApp = Router(v1, default=_nothing, redirect_slashes=False)
+        self._endpoints = _endpoints(v1)
         self._agents = Agents(self._service)
+        self._socket = socket.ChatSocket(self._service, self._answers)
         self._api: ASGIApp = create_api(runtime, self._service, self._answers)
         self._site: ASGIApp = Router(
             create_site(self._service), redirect_slashes=False, lifespan=self._lifespan
@@ -76,8 +86,10 @@ class Application:
             await self._site(scope, receive, send)
         elif scope["type"] == "http":
             await self._http(scope, receive, send)
+        elif scope["path"] == socket.PATH:
+            await self._socket(scope, receive, send)
         else:
-            await send({"type": "websocket.close", "code": 1000, "reason": "There are no web sockets here."})
+            await send({"type": "websocket.close", "code": 1000, "reason": "There is no web socket here."})
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
@@ -109,7 +121,7 @@ class Application:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
         given = auth.read_headers(scope["headers"])
-        identity = await auth.identify(self._accounts, given, path, scope["method"])
+        identity = await auth.identify(self._accounts, given, path, scope["method"], self._public_host)
         scope["app"] = self
         scope["codeweft.identity"] = identity
         scope["codeweft.secret"] = given.secret
@@ -121,8 +133,14 @@ class Application:
                 param="Content-Encoding",
             )
         if given.length is not None and given.length > self._max_body:
-            raise self._too_large()
-        await self._room(path)(scope, self._bounded(receive), send)
+            raise too_large(self._max_body)
+        receive = Body(receive, self._max_body).receive
+        endpoint = self._endpoints.get((scope["method"], path))
+        if endpoint is None:
+            await self._room(path)(scope, receive, send)
+        else:
+            response = await endpoint(Request(scope, receive, send))
+            await response(scope, receive, send)
 
     def _room(self, path: str) -> ASGIApp:
         if path.startswith("/v1/") or path in self._routes:
@@ -131,26 +149,15 @@ class Application:
             return self._api
         return self._agents if path == "/mcp" else self._site
 
-    def _bounded(self, receive: Receive) -> Receive:
-        """Counts the body as it arrives: a chunked body announces no length."""
-        received = 0
 
-        async def bounded() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > self._max_body:
-                raise self._too_large()
-            return message
-
-        return bounded
-
-    def _too_large(self) -> CodeweftError:
-        limit = self._max_body / 1_000_000
-        return TooLarge(
-            f"The body is larger than {limit:g} MB.",
-            fix="Send less at once, or raise server.max_body_mb in the settings.",
-        )
+def _endpoints(routes: Iterable[Route]) -> dict[tuple[str, str], Endpoint]:
+    """The endpoints of plain addresses by method and path; asking each route in turn takes longer than answering."""
+    found: dict[tuple[str, str], Endpoint] = {}
+    for route in routes:
+        if not route.param_convertors:
+            for method in route.methods or ():
+                found.setdefault((method, route.path), route.endpoint)
+    return found
 
 
 def _do_nothing() -> None:

@@ -9,6 +9,7 @@ from codeweft.accounts import Entry, Outcome
 from codeweft.models.prices import Prices
 from codeweft.types import (
     Caller,
+    Cited,
     Done,
     Event,
     Failed,
@@ -32,30 +33,34 @@ class Bill:
         self._caller = caller
         self._began = time.monotonic()
         self._writer = asked.name
-        self._first: float | None = None
+        self.first_token_s: float | None = None
+        self.usage: Usage | None = None
+        """As the model counted; None while it has not said."""
+        self.cited = Cited()
         self._read = 0
         self._written = 0
-        self._usage: Usage | None = None
         self._outcome: Outcome = "cancelled"
 
     def add(self, event: Event) -> None:
         """Take one event in."""
         if isinstance(event, _WRITTEN):
             self._written += 1
-            if self._first is None:
-                self._first = time.monotonic() - self._began
+            if self.first_token_s is None:
+                self.first_token_s = time.monotonic() - self._began
         elif isinstance(event, Done):
-            self._usage, self._outcome = event.usage, event.reason
+            self.usage, self._outcome = event.usage, event.reason
         elif isinstance(event, Started):
             self._writer = event.model
         elif isinstance(event, PromptProgress):
             self._read = max(self._read, event.done)
+        elif isinstance(event, Cited):
+            self.cited = event
         elif isinstance(event, Failed):
             self._outcome = "failed"
 
     def entry(self, writer: Callable[[str], ModelInfo | None], prices: Prices) -> Entry:
         """The line of the ledger. An answer that was broken off is charged what is known of it: a token a piece."""
-        used = self._usage or Usage(self._read, self._written, estimated=True)
+        used = self.usage or Usage(self._read, self._written, estimated=True)
         info = writer(self._writer) or self._asked
         return Entry(
             at=time.time(),
@@ -67,7 +72,7 @@ class Bill:
             cached_tokens=used.cached_tokens,
             completion_tokens=used.completion_tokens,
             cost=prices.cost(info, used) if used.total_tokens else 0.0,
-            first_token_s=self._first,
+            first_token_s=self.first_token_s,
             total_s=time.monotonic() - self._began,
             outcome=self._outcome,
         )

@@ -7,8 +7,10 @@ from typing import Annotated
 from fastapi import Depends
 from starlette.requests import Request
 
-from codeweft.accounts import Identity
+from codeweft.accounts import Actor, Identity, Visit
 from codeweft.errors import NotAllowed
+from codeweft.retrieval.catalogue import Indexes
+from codeweft.runtime.compose import Runtime
 
 
 def _identity(request: Request) -> Identity | None:
@@ -36,7 +38,45 @@ def _admin(request: Request) -> Identity:
     return require_admin(_signed_in(request))
 
 
+def _readable(request: Request) -> Indexes:
+    runtime: Runtime = request.app.state.runtime
+    return runtime.readable(request.scope["codeweft.caller"])
+
+
+def visit(request: Request) -> Visit:
+    """Where a request comes from."""
+    return Visit(request.client.host if request.client else "", request.headers.get("user-agent", ""))
+
+
+def actor(identity: Identity, request: Request) -> Actor:
+    """Who changes something, for the audit log."""
+    return Actor(identity.user.name, visit(request).address)
+
+
+def _by_admin(request: Request) -> Actor:
+    return actor(_admin(request), request)
+
+
+def _by_user(request: Request) -> Actor:
+    return actor(_signed_in(request), request)
+
+
+def _by_session(request: Request) -> Identity:
+    """A key that leaked must not change how its user signs in."""
+    found = _signed_in(request)
+    if not found.session:
+        raise NotAllowed("This needs a session; a key does not do.", fix="Sign in on the web page.")
+    return found
+
+
 Admin = Annotated[Identity, Depends(_admin)]
 AnIdentity = Annotated[Identity, Depends(_signed_in)]
 MaybeIdentity = Annotated[Identity | None, Depends(_identity)]
+ByAdmin = Annotated[Actor, Depends(_by_admin)]
+"""For changes that only administrators make: who it was."""
+ByUser = Annotated[Actor, Depends(_by_user)]
+BySession = Annotated[Identity, Depends(_by_session)]
+FromWhere = Annotated[Visit, Depends(visit)]
+Readable = Annotated[Indexes, Depends(_readable)]
+"""The indexes that whoever asks may read: every endpoint that reads one takes it from here."""
 UserId = Annotated[str, Depends(_user)]

@@ -325,60 +325,41 @@ async def chat_chunks(
 ) -> AsyncIterator[bytes]:
     """Server-sent chunks of a chat answer. Raises the error of a `Failed`; the caller ends the stream with it."""
     head = Envelope.new("chatcmpl", "chat.completion.chunk", model).head()
+    starts = [head + b'{"index":%d,"delta":{' % choice for choice in range(choices)]
     answers = [Answer() for _ in range(choices)]
     begun = [False] * choices
     unfinished = choices
     async for choice, event in events:
-        answer = answers[choice]
-        start = head + b'{"index":%d,"delta":{' % choice
-        if not begun[choice] and isinstance(event, (TextDelta, ReasoningDelta, ToolCallDelta, Done)):
+        if not begun[choice] and isinstance(event, _WRITTEN):
             begun[choice] = True
-            yield start + b'"role":"assistant","content":""},"logprobs":null,"finish_reason":null}]}\n\n'
+            yield starts[choice] + b'"role":"assistant","content":""' + _GOES_ON
         if isinstance(event, TextDelta):
-            if not event.text and not event.logprobs:
-                continue
-            told = dumps(chat_logprobs(event.logprobs)) if logprobs else b"null"
-            yield b"".join(
-                (
-                    start,
-                    b'"content":',
+            if logprobs and (event.text or event.logprobs):
+                told = dumps(chat_logprobs(event.logprobs))
+                yield b'%b"content":%b},"logprobs":%b,"finish_reason":null}]}\n\n' % (
+                    starts[choice],
                     dumps(event.text),
-                    b'},"logprobs":',
                     told,
-                    b',"finish_reason":null}]}\n\n',
                 )
-            )
+            elif event.text:
+                yield starts[choice] + b'"content":' + dumps(event.text) + _GOES_ON
         elif isinstance(event, ReasoningDelta):
-            yield (
-                start
-                + b'"reasoning_content":'
-                + dumps(event.text)
-                + b'},"logprobs":null,"finish_reason":null}]}\n\n'
-            )
+            yield starts[choice] + b'"reasoning_content":' + dumps(event.text) + _GOES_ON
         elif isinstance(event, ToolCallDelta):
-            yield (
-                start
-                + b'"tool_calls":['
-                + dumps(_call_piece(event))
-                + b']},"logprobs":null,"finish_reason":null}]}\n\n'
-            )
+            yield starts[choice] + b'"tool_calls":[' + dumps(_call_piece(event)) + b"]" + _GOES_ON
         elif isinstance(event, Step):
             # Told when it happens, in a chunk that adds nothing to the content; the last chunk need not repeat it.
-            yield (
-                start
-                + b'},"logprobs":null,"finish_reason":null}],"step":'
-                + dumps(step_record(event))
-                + b"}\n\n"
-            )
+            told = dumps(step_record(event))
+            yield starts[choice] + b'},"logprobs":null,"finish_reason":null}],"step":' + told + b"}\n\n"
         else:
-            answer.add(event)
+            answers[choice].add(event)
             if isinstance(event, Withdrawn):
                 # What was streamed cannot be taken back; a client that knows the field starts anew.
-                yield start + b'},"logprobs":null,"finish_reason":null}],"withdrawn":true}\n\n'
+                yield starts[choice] + b'},"logprobs":null,"finish_reason":null}],"withdrawn":true}\n\n'
         if isinstance(event, Done):
             unfinished -= 1
             yield (
-                start
+                starts[choice]
                 + b'},"logprobs":null,"finish_reason":'
                 + dumps(event.reason)
                 + b"}]"
@@ -389,6 +370,10 @@ async def chat_chunks(
         total = total_usage([answer.usage for answer in answers])
         yield head + b'],"usage":' + dumps(usage(total)) + _tail(answers) + b"}\n\n"
     yield DONE
+
+
+_WRITTEN = (TextDelta, ReasoningDelta, ToolCallDelta, Done)
+_GOES_ON = b'},"logprobs":null,"finish_reason":null}]}\n\n'
 
 
 def _call_piece(event: ToolCallDelta) -> dict[str, Any]:

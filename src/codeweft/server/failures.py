@@ -113,7 +113,7 @@ def response(error: CodeweftError, path: str) -> Response:
     headers = {}
     if error.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    if error.status == 413:
+    if error.status in (408, 413):
         # The rest of the body is not going to be read.
         headers["Connection"] = "close"
     if error.status == 429:

@@ -12,7 +12,7 @@ from starlette.responses import Response, StreamingResponse
 
 from codeweft.retrieval.grep import GREP_SECONDS, Grep, Pattern
 from codeweft.retrieval.symbols import look_up
-from codeweft.runtime.compose import Runtime
+from codeweft.server.deps import Readable
 from codeweft.server.emit import clean
 from codeweft.server.find_views import (
     ExplanationView,
@@ -31,12 +31,11 @@ from codeweft.types import Query as SearchQuery
 LINES = "application/x-ndjson"
 
 
-def find_routes(runtime: Runtime) -> APIRouter:
+def find_routes() -> APIRouter:
     routes = APIRouter(tags=["find"])
-    indexes = runtime.indexes
 
     @routes.post("/search")
-    def search(body: SearchBody) -> SearchView:
+    def search(body: SearchBody, indexes: Readable) -> SearchView:
         """Search code by words, names and meaning."""
         asked = SearchQuery(body.query, body.index, body.k, body.filters(), body.selection())
         explanation = None
@@ -52,7 +51,7 @@ def find_routes(runtime: Runtime) -> APIRouter:
         )
 
     @routes.get("/symbols")
-    def find_symbol(asked: Annotated[SymbolQuery, Query()]) -> PlacesView:
+    def find_symbol(asked: Annotated[SymbolQuery, Query()], indexes: Readable) -> PlacesView:
         """Where a name is defined, used and called, and what it calls; by syntax, not by text."""
         found = look_up(
             indexes.searched(asked.index, asked.filters()),
@@ -68,7 +67,7 @@ def find_routes(runtime: Runtime) -> APIRouter:
         response_model=HitsView,
         responses={200: {"content": {LINES: {"schema": {"type": "string"}}}}},
     )
-    def grep(http: Request, asked: Annotated[GrepQuery, Query()]) -> HitsView | Response:
+    def grep(http: Request, asked: Annotated[GrepQuery, Query()], indexes: Readable) -> HitsView | Response:
         """Lines that match a regular expression, by path. With `Accept: application/x-ndjson` as they are found, one
         JSON object a line, and last `{"more": …}`."""
         pattern = Pattern(

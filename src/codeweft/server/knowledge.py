@@ -13,9 +13,10 @@ from fastapi import APIRouter, File, Query, UploadFile
 from pydantic import Field
 
 from codeweft.errors import InvalidRequest, NotFound
+from codeweft.retrieval.catalogue import Indexes
 from codeweft.retrieval.index import Index
 from codeweft.runtime.compose import Runtime
-from codeweft.server.deps import Admin
+from codeweft.server.deps import Admin, Readable
 from codeweft.server.emit import clean
 from codeweft.server.views import (
     Body,
@@ -62,18 +63,18 @@ class ChunkView(View):
         )
 
 
-def every(runtime: Runtime) -> Iterator[Index]:
-    """All indexes; one that another process deletes meanwhile is passed over."""
-    for name in runtime.indexes.names():
+def every(indexes: Indexes) -> Iterator[Index]:
+    """All of these indexes; one that another process deletes meanwhile is passed over."""
+    for name in indexes.names():
         with suppress(NotFound):
-            yield runtime.indexes.get(name)
+            yield indexes.get(name)
 
 
-def delete_index(runtime: Runtime, name: str) -> None:
+def delete_index(runtime: Runtime, indexes: Indexes, name: str) -> None:
     """End what works on an index, then delete it. Raises `NotFound`."""
-    jobs = (*runtime.summaries.stop(runtime.indexes.get(name)), *runtime.jobs.cancel_all(name))
+    jobs = (*runtime.summaries.stop(indexes.get(name)), *runtime.jobs.cancel_all(name))
     wait([runtime.jobs.future(job.id) for job in jobs], DELETE_SECONDS)
-    runtime.indexes.delete(name)
+    indexes.delete(name)
 
 
 def view(runtime: Runtime, index: Index) -> IndexView:
@@ -102,14 +103,14 @@ def upload_path(name: str) -> str:
 
 def knowledge_routes(runtime: Runtime) -> APIRouter:
     routes = APIRouter(tags=["indexes"])
-    indexes = runtime.indexes
 
     @routes.get("/indexes")
-    def list_indexes() -> list[IndexView]:
-        return [view(runtime, index) for index in every(runtime)]
+    def list_indexes(indexes: Readable) -> list[IndexView]:
+        """The indexes that you may read."""
+        return [view(runtime, index) for index in every(indexes)]
 
     @routes.post("/indexes", status_code=202)
-    def add_index(body: NewIndexBody) -> IndexView:
+    def add_index(body: NewIndexBody, indexes: Readable) -> IndexView:
         """Index a folder, a git repository, an archive or web pages, in the background."""
         token = body.token.get_secret_value() if body.token else None
         index = indexes.add(body.source, body.name, token=token, web=body.web)
@@ -119,30 +120,32 @@ def knowledge_routes(runtime: Runtime) -> APIRouter:
         return view(runtime, index)
 
     @routes.get("/indexes/{name}")
-    def get_index(name: Name) -> IndexView:
+    def get_index(name: Name, indexes: Readable) -> IndexView:
         return view(runtime, indexes.get(name))
 
     @routes.patch("/indexes/{name}")
-    def change_index(name: Name, body: IndexPatch) -> IndexView:
+    def change_index(name: Name, body: IndexPatch, indexes: Readable) -> IndexView:
         """Change how often the source is looked at."""
         index = indexes.get(name)
         index.set_refresh(body.refresh_minutes)
         return view(runtime, index)
 
     @routes.delete("/indexes/{name}", status_code=204)
-    def remove_index(name: Name) -> None:
+    def remove_index(name: Name, indexes: Readable) -> None:
         """Delete the index; its source is left alone, uploaded files are deleted."""
-        delete_index(runtime, name)
+        delete_index(runtime, indexes, name)
 
     @routes.post("/indexes/{name}/update", status_code=202)
-    def update_index(name: Name) -> IndexView:
+    def update_index(name: Name, indexes: Readable) -> IndexView:
         """Look for changes in the source, in the background."""
         index = indexes.get(name)
         runtime.updates.start(index)
         return view(runtime, index)
 
     @routes.post("/indexes/{name}/files", status_code=202)
-    async def upload_files(name: Name, files: Annotated[list[UploadFile], File()]) -> IndexView:
+    async def upload_files(
+        name: Name, files: Annotated[list[UploadFile], File()], indexes: Readable
+    ) -> IndexView:
         """Put files into an index of uploads, which is made when missing; archives are unpacked."""
         uploads = await read_uploads(files)
 
@@ -158,6 +161,7 @@ def knowledge_routes(runtime: Runtime) -> APIRouter:
     @routes.get("/indexes/{name}/files")
     def list_files(
         name: Name,
+        indexes: Readable,
         q: Annotated[str, Query(max_length=1000, description="Part of a path.")] = "",
         offset: Annotated[int, Query(ge=0)] = 0,
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
@@ -170,6 +174,7 @@ def knowledge_routes(runtime: Runtime) -> APIRouter:
     @routes.delete("/indexes/{name}/files", status_code=204)
     def remove_file(
         name: Name,
+        indexes: Readable,
         path: Annotated[str | None, Query(min_length=1)] = None,
         everything: Annotated[bool, Query(description="Delete all uploaded files instead of one.")] = False,
     ) -> None:
@@ -185,12 +190,14 @@ def knowledge_routes(runtime: Runtime) -> APIRouter:
         runtime.updates.start(index)
 
     @routes.get("/indexes/{name}/chunks")
-    def list_chunks(name: Name, path: Annotated[str, Query(min_length=1)]) -> list[ChunkView]:
+    def list_chunks(
+        name: Name, path: Annotated[str, Query(min_length=1)], indexes: Readable
+    ) -> list[ChunkView]:
         """The chunks of an indexed file in order, with their summaries."""
         return [ChunkView.of(chunk) for chunk in indexes.get(name).chunks(path)]
 
     @routes.get("/indexes/{name}/secrets")
-    def list_secrets(name: Name, _: Admin) -> list[SecretView]:
+    def list_secrets(name: Name, indexes: Readable, _: Admin) -> list[SecretView]:
         """What was taken out of the files before anything was stored. For administrators."""
         found = indexes.get(name).secrets()
         return [SecretView(path=clean(path), line=one.line, rule=one.rule) for path, one in found]
@@ -198,6 +205,7 @@ def knowledge_routes(runtime: Runtime) -> APIRouter:
     @routes.get("/indexes/{name}/source")
     def read_source(
         name: Name,
+        indexes: Readable,
         path: Annotated[str, Query(min_length=1)],
         start: Annotated[int, Query(ge=1)] = 1,
         end: Annotated[int, Query(ge=1)] = 200,

@@ -18,8 +18,9 @@ from codeweft import __version__
 from codeweft.server import emit, fields, wire
 from codeweft.server.emit import dumps
 from codeweft.server.openai import json
-from codeweft.server.service import Choices, Service, caller
-from codeweft.server.streams import close
+from codeweft.server.service import Service, caller
+from codeweft.server.streams import Choices
+from codeweft.stream import close
 from codeweft.types import Done, Event, Infill, Neighbour, Request, TextDelta, Usage
 
 

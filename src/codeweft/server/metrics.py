@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.process_collector import ProcessCollector
 
-from codeweft.types import Usage
+from codeweft.server.bill import Bill
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 """From a search to a long answer on a slow processor."""
@@ -22,11 +22,6 @@ class ModelMetrics:
     prompt: Counter
     completion: Counter
     cached: Counter
-
-    def count(self, used: Usage) -> None:
-        self.prompt.inc(used.prompt_tokens)
-        self.completion.inc(used.completion_tokens)
-        self.cached.inc(used.cached_tokens)
 
 
 class Metrics:
@@ -88,10 +83,17 @@ class Metrics:
         found[0].inc()
         found[1].observe(seconds)
 
-    def cited(self, verified: int, dropped: int) -> None:
-        """Count the citations of an answer, as they were checked."""
-        self._verified.inc(verified)
-        self._dropped.inc(dropped)
+    def count(self, model: str, bill: Bill) -> None:
+        """Count an answer that has ended."""
+        found = self.of_model(model)
+        if bill.first_token_s is not None:
+            found.first_token.observe(bill.first_token_s)
+        if bill.usage is not None:
+            found.prompt.inc(bill.usage.prompt_tokens)
+            found.completion.inc(bill.usage.completion_tokens)
+            found.cached.inc(bill.usage.cached_tokens)
+        self._verified.inc(len(bill.cited.verified))
+        self._dropped.inc(len(bill.cited.dropped))
 
     def editor(self, kind: str) -> None:
         """Count what an editor did with a completion: view, select or dismiss."""

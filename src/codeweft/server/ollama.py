@@ -22,7 +22,8 @@ from codeweft.server import emit, fields, wire
 from codeweft.server.emit import dumps
 from codeweft.server.failures import ollama_shape, translate
 from codeweft.server.openai import json, shortened
-from codeweft.server.service import Choices, Service, caller
+from codeweft.server.service import Service, caller
+from codeweft.server.streams import Choices
 from codeweft.types import (
     Infill,
     Message,

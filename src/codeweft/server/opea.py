@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from codeweft import __version__
 from codeweft.errors import InvalidRequest, NotFound
+from codeweft.retrieval.catalogue import Indexes
 from codeweft.retrieval.index import Index
 from codeweft.retrieval.record import explanation_record, record
 from codeweft.retrieval.sources.fetch import fetch
@@ -25,7 +26,7 @@ from codeweft.server import fields, lookup, wire
 from codeweft.server.emit import clean, dumps
 from codeweft.server.knowledge import delete_index, every, read_uploads, upload_path
 from codeweft.server.openai import answer_chat, json
-from codeweft.server.service import Service, check_best_of
+from codeweft.server.service import Service, caller, check_best_of
 from codeweft.types import Query
 
 CODEGEN = "codegen"
@@ -50,7 +51,6 @@ class Opea:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._runtime = service.runtime
-        self._indexes = service.runtime.indexes
         self._guard = Guard(service.runtime.settings.index.private_hosts)
 
     def routes(self) -> list[Route]:
@@ -65,6 +65,10 @@ class Opea:
             Route("/v1/dataprep/indices", self.indices, methods=["POST", "GET"]),
             Route("/v1/health_check", self.health_check, methods=["GET"]),
         ]
+
+    def _indexes(self, http: HTTPRequest) -> Indexes:
+        """What whoever asks may read."""
+        return self._runtime.readable(caller(http))
 
     # ── generation and search ────────────────────────────────────────────────────────────────────────────────
 
@@ -112,9 +116,9 @@ class Opea:
             lookup.selection(body),
         )
         if not body.explain:
-            results = await asyncio.to_thread(self._indexes.search, query)
+            results = await asyncio.to_thread(self._indexes(http).search, query)
             return json(dumps({"results": [record(result) for result in results]}))
-        found = await asyncio.to_thread(self._indexes.explained, query)
+        found = await asyncio.to_thread(self._indexes(http).explained, query)
         told = [record(result, why=True) for result in found.results]
         return json(dumps({"results": told, "explanation": explanation_record(found.explanation)}))
 
@@ -123,7 +127,7 @@ class Opea:
         raw = await http.body()
         body = wire.decode(raw, lookup.RetrievalBody, fields.OPEA_RETRIEVAL)
         wire.check_ranges(body)
-        results = await asyncio.to_thread(self._indexes.search, query := lookup.query(body))
+        results = await asyncio.to_thread(self._indexes(http).search, query := lookup.query(body))
         texts = [clean(result.chunk.text) for result in results]
         metadata = [record(result) for result in results]
         documents = [{"text": text, "metadata": one} for text, one in zip(texts, metadata, strict=True)]
@@ -163,12 +167,12 @@ class Opea:
             raise InvalidRequest(
                 "There is nothing to ingest.", fix="Send `files` or `link_list`.", param="files"
             )
-        await self._put(name, files)
+        await self._put(self._indexes(http), name, files)
         return json(dumps(_PREPARED))
 
-    async def _put(self, name: str, files: dict[str, bytes]) -> None:
+    async def _put(self, indexes: Indexes, name: str, files: dict[str, bytes]) -> None:
         def put() -> tuple[Index, dict[str, tuple[str, ...]]]:
-            index = self._indexes.uploads(name)
+            index = indexes.uploads(name)
             there = [file.path for file in index.files()]
             for path in files:
                 if index.held(path, there):
@@ -211,14 +215,15 @@ class Opea:
         """The files of an index, or of all."""
         body = await _fields(http, GetBody)
         name = body.index_name or DEFAULT_INDEX
+        indexes = self._indexes(http)
 
         def read() -> list[dict[str, str]]:
-            if name != ALL and name not in self._indexes.names():
+            if name != ALL and name not in indexes.names():
                 if body.index_name is None:
                     return []
-                self._indexes.get(name)
-            names = self._indexes.names() if name == ALL else [name]
-            return [_entry(file.path, one) for one in names for file in self._indexes.get(one).files()]
+                indexes.get(name)
+            names = indexes.names() if name == ALL else [name]
+            return [_entry(file.path, one) for one in names for file in indexes.get(one).files()]
 
         return json(dumps(await asyncio.to_thread(read)))
 
@@ -227,13 +232,13 @@ class Opea:
         body = await _fields(http, DeleteBody)
         name = body.index_name or DEFAULT_INDEX
         if body.file_path == ALL:
-            await asyncio.to_thread(self._delete_all, name)
+            await asyncio.to_thread(self._delete_all, self._indexes(http), name)
         elif name == ALL:
             raise InvalidRequest(
                 "One file is deleted from one index.", fix="Name the index.", param="index_name"
             )
         else:
-            index = await asyncio.to_thread(self._indexes.get, name)
+            index = await asyncio.to_thread(self._indexes(http).get, name)
             path = upload_path(body.file_path)
             if not index.held(path, [file.path for file in await asyncio.to_thread(index.files)]):
                 raise NotFound(
@@ -247,17 +252,17 @@ class Opea:
                 raise job.error
         return json(dumps({"status": True}))
 
-    def _delete_all(self, name: str) -> None:
+    def _delete_all(self, indexes: Indexes, name: str) -> None:
         if name != ALL:
-            delete_index(self._runtime, name)
+            delete_index(self._runtime, indexes, name)
             return
         # Folders and repositories were not put here by this protocol, so its "all" does not mean them.
-        for index in every(self._runtime):
+        for index in every(indexes):
             if index.source.kind == "uploads":
-                delete_index(self._runtime, index.name)
+                delete_index(self._runtime, indexes, index.name)
 
     async def indices(self, http: HTTPRequest) -> Response:
-        return json(dumps(await asyncio.to_thread(self._indexes.names)))
+        return json(dumps(await asyncio.to_thread(self._indexes(http).names)))
 
     async def health_check(self, http: HTTPRequest) -> Response:
         description = "Writes code that knows your code"

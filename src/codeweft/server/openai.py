@@ -93,6 +93,7 @@ class OpenAI:
             sampling=sampling,
             retrieval=wire.retrieval(body),
             explain=bool(body.explain),
+            whole=not body.stream,
             caller=who,
         )
 
@@ -169,6 +170,7 @@ async def answer_chat(
         forwarded=wire.forwarded(body),
         retrieval=wire.retrieval(body),
         explain=bool(body.explain),
+        whole=not body.stream,
         caller=caller(http),
     )
     n = body.n or 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import ipaddress
 import logging
 import socket
@@ -18,6 +19,7 @@ from codeweft.config import ServerSettings, Settings
 from codeweft.errors import CodeweftError, Conflict, InvalidRequest, NotAllowed
 from codeweft.runtime.compose import Runtime
 from codeweft.server.app import Application, create_app
+from codeweft.server.connections import IDLE_SECONDS, Protocol
 
 log = logging.getLogger("codeweft.server")
 
@@ -64,13 +66,15 @@ async def serve(
             application = create_app(runtime)
             config = uvicorn.Config(
                 application,
-                http="httptools",
+                http=Protocol,
+                ws="websockets-sansio",
+                ws_max_size=int(settings.server.max_body_mb * 1_000_000),
                 lifespan="on",
                 log_config=None,
                 access_log=False,
                 server_header=False,
                 backlog=BACKLOG,
-                timeout_keep_alive=75,
+                timeout_keep_alive=int(IDLE_SECONDS),
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )
             server = _Server(config, application)
@@ -94,6 +98,9 @@ def _started(
     listening: socket.socket, settings: Settings, runtime: Runtime, on_ready: Callable[[str, Runtime], object]
 ) -> None:
     # Looking through the indexes reads files; the first requests need not wait for it.
+    # What was made until now stays: looking through it for garbage would stop every stream for tens of milliseconds.
+    gc.collect()
+    gc.freeze()
     threading.Thread(target=_resume, args=(runtime,), name="resume", daemon=True).start()
     if not is_loopback(settings.server.host):
         log.warning(

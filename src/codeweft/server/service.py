@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
 from starlette.requests import Request as HTTPRequest
@@ -15,24 +14,10 @@ from codeweft.server.bill import Bill
 from codeweft.server.emit import dumps
 from codeweft.server.failures import openai_shape, translate
 from codeweft.server.metrics import Metrics
-from codeweft.server.streams import EventStream, Streams, accepted, close, merge
-from codeweft.stream import reading
-from codeweft.types import (
-    Caller,
-    Cited,
-    Done,
-    Event,
-    Model,
-    ReasoningDelta,
-    Request,
-    Skill,
-    TextDelta,
-    ToolCallDelta,
-)
+from codeweft.server.streams import Choices, EventStream, Streams, accepted, merge
+from codeweft.stream import close
+from codeweft.types import Caller, Event, Model, Request, Skill
 
-_FIRST = (TextDelta, ReasoningDelta, ToolCallDelta, Done)
-
-Choices = AsyncIterator[tuple[int, Event]]
 LastWord = Callable[[Exception], bytes]
 
 
@@ -48,45 +33,35 @@ class Service:
         """The model of that name, or the default. Raises `NotFound`."""
         return self.runtime.model(name or self.runtime.default_model)
 
-    async def measured(self, model: Model, request: Request) -> AsyncIterator[Event]:
+    async def measured(
+        self, model: Model, request: Request, choice: int = 0
+    ) -> AsyncGenerator[tuple[int, Event]]:
         """The events of `model`, counted and paid for. Raises `RateLimited` or `BudgetSpent` instead of the first."""
-        accounts, caller = self.runtime.accounts, request.caller
-        with accounts.gate.admitted(accounts.subjects(caller.user, caller.key)):
-            bill = Bill(model.info, caller)
+        accounts, caller, info = self.runtime.accounts, request.caller, model.info
+        subjects = accounts.subjects(caller.user, caller.key)
+        with accounts.gate.admitted(subjects):
+            bill = Bill(info, caller)
+            running = self.metrics.of_model(info.name).running
+            running.inc()
+            events = model.stream(request)
             try:
-                async with reading(self._observed(model, request)) as events:
-                    async for event in events:
-                        bill.add(event)
-                        yield event
+                async for event in events:
+                    bill.add(event)
+                    yield choice, event
             finally:
-                accounts.spend(bill.entry(self.runtime.writer_info, self.runtime.prices))
-
-    async def _observed(self, model: Model, request: Request) -> AsyncIterator[Event]:
-        """The events of `model`, in the metrics."""
-        metrics = self.metrics.of_model(model.info.name)
-        started = time.monotonic()
-        waiting = True
-        events = model.stream(request)
-        metrics.running.inc()
-        try:
-            async for event in events:
-                if waiting and isinstance(event, _FIRST):
-                    waiting = False
-                    metrics.first_token.observe(time.monotonic() - started)
-                if isinstance(event, Done):
-                    metrics.count(event.usage)
-                elif isinstance(event, Cited):
-                    self.metrics.cited(len(event.verified), len(event.dropped))
-                yield event
-        finally:
-            metrics.running.dec()
-            await close(events)
+                try:
+                    await close(events)
+                finally:
+                    running.dec()
+                    self.metrics.count(info.name, bill)
+                    accounts.spend(bill.entry(self.runtime.writer_info, self.runtime.prices))
 
     def choices(self, model: Model, requests: Sequence[Request]) -> Choices:
         """The events of several requests to one model. Raises `MissingSkill` that names a model that has the skill."""
         for request in requests:
             self._require(model, request)
-        return merge([self.measured(model, request) for request in requests])
+        streams = [self.measured(model, request, choice) for choice, request in enumerate(requests)]
+        return streams[0] if len(streams) == 1 else merge(streams)
 
     def _require(self, model: Model, request: Request) -> None:
         info = model.info
@@ -123,9 +98,17 @@ class Service:
 
         Raises what the model refused the request with.
         """
-        async with self.streams.attended(http.receive):
+        async with AsyncExitStack() as attended:
+            await attended.enter_async_context(self.streams.attended(http.receive))
             begun = await accepted(events)
-        return EventStream(chunks(begun), self.streams, last_word or _last_word, begun, media_type=media_type)
+            return EventStream(
+                chunks(begun),
+                self.streams,
+                last_word or _last_word,
+                begun,
+                media_type=media_type,
+                attended=attended.pop_all(),
+            )
 
 
 def _last_word(error: Exception) -> bytes:

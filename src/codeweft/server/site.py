@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from codeweft.accounts.accounts import SESSION_SECONDS
-from codeweft.errors import NotFound, NotSignedIn
+from codeweft.errors import CodeweftError, NotFound, NotSignedIn
 from codeweft.server.admin import ready
 from codeweft.server.auth import COOKIE
+from codeweft.server.deps import visit
 from codeweft.server.emit import dumps
+from codeweft.server.oidc import CALLBACK, START, Provider, Trip
 from codeweft.server.service import Service
+from codeweft.server.session import base_address, set_session
 
 STATIC = Path(__file__).parent / "static"
 _HEADERS = {
@@ -26,6 +28,10 @@ _HEADERS = {
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
 }
+_QUIET = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+TRIP_COOKIE = "codeweft_trip"
+TRIP_SECONDS = 600
+"""How long one may take at the single sign-on."""
 _FOREVER = "public, max-age=31536000, immutable"
 _PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Codeweft</title>
 <meta name="viewport" content="width=device-width,initial-scale=1"><style>body{{font:16px/1.5 system-ui,sans-serif;
@@ -35,6 +41,8 @@ max-width:36rem;margin:15vh auto;padding:0 1rem;color-scheme:light dark}}code{{f
 
 def create_site(service: Service, static: Path = STATIC) -> Sequence[BaseRoute]:
     runtime = service.runtime
+    oidc = runtime.settings.sign_in.oidc
+    provider = None if oidc is None else Provider(oidc)
 
     async def health(request: Request) -> Response:
         return Response(b'{"status":"ok"}', media_type="application/json")
@@ -52,15 +60,51 @@ def create_site(service: Service, static: Path = STATIC) -> Sequence[BaseRoute]:
             # Previews of a link must not use it up.
             return Response()
         try:
-            session = await runtime.accounts.redeem(request.query_params.get("token", ""))
+            session = await runtime.accounts.redeem(request.query_params.get("token", ""), visit(request))
         except NotSignedIn as error:
             text = escape(error.message) + " Run <code>codeweft signin</code> in a terminal for a new one."
             return _page("This link does not work", text, 401)
-        response = RedirectResponse("/", 303, {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
-        secure = request.url.scheme == "https" or _is_https(runtime.settings.server.public_url)
-        response.set_cookie(
-            COOKIE, session, max_age=SESSION_SECONDS, httponly=True, samesite="lax", secure=secure, path="/"
-        )
+        return await entered(request, session, "/")
+
+    async def entered(request: Request, session: str, path: str) -> Response:
+        """Into the page, with a new session in place of the browser's last one."""
+        if old := request.cookies.get(COOKIE):
+            await runtime.accounts.sign_out(old)
+        response = RedirectResponse(path, 303, _QUIET)
+        set_session(response, request, runtime.settings, session)
+        return response
+
+    async def leave_for_provider(request: Request) -> Response:
+        if provider is None:
+            raise NotFound("There is no single sign-on here.")
+        trip = Trip.begin()
+        try:
+            url = await provider.begin(base_address(request, runtime.settings), trip)
+        except CodeweftError as error:
+            return _page("Signing in did not work", escape(str(error)), error.status)
+        response = RedirectResponse(url, 303, _QUIET)
+        wanted = quote(_own_path(request.query_params.get("next", "/")), safe="")
+        set_session(
+            response, request, runtime.settings, f"{trip.secret}.{wanted}",
+            name=TRIP_COOKIE, path=START, seconds=TRIP_SECONDS,
+        )  # fmt: skip
+        return response
+
+    async def back_from_provider(request: Request) -> Response:
+        if provider is None or oidc is None:
+            raise NotFound("There is no single sign-on here.")
+        secret, _, wanted = request.cookies.get(TRIP_COOKIE, "").partition(".")
+        try:
+            found = await provider.finish(
+                base_address(request, runtime.settings), Trip(secret), request.query_params
+            )
+            session = await runtime.accounts.signin.with_identity(
+                found.external, visit(request), approved=oidc.approve, role=found.role, team=found.team
+            )
+        except CodeweftError as error:
+            return _page("Signing in did not work", escape(str(error)), error.status)
+        response = await entered(request, session, _own_path(unquote(wanted)))
+        response.delete_cookie(TRIP_COOKIE, path=START)
         return response
 
     async def ui(request: Request) -> Response:
@@ -88,6 +132,8 @@ def create_site(service: Service, static: Path = STATIC) -> Sequence[BaseRoute]:
         Route("/ready", readiness),
         Route("/metrics", metrics),
         Route("/signin", signin),
+        Route(START, leave_for_provider),
+        Route(CALLBACK, back_from_provider),
         Route("/{path:path}", ui),
     ]
 
@@ -110,5 +156,7 @@ def _page(title: str, text: str, status: int) -> HTMLResponse:
     )
 
 
-def _is_https(url: str | None) -> bool:
-    return url is not None and urlsplit(url).scheme == "https"
+def _own_path(wanted: str) -> str:
+    """A path of this server to go to; anything that a browser might take for another host leads home."""
+    plain = wanted.startswith("/") and not wanted.startswith(("//", "/\\")) and wanted.isprintable()
+    return wanted if plain else "/"

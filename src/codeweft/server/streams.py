@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from codeweft.errors import NotReady
+from codeweft.stream import Replayed, close
 from codeweft.types import Done, Event, Failed, PromptProgress, ReasoningDelta, TextDelta, ToolCallDelta
 
 _ACCEPTED = (PromptProgress, TextDelta, ReasoningDelta, ToolCallDelta, Done)
 """Events after which a request can be answered 200: the model took it."""
+
+LONGEST_WRITE = 16_384
+"""Bytes that are gathered before they are sent all the same."""
 
 STOPPING = NotReady("The server is stopping.", fix="Try again in a moment.")
 
@@ -66,16 +70,20 @@ class Streams:
                 raise (ClientGone() if gone else STOPPING) from None
             raise
         finally:
-            del self._open[task]
+            told = self._open.pop(task) or gone
             watcher.cancel()
-            with suppress(asyncio.CancelledError):
-                await watcher
+            if told and task.cancelling():
+                # The work ended just then by itself: what comes after it is not to be cancelled.
+                with suppress(asyncio.CancelledError):
+                    await asyncio.sleep(0)
+                task.uncancel()
 
 
 class EventStream(Response):
     """Server-sent events, or lines of JSON. An error becomes the last chunk by `last_word`.
 
-    `chunks` and the `sources` that they are made from are closed at the end, also when the client leaves.
+    `chunks` and the `sources` that they are made from are closed at the end, also when the client leaves. `attended`
+    is the block of `Streams.attended` to end then; None for a stream that is not attended yet.
     """
 
     def __init__(
@@ -85,6 +93,7 @@ class EventStream(Response):
         last_word: Callable[[Exception], bytes],
         *sources: AsyncIterator[Any],
         media_type: str = "text/event-stream",
+        attended: AsyncExitStack | None = None,
     ) -> None:
         self.status_code = 200
         self.media_type = media_type
@@ -93,15 +102,15 @@ class EventStream(Response):
         self._streams = streams
         self._last_word = last_word
         self._sources = sources
+        self._attended = attended
         # Proxies such as nginx hold a stream back unless told.
         self.init_headers({"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            async with self._streams.attended(receive):
+            async with self._attended or self._streams.attended(receive):
                 await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-                async for chunk in self._chunks:
-                    await send(_body(chunk))
+                await write(self._chunks, send)
         except ClientGone:
             return
         except Exception as error:
@@ -116,36 +125,91 @@ def _body(chunk: bytes) -> Message:
     return {"type": "http.response.body", "body": chunk, "more_body": True}
 
 
-async def close(iterator: AsyncIterator[Any]) -> None:
-    """Close an async generator; other iterators have nothing to close."""
-    aclose = getattr(iterator, "aclose", None)
-    if aclose is not None:
-        await aclose()
+async def write(chunks: AsyncIterator[bytes], send: Send) -> None:
+    """Send what `chunks` gives: all that there is before it has to wait, in one go, and nothing later than that.
 
-
-async def merge(streams: Sequence[AsyncIterator[Event]]) -> AsyncIterator[tuple[int, Event]]:
-    """The events of several choices as they come, each with its choice; closing it closes them all."""
-    if len(streams) == 1:
+    An endpoint's packet holds several events when either side is busy; each write is a system call and a packet.
+    """
+    ready: list[bytes] = []
+    size = 0
+    while True:
+        step = chunks.__anext__().__await__()
         try:
-            async for event in streams[0]:
-                yield 0, event
-        finally:
-            await close(streams[0])
-        return
+            try:
+                waits = next(step)
+            except StopIteration as given:
+                chunk: bytes = given.value
+            else:
+                if ready:
+                    gathered, ready, size = b"".join(ready), [], 0
+                    await _meanwhile(send(_body(gathered)), step)
+                chunk = await _Rest(step, waits)
+        except BaseException as error:
+            if ready:
+                await send(_body(b"".join(ready)))
+            if isinstance(error, StopAsyncIteration):
+                return
+            raise
+        ready.append(chunk)
+        size += len(chunk)
+        if size > LONGEST_WRITE:
+            gathered, ready, size = b"".join(ready), [], 0
+            await send(_body(gathered))
+
+
+class _Rest:
+    """Awaits what is left of an awaitable that was begun by hand and waits for `waits`."""
+
+    __slots__ = ("_step", "_waits")
+
+    def __init__(self, step: Generator[Any, Any, bytes], waits: Any) -> None:
+        self._step = step
+        self._waits = waits
+
+    def __await__(self) -> Generator[Any, Any, bytes]:
+        try:
+            while True:
+                try:
+                    answer = yield self._waits
+                except BaseException as error:
+                    self._waits = self._step.throw(error)
+                else:
+                    self._waits = self._step.send(answer)
+        except StopIteration as given:
+            result: bytes = given.value
+            return result
+
+
+async def _meanwhile(sent: Awaitable[None], step: Generator[Any, Any, bytes]) -> None:
+    """Wait for `sent` while `step` is half done; a cancellation reaches both, for a half done step cannot be closed."""
+    try:
+        await sent
+    except BaseException as error:
+        with suppress(StopIteration, StopAsyncIteration):
+            await _Rest(step, step.throw(error))
+        raise
+
+
+Choices = AsyncIterator[tuple[int, Event]]
+"""Events of several choices, each with its choice."""
+
+
+async def merge(streams: Sequence[Choices]) -> AsyncGenerator[tuple[int, Event]]:
+    """The events of several choices as they come; closing it closes them all."""
     # Small, so that a slow reader slows every choice down.
     queue: asyncio.Queue[tuple[int, Event] | BaseException | None] = asyncio.Queue(len(streams))
 
-    async def pump(choice: int, stream: AsyncIterator[Event]) -> None:
+    async def pump(stream: Choices) -> None:
         try:
-            async for event in stream:
-                await queue.put((choice, event))
+            async for item in stream:
+                await queue.put(item)
         except Exception as bug:
             await queue.put(bug)
         finally:
             await close(stream)
         await queue.put(None)
 
-    tasks = [asyncio.create_task(pump(choice, stream)) for choice, stream in enumerate(streams)]
+    tasks = [asyncio.create_task(pump(stream)) for stream in streams]
     try:
         left = len(tasks)
         while left:
@@ -162,7 +226,7 @@ async def merge(streams: Sequence[AsyncIterator[Event]]) -> AsyncIterator[tuple[
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def accepted(events: AsyncIterator[tuple[int, Event]]) -> AsyncIterator[tuple[int, Event]]:
+async def accepted(events: Choices) -> Choices:
     """The same events, read ahead until a model took the request, so that a refusal still can be an HTTP status.
 
     Raises the error of a `Failed` that comes before.
@@ -179,13 +243,4 @@ async def accepted(events: AsyncIterator[tuple[int, Event]]) -> AsyncIterator[tu
         await close(events)
         raise
 
-    async def chained() -> AsyncIterator[tuple[int, Event]]:
-        try:
-            for item in head:
-                yield item
-            async for item in events:
-                yield item
-        finally:
-            await close(events)
-
-    return chained()
+    return Replayed(head, events)

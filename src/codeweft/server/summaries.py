@@ -13,6 +13,7 @@ from codeweft.retrieval.summarise import Estimate
 from codeweft.retrieval.summary_run import LastRun
 from codeweft.runtime.compose import Runtime
 from codeweft.runtime.summaries import Choice
+from codeweft.server.deps import Readable
 from codeweft.server.emit import clean
 from codeweft.server.views import Body, JobView, Name, View, iso
 
@@ -135,14 +136,14 @@ def summary_routes(runtime: Runtime) -> APIRouter:
         )
 
     @routes.get("/indexes/{name}/summaries")
-    def get_summaries(name: Name) -> SummariesView:
+    def get_summaries(name: Name, indexes: Readable) -> SummariesView:
         """How many functions have a summary, and how far the run is that writes more."""
-        return view(runtime.indexes.get(name))
+        return view(indexes.get(name))
 
     @routes.post("/indexes/{name}/summaries", status_code=202)
-    def write_summaries(name: Name, body: SummariesBody) -> SummariesView:
+    def write_summaries(name: Name, body: SummariesBody, indexes: Readable) -> SummariesView:
         """Write the missing summaries in the background, or (`dry_run`) only say what that would cost."""
-        index = runtime.indexes.get(name)
+        index = indexes.get(name)
         choice = Choice(body.language, tuple(body.models), body.limit)
         estimate = runtime.summaries.estimate(index, choice)
         if not body.dry_run:
@@ -152,9 +153,10 @@ def summary_routes(runtime: Runtime) -> APIRouter:
     @routes.delete("/indexes/{name}/summaries")
     def delete_summaries(
         name: Name,
+        indexes: Readable,
         language: Annotated[str | None, Query(max_length=16, description="Only of this language.")] = None,
     ) -> ForgottenView:
         """Stop writing, and delete the summaries in a language (by default the settings')."""
-        return ForgottenView(deleted=runtime.summaries.forget(runtime.indexes.get(name), language))
+        return ForgottenView(deleted=runtime.summaries.forget(indexes.get(name), language))
 
     return routes

@@ -13,16 +13,205 @@ export interface paths {
         };
         /**
          * Get Session
-         * @description Who is signed in.
+         * @description Who is signed in, and how one can sign in.
          */
         get: operations["get_session"];
         put?: never;
-        post?: never;
+        /**
+         * Sign In
+         * @description Sign in with a password. 401 `code_needed`: ask for the second factor and send it too; 429: too many
+         *     attempts, `Retry-After` says when again.
+         */
+        post: operations["sign_in"];
         /**
          * Sign Out
          * @description Sign out.
          */
         delete: operations["sign_out"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/registration": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Register
+         * @description Register, where the settings allow it. An active user is signed in; others wait for an approval.
+         */
+        post: operations["register"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/me": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Me
+         * @description You, and how you can sign in.
+         */
+        get: operations["get_me"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/me/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Set Password
+         * @description Set your password. Your other sessions end, and this one gets a new cookie.
+         */
+        put: operations["set_password"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/me/totp": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begin Totp
+         * @description Begin to set up a second factor; `POST /me/totp/confirm` with a code of the app puts it in force.
+         */
+        post: operations["begin_totp"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/me/totp/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Confirm Totp
+         * @description Put the second factor in force. Your other sessions end.
+         */
+        post: operations["confirm_totp"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/me/totp/remove": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Remove Totp
+         * @description Take the second factor away; takes a code of it.
+         */
+        post: operations["remove_totp"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/me/totp/recovery-codes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Renew Recovery Codes
+         * @description New recovery codes in place of the old ones; takes a code.
+         */
+        post: operations["renew_recovery_codes"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/me/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Sessions
+         * @description Where you are signed in, latest first.
+         */
+        get: operations["list_sessions"];
+        put?: never;
+        post?: never;
+        /**
+         * End Sessions
+         * @description Sign out everywhere else (`this=true`: here too).
+         */
+        delete: operations["end_sessions"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/me/sessions/{session}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * End Session
+         * @description Sign out in one place.
+         */
+        delete: operations["end_session"];
         options?: never;
         head?: never;
         patch?: never;
@@ -83,7 +272,7 @@ export interface paths {
         put?: never;
         /**
          * Create Key
-         * @description Make an API key. It is shown this once.
+         * @description Make an API key. It is shown this once. A key makes only keys that may do no more than it may.
          */
         post: operations["create_key"];
         delete?: never;
@@ -139,7 +328,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List Indexes */
+        /**
+         * List Indexes
+         * @description The indexes that you may read.
+         */
         get: operations["list_indexes"];
         put?: never;
         /**
@@ -327,6 +519,111 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/users/{user}/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * End User Sessions
+         * @description Sign a user out everywhere.
+         */
+        delete: operations["end_user_sessions"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/users/{user}/totp": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Remove User Totp
+         * @description Take a second factor away from a user who lost it.
+         */
+        delete: operations["remove_user_totp"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/users/{user}/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Remove User Password
+         * @description Take a user's password away and sign the user out everywhere; a new link lets them set another.
+         */
+        delete: operations["remove_user_password"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/users/{user}/identity": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Link User Identity
+         * @description Let a user in whom the single sign-on calls by this subject.
+         */
+        put: operations["link_user_identity"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/indexes/{name}/access": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Index Access
+         * @description Who may read an index. For administrators.
+         */
+        get: operations["get_index_access"];
+        /**
+         * Set Index Access
+         * @description Open an index to all users, or only to some users and teams. For whom may not read it, it does not exist.
+         *     The permission belongs to the name, and stays when the index is deleted.
+         */
+        put: operations["set_index_access"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/teams": {
         parameters: {
             query?: never;
@@ -435,6 +732,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/usage/by-day": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Usage By Day
+         * @description The same for each day that has any, for charts.
+         */
+        get: operations["get_usage_by_day"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/audit": {
         parameters: {
             query?: never;
@@ -444,7 +761,7 @@ export interface paths {
         };
         /**
          * Get Audit
-         * @description Who changed what, newest first.
+         * @description Who changed what and from where, newest first.
          */
         get: operations["get_audit"];
         put?: never;
@@ -469,6 +786,86 @@ export interface paths {
          * @description From how many requests an hour a machine of one's own is cheaper than an API.
          */
         post: operations["get_break_even"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/setup": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Setup
+         * @description How far this installation is, what the machine can run, and which models fit. For administrators.
+         */
+        get: operations["get_setup"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/setup/endpoint": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Test Endpoint
+         * @description Ask an OpenAI-compatible endpoint what it offers and, of one model, a few words. Nothing is saved.
+         */
+        post: operations["test_endpoint"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/setup/clients": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Clients
+         * @description Settings of editors and agents for this server. Where `cw_…` stands belongs a key (`POST /api/keys`).
+         */
+        get: operations["list_clients"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Settings
+         * @description The settings in force, without passwords and keys. For administrators.
+         */
+        get: operations["get_settings"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -564,6 +961,66 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/conversations/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export Conversations
+         * @description All your conversations with all their branches, as JSON.
+         */
+        get: operations["export_conversations"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/conversations/{conversation_id}/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export Conversation
+         * @description One conversation: JSON with all its branches, or Markdown of the one that is shown.
+         */
+        get: operations["export_conversation"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/conversations/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Import Conversations
+         * @description Conversations from a JSON or Markdown file that was exported here; they are added as new ones.
+         */
+        post: operations["import_conversations"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/conversations": {
         parameters: {
             query?: never;
@@ -605,6 +1062,26 @@ export interface paths {
          * @description Rename, or change the model or index of the next answer. Absent fields stay.
          */
         patch: operations["update_conversation"];
+        trace?: never;
+    };
+    "/api/conversations/{conversation_id}/branch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Show Branch
+         * @description Show another branch of the conversation; the choice is kept.
+         */
+        put: operations["show_branch"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/conversations/{conversation_id}/answers": {
@@ -667,6 +1144,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/turns/{turn_id}/explanation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Explain Turn
+         * @description What was looked up for an answer, what was found and shown, and the prompt in full.
+         */
+        get: operations["explain_turn"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/turns/{turn_id}/rating": {
         parameters: {
             query?: never;
@@ -684,20 +1181,235 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/attachments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Add Attachment
+         * @description Read a file for a question to come; secrets are taken out before it is kept. Forgotten after a day.
+         */
+        post: operations["add_attachment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/attachments/{attachment_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Attachment
+         * @description A file as the model reads it.
+         */
+        get: operations["get_attachment"];
+        put?: never;
+        post?: never;
+        /**
+         * Remove Attachment
+         * @description Forget a file that was not sent yet.
+         */
+        delete: operations["remove_attachment"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/snippets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Snippets
+         * @description The code of your answers and what you saved, latest first.
+         */
+        get: operations["list_snippets"];
+        put?: never;
+        /**
+         * Save Snippet
+         * @description Keep a piece of code by hand; it stays when conversations are deleted.
+         */
+        post: operations["save_snippet"];
+        /**
+         * Clear Snippets
+         * @description Delete your whole history of snippets.
+         */
+        delete: operations["clear_snippets"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/snippets/{snippet_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Delete Snippet */
+        delete: operations["delete_snippet"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/feedback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Feedback
+         * @description Rated answers with their questions, latest first.
+         */
+        get: operations["list_feedback"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/feedback/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export Feedback
+         * @description All rated answers, a line each.
+         */
+        get: operations["export_feedback"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/tasks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Tasks
+         * @description The code tasks, what each takes, and which languages' code can be checked.
+         */
+        get: operations["list_tasks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/tasks/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Run Task
+         * @description Run a task. It ends when the reader leaves; nothing is kept.
+         */
+        post: operations["run_task"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** AccessBody */
+        AccessBody: {
+            /**
+             * Open
+             * @description Everybody may read it.
+             */
+            open: boolean;
+            /**
+             * Users
+             * @description Names or ids.
+             */
+            users?: string[];
+            /**
+             * Teams
+             * @description Names or ids.
+             */
+            teams?: string[];
+        };
+        /**
+         * AccessView
+         * @description Beside these, administrators may read every index.
+         */
+        AccessView: {
+            /** Open */
+            open: boolean;
+            /**
+             * Users
+             * @description Ids.
+             */
+            users: string[];
+            /**
+             * Teams
+             * @description Ids.
+             */
+            teams: string[];
+        };
         /** AskBody */
         AskBody: {
             /** Content */
             content?: string | null;
             /**
              * Regenerate
-             * @description Write the last answer anew instead of asking something.
+             * @description Write an answer anew instead of asking something.
              * @default false
              */
             regenerate: boolean;
+            /**
+             * Beside
+             * @description The turn in whose place the new one stands: a question that is edited, an answer that is written anew (null: the last). The old one is kept beside it.
+             */
+            beside?: string | null;
+            /**
+             * Attachments
+             * @default []
+             */
+            attachments: string[];
             /** Model */
             model?: string | null;
             /**
@@ -713,6 +1425,12 @@ export interface components {
              * @default false
              */
             explain: boolean;
+            /**
+             * Agent
+             * @description Let the model look things up in steps before it answers. For apps.
+             * @default false
+             */
+            agent: boolean;
         };
         /** AskedView */
         AskedView: {
@@ -720,6 +1438,56 @@ export interface components {
             answer_id: string;
             user_turn: components["schemas"]["TurnView"] | null;
             turn: components["schemas"]["TurnView"];
+        };
+        /** AttachmentText */
+        AttachmentText: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Language */
+            language: string;
+            /**
+             * Size
+             * @description Characters of its text.
+             */
+            size: number;
+            /**
+             * Secrets
+             * @description Secrets that were taken out of it.
+             */
+            secrets: number;
+            /** Text */
+            text: string;
+        };
+        /** AttachmentView */
+        AttachmentView: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Language */
+            language: string;
+            /**
+             * Size
+             * @description Characters of its text.
+             */
+            size: number;
+            /**
+             * Secrets
+             * @description Secrets that were taken out of it.
+             */
+            secrets: number;
+        };
+        /** Body_add_attachment */
+        Body_add_attachment: {
+            /** File */
+            file: string;
+        };
+        /** Body_import_conversations */
+        Body_import_conversations: {
+            /** File */
+            file: string;
         };
         /** Body_upload_files */
         Body_upload_files: {
@@ -795,24 +1563,59 @@ export interface components {
              */
             reachable: boolean;
         };
+        /** CandidateView */
+        CandidateView: {
+            /** Path */
+            path: string;
+            /** Start Line */
+            start_line: number;
+            /** End Line */
+            end_line: number;
+            /** Name */
+            name: string;
+            /** Kind */
+            kind: string;
+            /** Language */
+            language: string;
+            /** Score */
+            score: number;
+            /** Repository */
+            repository: string;
+            /** Why */
+            why: {
+                [key: string]: number;
+            };
+            /**
+             * Number
+             * @description Its number as a reference; null when it was left out of the prompt.
+             */
+            number: number | null;
+        };
         /** ChangePersonBody */
         ChangePersonBody: {
             /** Role */
-            role?: ("admin" | "member") | null;
+            role?: ("admin" | "member" | "viewer") | null;
             /**
              * Team
              * @description Name or id of the team; empty takes the user out of it.
              */
             team?: string | null;
             /** Status */
-            status?: ("active" | "disabled") | null;
+            status?: ("active" | "waiting" | "disabled") | null;
         };
         /** ChangeView */
         ChangeView: {
+            /** Id */
+            id: string;
             /** At */
             at: string;
             /** Actor */
             actor: string;
+            /**
+             * Address
+             * @description IP address; empty for what was done on the server's machine.
+             */
+            address: string;
             /** Action */
             action: string;
             /** Target */
@@ -821,6 +1624,37 @@ export interface components {
             detail: {
                 [key: string]: unknown;
             };
+        };
+        /**
+         * ClientView
+         * @description A program to connect: write `snippet` to `path` below the home folder, or run `command` there.
+         */
+        ClientView: {
+            /** Name */
+            name: string;
+            /** Title */
+            title: string;
+            /** Path */
+            path: string;
+            /** Format */
+            format: string;
+            /** Snippet */
+            snippet: string;
+            /** Command */
+            command: string;
+            /**
+             * Then
+             * @description What is left to do by hand.
+             */
+            then: string;
+        };
+        /** CodeBody */
+        CodeBody: {
+            /**
+             * Code
+             * @description Of the authenticator app, or a recovery code.
+             */
+            code: string;
         };
         /** ConversationPatch */
         ConversationPatch: {
@@ -845,6 +1679,12 @@ export interface components {
             created_at: string;
             /** Updated At */
             updated_at: string;
+            /**
+             * Excerpt
+             * @description Where a search found its words.
+             * @default
+             */
+            excerpt: string;
         };
         /** ConversationWithTurns */
         ConversationWithTurns: {
@@ -860,8 +1700,56 @@ export interface components {
             created_at: string;
             /** Updated At */
             updated_at: string;
-            /** Turns */
+            /**
+             * Excerpt
+             * @description Where a search found its words.
+             * @default
+             */
+            excerpt: string;
+            /**
+             * Turns
+             * @description The branch that is shown.
+             */
             turns: components["schemas"]["TurnView"][];
+        };
+        /** DeletedView */
+        DeletedView: {
+            /** Deleted */
+            deleted: number;
+        };
+        /** EndedView */
+        EndedView: {
+            /** Ended */
+            ended: number;
+        };
+        /** EndpointBody */
+        EndpointBody: {
+            /** Base Url */
+            base_url: string;
+            /** Api Key */
+            api_key?: string | null;
+            /**
+             * Model
+             * @description Asked for a few words, when it is given.
+             */
+            model?: string | null;
+        };
+        /**
+         * EndpointView
+         * @description What an endpoint answered. `lines` are what to put into the settings to use it.
+         */
+        EndpointView: {
+            /** Ok */
+            ok: boolean;
+            /** Models */
+            models: string[];
+            /** Answer */
+            answer: string | null;
+            /** Seconds */
+            seconds: number;
+            error: components["schemas"]["Problem"] | null;
+            /** Lines */
+            lines: string;
         };
         /** EngineView */
         EngineView: {
@@ -916,6 +1804,17 @@ export interface components {
             /** Usd */
             usd: number | null;
         };
+        /** ExplainedView */
+        ExplainedView: {
+            /** Question */
+            question: string;
+            /** Query */
+            query: string;
+            /** Candidates */
+            candidates: components["schemas"]["CandidateView"][];
+            /** Prompt */
+            prompt: components["schemas"]["PromptView"][];
+        };
         /** ExplanationView */
         ExplanationView: {
             /**
@@ -935,6 +1834,28 @@ export interface components {
             seconds: {
                 [key: string]: number;
             };
+        };
+        /** FeedbackView */
+        FeedbackView: {
+            /** Turn Id */
+            turn_id: string;
+            /** Rated At */
+            rated_at: string;
+            /** User */
+            user: string;
+            /** Model */
+            model: string;
+            /**
+             * Rating
+             * @enum {string}
+             */
+            rating: "good" | "bad";
+            /** Comment */
+            comment: string;
+            /** Question */
+            question: string;
+            /** Answer */
+            answer: string;
         };
         /** FileReason */
         FileReason: {
@@ -965,10 +1886,60 @@ export interface components {
             /** Files */
             files: components["schemas"]["FileView"][];
         };
+        /**
+         * FittingModelView
+         * @description A model of the catalogue, in the finest quantisation that fits this machine (else the smallest).
+         */
+        FittingModelView: {
+            /** Name */
+            name: string;
+            /** Title */
+            title: string;
+            /** Licence */
+            licence: string;
+            /**
+             * Parameters
+             * @description In billions.
+             */
+            parameters: number;
+            /** Context */
+            context: number;
+            /** Quantisation */
+            quantisation: string;
+            /** Disk Mb */
+            disk_mb: number;
+            /** Memory Mb */
+            memory_mb: number;
+            /** Fits */
+            fits: boolean;
+            /**
+             * Command
+             * @description Fetches it.
+             */
+            command: string;
+        };
         /** ForgottenView */
         ForgottenView: {
             /** Deleted */
             deleted: number;
+        };
+        /** HardwareView */
+        HardwareView: {
+            /**
+             * Cores
+             * @description Physical ones.
+             */
+            cores: number;
+            /**
+             * Memory Mb
+             * @description Available now.
+             */
+            memory_mb: number;
+            /**
+             * Gpu
+             * @description Whether the engine would use one.
+             */
+            gpu: boolean;
         };
         /** HitView */
         HitView: {
@@ -1005,6 +1976,14 @@ export interface components {
              * @description There are, or may be, further lines than these.
              */
             more: boolean;
+        };
+        /** IdentityBody */
+        IdentityBody: {
+            /**
+             * Subject
+             * @description The claim `sub`.
+             */
+            subject: string;
         };
         /** IndexView */
         IndexView: {
@@ -1071,6 +2050,26 @@ export interface components {
              * @description How often the source is looked at; 0 when it is not.
              */
             refresh_minutes: number;
+        };
+        /** InputView */
+        InputView: {
+            /** Name */
+            name: string;
+            /** Title */
+            title: string;
+            /** Description */
+            description: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "code" | "text" | "line" | "language" | "choice";
+            /** Required */
+            required: boolean;
+            /** Choices */
+            choices: string[];
+            /** Default */
+            default: string;
         };
         /** JobView */
         JobView: {
@@ -1193,6 +2192,26 @@ export interface components {
             /** Disk Free Mb */
             disk_free_mb: number;
         };
+        /** MeView */
+        MeView: {
+            user: components["schemas"]["UserView"];
+            /** Has Password */
+            has_password: boolean;
+            /** Has Totp */
+            has_totp: boolean;
+            /** Recovery Codes Left */
+            recovery_codes_left: number;
+            /**
+             * Issuers
+             * @description Single sign-on providers that let this user in.
+             */
+            issuers: string[];
+            /**
+             * Current Password Needed
+             * @description To set a password; not right after a one-time link.
+             */
+            current_password_needed: boolean;
+        };
         /** ModelView */
         ModelView: {
             /** Name */
@@ -1285,9 +2304,49 @@ export interface components {
              * @default member
              * @enum {string}
              */
-            role: "admin" | "member";
+            role: "admin" | "member" | "viewer";
             /** Team */
             team?: string | null;
+        };
+        /** NewTotpView */
+        NewTotpView: {
+            /** Secret */
+            secret: string;
+            /**
+             * Uri
+             * @description `otpauth://` address, to be shown as a QR code.
+             */
+            uri: string;
+        };
+        /** OwnSessionView */
+        OwnSessionView: {
+            /** Id */
+            id: string;
+            /**
+             * How
+             * @description link, password or oidc.
+             */
+            how: string;
+            /** Created At */
+            created_at: string;
+            /** Expires At */
+            expires_at: string;
+            /** Address */
+            address: string;
+            /** Agent */
+            agent: string;
+            /** Current */
+            current: boolean;
+        };
+        /** PasswordBody */
+        PasswordBody: {
+            /**
+             * Password
+             * Format: password
+             */
+            password: string;
+            /** Current */
+            current?: string | null;
         };
         /** PersonView */
         PersonView: {
@@ -1366,6 +2425,26 @@ export interface components {
              */
             code: string;
         };
+        /** PromptView */
+        PromptView: {
+            /** Role */
+            role: string;
+            /** Content */
+            content: string;
+        };
+        /** ProviderView */
+        ProviderView: {
+            /**
+             * Name
+             * @description What the button says.
+             */
+            name: string;
+            /**
+             * Path
+             * @description Where the button leads; `?next=/path` comes back there.
+             */
+            path: string;
+        };
         /** RatingBody */
         RatingBody: {
             /** Rating */
@@ -1375,6 +2454,14 @@ export interface components {
              * @default
              */
             comment: string;
+        };
+        /** RecoveryView */
+        RecoveryView: {
+            /**
+             * Recovery Codes
+             * @description Each replaces the app once. Shown this once.
+             */
+            recovery_codes: string[];
         };
         /** ReferenceView */
         ReferenceView: {
@@ -1419,6 +2506,27 @@ export interface components {
              */
             verified: boolean | null;
         };
+        /** RegistrationBody */
+        RegistrationBody: {
+            /** Name */
+            name: string;
+            /**
+             * Password
+             * Format: password
+             */
+            password: string;
+        };
+        /** RegistrationView */
+        RegistrationView: {
+            /** Name */
+            name: string;
+            /**
+             * Status
+             * @description Who waits is let in by an administrator.
+             * @enum {string}
+             */
+            status: "active" | "waiting";
+        };
         /** SamplingBody */
         SamplingBody: {
             /** Temperature */
@@ -1431,6 +2539,21 @@ export interface components {
             max_tokens?: number | null;
             /** Seed */
             seed?: number | null;
+        };
+        /** SandboxView */
+        SandboxView: {
+            /** Ready */
+            ready: boolean;
+            /**
+             * Why
+             * @description Why no code can be checked here; empty when it can.
+             */
+            why: string;
+            /**
+             * Languages
+             * @description Those whose tools are installed.
+             */
+            languages: string[];
         };
         /** SearchBody */
         SearchBody: {
@@ -1521,6 +2644,100 @@ export interface components {
             user: components["schemas"]["UserView"] | null;
             /** Version */
             version: string;
+            sign_in: components["schemas"]["SignInView"];
+            /**
+             * Factor Needed
+             * @description Nothing but `/api/me` is answered until a second factor is set up.
+             */
+            factor_needed: boolean;
+        };
+        /** SettingView */
+        SettingView: {
+            /** Name */
+            name: string;
+            /** Value */
+            value: unknown;
+            /** Default */
+            default: unknown;
+            /** Changed */
+            changed: boolean;
+            /** Description */
+            description: string;
+        };
+        /** SettingsView */
+        SettingsView: {
+            /**
+             * Path
+             * @description The file; the server reads it when it starts.
+             */
+            path: string;
+            /** Settings */
+            settings: components["schemas"]["SettingView"][];
+        };
+        /** SetupView */
+        SetupView: {
+            steps: components["schemas"]["StepsView"];
+            /**
+             * Writer
+             * @description The model that writes now.
+             */
+            writer: string;
+            hardware: components["schemas"]["HardwareView"];
+            /**
+             * Models
+             * @description Those that fit first, the largest first.
+             */
+            models: components["schemas"]["FittingModelView"][];
+        };
+        /** ShowBody */
+        ShowBody: {
+            /**
+             * Turn Id
+             * @description Show the branch through this turn, to its newest end.
+             */
+            turn_id: string;
+        };
+        /** SignInBody */
+        SignInBody: {
+            /** Name */
+            name: string;
+            /**
+             * Password
+             * Format: password
+             */
+            password: string;
+            /**
+             * Code
+             * @description The second factor, when 401 `code_needed` asked for it.
+             */
+            code?: string | null;
+        };
+        /**
+         * SignInView
+         * @description The ways to come in that this server offers.
+         */
+        SignInView: {
+            /** Password */
+            password: boolean;
+            /**
+             * Registration
+             * @enum {string}
+             */
+            registration: "closed" | "approval" | "open";
+            /**
+             * Totp
+             * @enum {string}
+             */
+            totp: "optional" | "required";
+            provider: components["schemas"]["ProviderView"] | null;
+        };
+        /** SignedOutView */
+        SignedOutView: {
+            /**
+             * Continue At
+             * @description Address to go to, which ends the session at the single sign-on too.
+             */
+            continue_at: string | null;
         };
         /** SigninLinkView */
         SigninLinkView: {
@@ -1529,6 +2746,41 @@ export interface components {
              * @description Append it to the server's address; it works once, for 15 minutes.
              */
             path: string;
+        };
+        /** SnippetBody */
+        SnippetBody: {
+            /** Code */
+            code: string;
+            /**
+             * Language
+             * @default
+             */
+            language: string;
+            /**
+             * Title
+             * @default
+             */
+            title: string;
+        };
+        /** SnippetView */
+        SnippetView: {
+            /** Id */
+            id: string;
+            /**
+             * Conversation Id
+             * @description Empty for one that was saved by hand.
+             */
+            conversation_id: string;
+            /** Turn Id */
+            turn_id: string;
+            /** Language */
+            language: string;
+            /** Title */
+            title: string;
+            /** Code */
+            code: string;
+            /** Created At */
+            created_at: string;
         };
         /** SourceView */
         SourceView: {
@@ -1570,6 +2822,37 @@ export interface components {
             left_s: number | null;
             /** Failures */
             failures: components["schemas"]["SummaryFailureView"][];
+        };
+        /**
+         * StepsView
+         * @description How far a new installation is.
+         */
+        StepsView: {
+            /**
+             * Password
+             * @description You can come back without a link: a password or single sign-on.
+             */
+            password: boolean;
+            /**
+             * Model
+             * @description Something better than the bundled starter writes.
+             */
+            model: boolean;
+            /**
+             * Index
+             * @description Some code is indexed.
+             */
+            index: boolean;
+            /**
+             * Answer
+             * @description Somebody got an answer in a conversation.
+             */
+            answer: boolean;
+            /**
+             * Key
+             * @description There is a key for an editor or agent.
+             */
+            key: boolean;
         };
         /**
          * SummariesBody
@@ -1635,6 +2918,61 @@ export interface components {
             /** Home */
             home: string;
         };
+        /** TaskBody */
+        TaskBody: {
+            /** Inputs */
+            inputs: {
+                [key: string]: string;
+            };
+            /**
+             * Model
+             * @description The model that writes; null takes the default.
+             */
+            model?: string | null;
+            /**
+             * Index
+             * @description null takes the app's default, "" looks nothing up.
+             */
+            index?: string | null;
+            /** @default {} */
+            sampling: components["schemas"]["SamplingBody"];
+            /**
+             * Explain
+             * @description Tell what was looked up and why, and what the model read.
+             * @default false
+             */
+            explain: boolean;
+        };
+        /**
+         * TaskView
+         * @description A task is also a model of that name for every other protocol.
+         */
+        TaskView: {
+            /** Name */
+            name: string;
+            /** Title */
+            title: string;
+            /** Description */
+            description: string;
+            /** Inputs */
+            inputs: components["schemas"]["InputView"][];
+            /**
+             * Looks Up
+             * @description Whether it looks up the team's code.
+             */
+            looks_up: boolean;
+            /**
+             * Checks
+             * @description Whether the code of its answer is checked in the sandbox.
+             */
+            checks: boolean;
+        };
+        /** TasksView */
+        TasksView: {
+            /** Tasks */
+            tasks: components["schemas"]["TaskView"][];
+            sandbox: components["schemas"]["SandboxView"];
+        };
         /** TeamBody */
         TeamBody: {
             /** Name */
@@ -1690,15 +3028,86 @@ export interface components {
             /** Comment */
             comment: string;
             /**
+             * Cost
+             * @description USD; null when no price is known.
+             */
+            cost: number | null;
+            /**
+             * Dropped
+             * @description Numbers of citations that could not be verified.
+             * @default []
+             */
+            dropped: number[];
+            /**
+             * Explained
+             * @description Whether `GET /api/turns/ID/explanation` has something to tell.
+             * @default false
+             */
+            explained: boolean;
+            /**
+             * Siblings
+             * @description All turns in this one's place, as they came.
+             * @default []
+             */
+            siblings: string[];
+            /**
+             * Attachments
+             * @default []
+             */
+            attachments: components["schemas"]["AttachmentView"][];
+            /**
              * Answer Id
              * @description Set while the answer is being written.
              */
             answer_id: string | null;
         };
+        /** UsageOfDayView */
+        UsageOfDayView: {
+            /**
+             * Group
+             * @description A day (UTC), a model or app by name, a user, key or team by id.
+             */
+            group: string;
+            /**
+             * Name
+             * @description What the group is called, as far as it still exists.
+             */
+            name: string;
+            /** Answers */
+            answers: number;
+            /** Failed */
+            failed: number;
+            /** Prompt Tokens */
+            prompt_tokens: number;
+            /** Cached Tokens */
+            cached_tokens: number;
+            /** Completion Tokens */
+            completion_tokens: number;
+            /**
+             * Cost
+             * @description USD, without the answers that have no price.
+             */
+            cost: number;
+            /**
+             * Unpriced
+             * @description Answers whose price is not known.
+             */
+            unpriced: number;
+            /** Day */
+            day: string;
+        };
         /** UsageTotalView */
         UsageTotalView: {
-            /** Group */
+            /**
+             * Group
+             * @description A day (UTC), a model or app by name, a user, key or team by id.
+             */
             group: string;
+            /**
+             * Name
+             * @description What the group is called, as far as it still exists.
+             */
+            name: string;
             /** Answers */
             answers: number;
             /** Failed */
@@ -1776,11 +3185,357 @@ export interface operations {
             };
         };
     };
+    sign_in: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SignInBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
     sign_out: {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignedOutView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    register: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RegistrationBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RegistrationView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    get_me: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MeView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    set_password: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    begin_totp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewTotpView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    confirm_totp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CodeBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecoveryView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    remove_totp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CodeBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    renew_recovery_codes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CodeBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecoveryView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    list_sessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnSessionView"][];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    end_sessions: {
+        parameters: {
+            query?: {
+                /** @description This one as well. */
+                this?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EndedView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    end_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                session: string;
+            };
             cookie?: never;
         };
         requestBody?: never;
@@ -2461,6 +4216,194 @@ export interface operations {
             };
         };
     };
+    end_user_sessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EndedView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    remove_user_totp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    remove_user_password: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    link_user_identity: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["IdentityBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    get_index_access: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccessView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    set_index_access: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AccessBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccessView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
     list_teams: {
         parameters: {
             query?: never;
@@ -2678,10 +4621,45 @@ export interface operations {
             };
         };
     };
+    get_usage_by_day: {
+        parameters: {
+            query?: {
+                by?: "day" | "user" | "key" | "team" | "model" | "app";
+                days?: number;
+                who?: "me" | "everyone";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsageOfDayView"][];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
     get_audit: {
         parameters: {
             query?: {
                 limit?: number;
+                /** @description `id` of the last one seen. */
+                before?: string | null;
             };
             header?: never;
             path?: never;
@@ -2729,6 +4707,128 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["BreakEvenView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    get_setup: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SetupView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    test_endpoint: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EndpointBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EndpointView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    list_clients: {
+        parameters: {
+            query?: {
+                model?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClientView"][];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    get_settings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SettingsView"];
                 };
             };
             /** @description What went wrong, and what to do about it. */
@@ -2965,6 +5065,103 @@ export interface operations {
             };
         };
     };
+    export_conversations: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                    "text/markdown": unknown;
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    export_conversation: {
+        parameters: {
+            query?: {
+                format?: "json" | "markdown";
+            };
+            header?: never;
+            path: {
+                conversation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                    "text/markdown": unknown;
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    import_conversations: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": components["schemas"]["Body_import_conversations"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConversationView"][];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
     list_conversations: {
         parameters: {
             query?: {
@@ -3127,6 +5324,41 @@ export interface operations {
             };
         };
     };
+    show_branch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                conversation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ShowBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConversationWithTurns"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
     ask: {
         parameters: {
             query?: never;
@@ -3177,7 +5409,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Events: started, retrieved, progress, text, reasoning, node, done, failed. */
+            /** @description Events: started, retrieved, progress, text, reasoning, node, cited, explained, done, failed. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3226,6 +5458,37 @@ export interface operations {
             };
         };
     };
+    explain_turn: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                turn_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExplainedView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
     rate_turn: {
         parameters: {
             query?: never;
@@ -3247,6 +5510,361 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    add_attachment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": components["schemas"]["Body_add_attachment"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AttachmentView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    get_attachment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                attachment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AttachmentText"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    remove_attachment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                attachment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    list_snippets: {
+        parameters: {
+            query?: {
+                q?: string;
+                limit?: number;
+                /** @description `created_at` of the last one seen. */
+                before?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SnippetView"][];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    save_snippet: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SnippetBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SnippetView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    clear_snippets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeletedView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    delete_snippet: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                snippet_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    list_feedback: {
+        parameters: {
+            query?: {
+                rating?: ("good" | "bad") | null;
+                model?: string | null;
+                /** @description Rated then or later. */
+                since?: string | null;
+                /** @description `rated_at` of the last one seen. */
+                before?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FeedbackView"][];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    export_feedback: {
+        parameters: {
+            query?: {
+                format?: "jsonl" | "csv";
+                rating?: ("good" | "bad") | null;
+                model?: string | null;
+                /** @description Rated then or later. */
+                since?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": unknown;
+                    "text/csv": unknown;
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    list_tasks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TasksView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    run_task: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TaskBody"];
+            };
+        };
+        responses: {
+            /** @description Events as of a conversation's answer: started, retrieved, progress, text, reasoning, node, withdrawn (the text so far does not stand), checked, cited, done, failed. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
             };
             /** @description What went wrong, and what to do about it. */
             default: {

@@ -1,4 +1,4 @@
-import { BookOpen, Boxes, ListChecks, type LucideIcon, Plug, TextCursorInput } from 'lucide-react'
+import { BookOpen, Boxes, Code, ListChecks, type LucideIcon, Plug, TextCursorInput } from 'lucide-react'
 import { type ComponentType, lazy } from 'react'
 import type { User } from '../api/types'
 import { loadWords, type Part, type useWords } from '../lib/i18n'
@@ -69,6 +69,20 @@ export const pages: readonly Page[] = [
         View: page(
           async () => (await import('../features/playground/PlaygroundPage')).PlaygroundPage,
           'playground',
+          'answer',
+        ),
+      },
+    ],
+  },
+  {
+    name: 'snippets',
+    icon: Code,
+    routes: [
+      {
+        path: '/snippets',
+        View: page(
+          async () => (await import('../features/snippets/SnippetsPage')).SnippetsPage,
+          'snippets',
           'answer',
         ),
       },

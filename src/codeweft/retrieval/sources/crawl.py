@@ -29,7 +29,6 @@ from codeweft.retrieval.sources.access import Access
 from codeweft.retrieval.sources.fetch import AGENT, HTML, MAX_BYTES, Answer, get, session
 from codeweft.retrieval.sources.guard import Guard
 from codeweft.retrieval.sources.names import upload_path
-from codeweft.retrieval.sources.page import page, text_of
 from codeweft.retrieval.walk import SkippedFile
 
 AT_ONCE: Final = 4
@@ -148,6 +147,8 @@ class _Crawl:
             answer = await get(client, self._guard, urljoin(url, "/robots.txt"))
         except (UpstreamFailed, TooLarge):
             return
+        from codeweft.retrieval.sources.page import text_of
+
         # RFC 9309: no such file allows everything, a server in trouble nothing.
         text = text_of(answer.body, answer.charset) if answer.status == 200 else ""
         self._robots = Protego.parse("User-agent: *\nDisallow: /" if answer.status >= 500 else text)
@@ -260,6 +261,8 @@ class _Crawl:
 
     def _content(self, answer: Answer) -> tuple[str, bytes, list[str]] | str:
         """Extension, content and links of an answer, or why it is no page."""
+        from codeweft.retrieval.sources.page import page, text_of
+
         address = answer.url
         if answer.kind in HTML:
             read = page(text_of(answer.body, answer.charset), address)

@@ -13,7 +13,6 @@ import aiohttp
 from codeweft import __version__
 from codeweft.errors import InvalidRequest, TooLarge, UpstreamFailed
 from codeweft.retrieval.sources.guard import Guard, GuardedResolver
-from codeweft.retrieval.sources.page import page, text_of
 
 MAX_BYTES: Final = 5_000_000
 """Of one page; documents that a crawl finds have the limit of documents."""
@@ -90,6 +89,9 @@ async def get(
 
 async def fetch(url: str, guard: Guard) -> tuple[str, str]:
     """The text of one page, and a file name for it. Raises as `get` does, `UpstreamFailed` for anything but a page."""
+    # Reading pages takes longer to import, and more memory, than all else of a server that only answers.
+    from codeweft.retrieval.sources.page import page, text_of
+
     async with session(guard) as client:
         answer = await get(client, guard, url)
     if answer.status != 200:

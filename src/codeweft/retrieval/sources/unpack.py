@@ -24,7 +24,7 @@ from codeweft.errors import InvalidRequest, TooLarge
 from codeweft.retrieval.documents.formats import format_of
 from codeweft.retrieval.sources.access import Access
 from codeweft.retrieval.sources.names import upload_path
-from codeweft.retrieval.walk import EXCLUDED, LEFT_OUT, SkippedFile, excluded_part, path_patterns
+from codeweft.retrieval.walk import LEFT_OUT, Exclusions, SkippedFile, excluded_part
 
 _TARS: Final[dict[str, Any]] = {
     ".tar": Path.open,
@@ -166,7 +166,7 @@ def unpacked_uploads(state: Path) -> tuple[SkippedFile, ...]:
 
 def _write(archive: Path, name: str, folder: Path, access: Access) -> Iterator[SkippedFile]:
     budget = max(FREE_GROWTH, MOST_GROWTH * archive.stat().st_size)
-    excluded = path_patterns(EXCLUDED)
+    excluded = Exclusions()
     folders: set[str] = set()
     count = total = unpacked_to = 0
     with _members(archive, name) as members:

@@ -11,11 +11,13 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 import tantivy
 
+from codeweft.retrieval.forms import known_forms
+from codeweft.retrieval.store.base import FILE_FIELDS
 from codeweft.retrieval.store.vectors import Ids
 from codeweft.types import Vectors
 
@@ -23,6 +25,13 @@ FIELDS: Final = ("name", "path", "doc", "body")
 _TOKENIZER: Final = "terms"
 _HEAP_BYTES: Final = 50_000_000
 _MARKER: Final = "generation"
+_REMEMBERED: Final = 4096
+"""Terms whose forms and files are remembered until the next commit (about 16 MB)."""
+
+K = TypeVar("K")
+V = TypeVar("V")
+Counts = tuple[Ids, Ids]
+"""Files in ascending order, and how many chunks of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +48,12 @@ class LexicalDocument:
     body: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Restriction:
-    """Which chunks may be hits, by what is in the index itself; empty parts do not restrict."""
+    """Which chunks may be hits, by what is in the index itself; empty parts do not restrict.
+
+    Only the same object is equal, for comparing thousands of files takes as long as looking for their chunks.
+    """
 
     kinds: tuple[int, ...] = ()
     languages: tuple[str, ...] = ()
@@ -49,6 +61,23 @@ class Restriction:
 
 
 UNRESTRICTED: Final = Restriction()
+
+
+class _View:
+    """What is seen of the last commit, with what was looked up in it: questions repeat each other's words."""
+
+    def __init__(self, searcher: tantivy.Searcher) -> None:
+        self.searcher = searcher
+        self.forms: dict[str, tuple[str, ...]] = {}
+        self.files: dict[tuple[tuple[str, ...], int, Restriction], Counts] = {}
+
+
+def _keep(known: dict[K, V], key: K, value: V) -> V:
+    """Remember `value`; what was remembered before goes when it is too much."""
+    if len(known) >= _REMEMBERED:
+        known.clear()
+    known[key] = value
+    return value
 
 
 class LexicalIndex:
@@ -73,7 +102,7 @@ class LexicalIndex:
         self._index.register_tokenizer(_TOKENIZER, analyzer)
         self._index.config_reader("manual")
         self._index.reload()
-        self._searcher = self._index.searcher()
+        self._view = _View(self._index.searcher())
         self._lock = threading.Lock()
         self._writer: tantivy.IndexWriter | None = None
 
@@ -86,11 +115,11 @@ class LexicalIndex:
         """See what was committed since, by this process or another."""
         with self._lock:
             self._index.reload()
-            self._searcher = self._index.searcher()
+            self._view = _View(self._index.searcher())
 
     def generation(self) -> int:
         """The generation of the last commit seen; -1 for a new index."""
-        searcher = self._searcher
+        searcher = self._view.searcher
         hits = searcher.search(tantivy.Query.term_query(self._schema, "marker", _MARKER), 1, count=False).hits
         if not hits:
             return -1
@@ -152,7 +181,13 @@ class LexicalIndex:
 
     def frequency(self, term: str) -> int:
         """How many chunks hold a term in their body."""
-        return int(self._searcher.doc_freq("body", term))
+        return int(self._view.searcher.doc_freq("body", term))
+
+    def forms(self, term: str) -> tuple[str, ...]:
+        """Other forms of a term that chunks hold, the commonest first."""
+        known = self._view.forms
+        found = known.get(term)
+        return _keep(known, term, known_forms(term, self.frequency)) if found is None else found
 
     def search(
         self,
@@ -165,17 +200,17 @@ class LexicalIndex:
         query = self._any_of(terms, weights, restriction)
         return self._found(query, limit, "chunk")
 
-    def files(
-        self,
-        terms: Iterable[str],
-        weights: Mapping[str, float],
-        limit: int,
-        restriction: Restriction = UNRESTRICTED,
-    ) -> Ids:
-        """The file of each of the best chunks, best first; of equal ones all or none, whatever their order."""
-        query = self._any_of(dict.fromkeys(terms, 1.0), weights, restriction)
+    def files(self, terms: tuple[str, ...], limit: int, restriction: Restriction = UNRESTRICTED) -> Counts:
+        """The files of the best chunks that hold one of `terms`; of equal chunks all or none, whatever their order."""
+        known = self._view.files
+        key = terms, limit, restriction
+        if (found := known.get(key)) is not None:
+            return found
+        query = self._any_of(dict.fromkeys(terms, 1.0), FILE_FIELDS, restriction)
         files, scores = self._found(query, limit, "file")
-        return files if len(files) < limit else files[scores > scores[-1]]
+        best = files if len(files) < limit else files[scores > scores[-1]]
+        holding, counts = np.unique(best, return_counts=True)
+        return _keep(known, key, (holding, counts.astype(np.int64)))
 
     def holding(self, terms: Sequence[str], limit: int, restriction: Restriction) -> Ids:
         """Chunk ids whose body holds all of `terms`, best first."""
@@ -188,10 +223,11 @@ class LexicalIndex:
     def _any_of(
         self, terms: Mapping[str, float], weights: Mapping[str, float], restriction: Restriction
     ) -> tantivy.Query:
-        boosted = tantivy.Query.boost_query
+        term_query, boosted, schema = tantivy.Query.term_query, tantivy.Query.boost_query, self._schema
+        should = tantivy.Occur.Should
         query = tantivy.Query.boolean_query(
             [
-                (tantivy.Occur.Should, boosted(self._term(name, term), weight * importance))
+                (should, boosted(term_query(schema, name, term, "freq"), weight * importance))
                 for term, importance in terms.items()
                 for name, weight in weights.items()
             ]
@@ -219,10 +255,13 @@ class LexicalIndex:
     def _found(self, query: tantivy.Query, limit: int, field: str) -> tuple[Ids, Vectors]:
         """The values of a field and the scores of the best hits."""
         # Addresses are those of one searcher; another thread may put a newer one in its place.
-        searcher = self._searcher
+        searcher = self._view.searcher
         hits = searcher.search(query, limit, count=False).hits
-        values = searcher.fast_field_values(field, [address for _, address in hits]) if hits else []
-        return np.array(values, np.int64), np.array([score for score, _ in hits], np.float32)
+        if not hits:
+            return np.zeros(0, np.int64), np.zeros(0, np.float32)
+        scores, addresses = zip(*hits, strict=True)
+        values = searcher.fast_field_values(field, list(addresses))
+        return np.array(values, np.int64), np.array(scores, np.float32)
 
 
 def _document(one: LexicalDocument) -> tantivy.Document:

@@ -29,7 +29,7 @@ from codeweft.retrieval.store.base import (
 from codeweft.retrieval.store.gather import first_chunk, unit_rows
 from codeweft.retrieval.store.lexical import FIELDS
 from codeweft.retrieval.store.sqlite import lexical_document
-from codeweft.retrieval.tokens import runs, terms_of_run
+from codeweft.retrieval.tokens import joined_words, runs, terms_of_run
 from codeweft.types import Vectors
 
 Json = dict[str, Any]
@@ -197,10 +197,10 @@ def documents(
                 "text": json.dumps([(secret.rule, secret.line) for secret in one.secrets]),
             },
         )
-        rows = unit_rows(one.vectors)
+        rows, path = unit_rows(one.vectors), joined_words(one.path)
         for place, (chunk, row, code) in enumerate(zip(one.chunks, rows, one.vectors, strict=True)):
             number, piece = first_chunk(file) + place, chunk.piece
-            terms = lexical_document(number, file, one.path, one.language, chunk)
+            terms = lexical_document(number, file, path, one.language, chunk)
             names = {fold(form) for n in (piece.name, *piece.defines) for form in (n, last_segment(n))}
             stored = [
                 number, file, one.path, one.language, piece.start_line, piece.end_line, piece.kind, piece.name,

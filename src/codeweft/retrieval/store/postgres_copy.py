@@ -13,6 +13,7 @@ from codeweft.retrieval.store.gather import first_chunk
 from codeweft.retrieval.store.postgres_database import Cursor
 from codeweft.retrieval.store.postings import packed
 from codeweft.retrieval.store.sqlite import lexical_document
+from codeweft.retrieval.tokens import joined_words
 
 # After `postgres_database`, which says what to do when they are missing.
 from pgvector import HalfVector  # isort: skip
@@ -29,8 +30,9 @@ def copied(cursor: Cursor, schema: str, new: Sequence[tuple[int, NewFile]]) -> d
 def _copy_terms(cursor: Cursor, schema: str, new: Sequence[tuple[int, NewFile]]) -> dict[int, list[int]]:
     """Store the postings of new files; returns by file how many terms each of its fields has."""
     documents = [
-        lexical_document(number, file, one.path, one.language, chunk)
+        lexical_document(number, file, path, one.language, chunk)
         for file, one in new
+        for path in (joined_words(one.path),)
         for number, chunk in enumerate(one.chunks, first_chunk(file))
     ]
     if not documents:

@@ -6,21 +6,20 @@ import math
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from codeweft.errors import Conflict, NotReady
-from codeweft.retrieval.forms import known_forms
 from codeweft.retrieval.question import Question
 from codeweft.retrieval.store.base import (
     CANDIDATES,
     DEPTH,
     FIELD_WEIGHTS,
-    FILE_FIELDS,
     FILE_TERMS,
     FORM_WEIGHT,
     NEAR_CHUNKS,
@@ -30,13 +29,16 @@ from codeweft.retrieval.store.base import (
     Probe,
     Row,
 )
-from codeweft.retrieval.store.lexical import LexicalDocument, LexicalIndex
+from codeweft.retrieval.store.lexical import Counts, LexicalDocument, LexicalIndex
 from codeweft.retrieval.store.selection import Allowed, Selection
 from codeweft.retrieval.store.sqlite import Tables
 from codeweft.retrieval.store.vectors import Ids, Places, VectorTable
 from codeweft.types import Filters, Vectors
 
+T = TypeVar("T")
 _PATIENCE_SECONDS: Final = 5.0
+_LARGE: Final = 50_000
+"""Chunks from which words and vectors are looked up at the same time: handing over takes 0.1 ms."""
 _KEPT_ROWS: Final = 40_000
 """Rows without text that are kept in memory (about 25 MB)."""
 
@@ -66,6 +68,7 @@ class Searcher:
         self._files = 0
         self._selection = Selection(tables)
         self._known_rows: dict[int, Row] = {}
+        self._threads = ThreadPoolExecutor(2, thread_name_prefix="search")
 
     # ── the lexical index follows SQLite ─────────────────────────────────────────────────────────────────────
 
@@ -163,35 +166,43 @@ class Searcher:
             return []
         wanted = max(CANDIDATES, 5 * probe.k)
         depth = max(DEPTH, wanted)
-        forms = {term: known_forms(term, lexical.frequency) for term in question.terms}
-        rows, scores = _lexical_hits(lexical, question, forms, table, allowed, depth)
+        forms = {term: lexical.forms(term) for term in question.terms}
+        by_words = self._beside(table, lambda: _lexical_hits(lexical, question, forms, table, allowed, depth))
+        by_term = self._beside(table, lambda: _holders(lexical, forms, allowed))
         near, similarities = table.nearest(vector, depth, allowed.mask)
         defining = np.array(
             sorted(self._tables.defining(question.folded_symbols, SYMBOL_CANDIDATES)), np.int64
         )
         symbols = allowed.only(table.rows_of(defining))
+        rows, scores = by_words()
         chosen = np.unique(np.concatenate([rows[:wanted], near[:wanted], symbols]))
         files = table.files[chosen]
         lexical_scores = _looked_up(chosen, rows, scores)
         cosines = table.similarities(vector, chosen)
-        terms = _terms(lexical, question, forms, files, self._files, allowed)
+        terms = _terms(by_term(), question, files, self._files)
         nearness = _nearness(table.files[near], similarities, files)
+        ids = table.ids[chosen].tolist()
         evidence = zip(*(part.tolist() for part in (lexical_scores, cosines, terms, nearness)), strict=True)
-        by_id = dict(zip(table.ids[chosen].tolist(), evidence, strict=True))
-        return [Candidate(row, *by_id[row.id]) for row in self._rows_of(by_id)]
+        known = self._rows_of(ids)
+        return [
+            Candidate(row, *scores)
+            for number, scores in zip(ids, evidence, strict=True)
+            if (row := known.get(number)) is not None
+        ]
 
-    def _rows_of(self, ids: Collection[int]) -> list[Row]:
-        """Rows without text. An id always means the same row, so what was read once is kept."""
+    def _beside(self, table: VectorTable, work: Callable[[], T]) -> Callable[[], T]:
+        """Begin `work` in another thread, if the table is so large that it pays; call what is returned for its result."""
+        return self._threads.submit(work).result if len(table) >= _LARGE else work
+
+    def _rows_of(self, ids: Collection[int]) -> Mapping[int, Row]:
+        """Rows without text by id. An id always means the same row, so what was read once is kept."""
         known = self._known_rows
-        found = [row for one in ids if (row := known.get(one)) is not None]
         missing = [one for one in ids if one not in known]
         if missing:
-            read = self._tables.rows(missing)
-            if len(known) + len(read) > _KEPT_ROWS:
-                self._known_rows = known = {}
-            known.update((row.id, row) for row in read)
-            found += read
-        return found
+            if len(known) + len(missing) > _KEPT_ROWS:
+                self._known_rows = known = {one: known[one] for one in ids if one in known}
+            known.update((row.id, row) for row in self._tables.rows(missing))
+        return known
 
     def nearest(self, vector: Vectors, k: int, filters: Filters) -> list[tuple[int, float]]:
         """See `Store.nearest`."""
@@ -262,28 +273,28 @@ def _looked_up(wanted: Places, rows: Places, scores: Vectors) -> Vectors:
     return found
 
 
+def _holders(
+    lexical: LexicalIndex, forms: Mapping[str, Sequence[str]], allowed: Allowed
+) -> list[tuple[str, Counts]]:
+    """The question's terms with the files that hold them and in how many chunks."""
+    terms = list(forms)
+    if len(terms) > FILE_TERMS:
+        # Not those that occur nowhere, as the words of another language than the code's comments do.
+        terms = sorted(filter(lexical.frequency, terms), key=lexical.frequency)[:FILE_TERMS]
+    return [(term, lexical.files((term, *forms[term]), TERM_DEPTH, allowed.restriction)) for term in terms]
+
+
 def _terms(
-    lexical: LexicalIndex,
-    question: Question,
-    forms: Mapping[str, Sequence[str]],
-    files: Ids,
-    count: int,
-    allowed: Allowed,
+    holders: Sequence[tuple[str, Counts]], question: Question, files: Ids, count: int
 ) -> NDArray[np.float64]:
     """For each of `files`: which of the question's terms it holds and in how many chunks, BM25 with a file as document.
 
     A chunk holds few of the words of a question about how parts work together; their file holds most.
     """
-    terms = list(forms)
-    if len(terms) > FILE_TERMS:
-        # Not those that occur nowhere, as the words of another language than the code's comments do.
-        terms = sorted(filter(lexical.frequency, terms), key=lexical.frequency)[:FILE_TERMS]
     total = np.zeros(len(files))
-    for term in terms:
-        holders = lexical.files((term, *forms[term]), FILE_FIELDS, TERM_DEPTH, allowed.restriction)
-        if not len(holders):
+    for term, (holding, counts) in holders:
+        if not len(holding):
             continue
-        holding, counts = np.unique(holders, return_counts=True)
         rarity = math.log(1 + max(count - len(holding) + 0.5, 0.5) / (len(holding) + 0.5))
         at = np.minimum(np.searchsorted(holding, files), len(holding) - 1)
         worth = question.terms[term] * rarity

@@ -10,10 +10,12 @@ import json
 import queue
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 
 from codeweft.retrieval.store import purge
@@ -31,7 +33,7 @@ from codeweft.retrieval.store.base import (
 from codeweft.retrieval.store.failures import storage_errors
 from codeweft.retrieval.store.lexical import LexicalDocument
 from codeweft.retrieval.store.vectors import Added, Codes, VectorTable, code_words, sign_codes
-from codeweft.retrieval.tokens import words
+from codeweft.retrieval.tokens import joined_words
 
 _BUSY_SECONDS: Final = 10.0
 _REMOVED_KEPT: Final = 20_000
@@ -68,6 +70,12 @@ CREATE TABLE IF NOT EXISTS summaries (
     PRIMARY KEY (digest, language)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS orphans (digest INTEGER PRIMARY KEY);
 """
+_OWN_COLUMNS: Final = "c.id, c.file, c.start_line, c.end_line, c.kind, c.name, c.scope, c.digest, c.defines"
+_COLUMNS: Final = (
+    "c.id, c.file, f.path, f.language, c.start_line, c.end_line, c.kind, c.name, c.scope, t.signature, t.docstring,"
+    " c.digest, c.defines, t.text, t.summary"
+)
+_SELECT: Final = f"SELECT {_COLUMNS} FROM chunks c JOIN files f ON f.id = c.file JOIN texts t ON t.id = c.id"
 _FILE_COLUMNS: Final = "id, path, status, reason, digest, size, mtime_ns, checked_ns, language, lines, chunks, summarised, secrets"
 
 
@@ -77,6 +85,7 @@ class Tables:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._idle: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
+        self._file_names: dict[int, tuple[str, str]] = {}
         with storage_errors(path.parent), self._connected() as connection:
             connection.execute("PRAGMA journal_mode=WAL")
             if _version(connection) != FORMAT:
@@ -206,24 +215,35 @@ class Tables:
 
     def rows(self, ids: Iterable[int], *, text: bool = False) -> list[Row]:
         """Chunks by id, in no particular order; ids that are gone are missing."""
-        wanted = json.dumps(list(ids))
-        tables = _tables(text)
+        texts = ", t.signature, t.docstring, t.text, t.summary" if text else ""
         # One text instead of many rows: each row would let go of the interpreter's lock, and while another thread
         # indexes, getting it back takes milliseconds.
         query = (
-            f"SELECT json_group_array(json_array({_columns(text)})) FROM {tables}"
-            " WHERE c.id IN (SELECT value FROM json_each(?))"
+            f"SELECT json_group_array(json_array({_OWN_COLUMNS}{texts})) FROM chunks c"
+            f"{' JOIN texts t ON t.id = c.id' if text else ''} WHERE c.id IN (SELECT value FROM json_each(?))"
         )
         with self._connected() as connection:
-            (found,) = connection.execute(query, (wanted,)).fetchone()
-        return list(map(_row, json.loads(found)))
+            (found,) = connection.execute(query, (json.dumps(list(ids)),)).fetchone()
+            stored: list[list[Any]] = msgspec.json.decode(found)
+            files = self._known_files(connection, {values[1] for values in stored})
+        return [_row_of(values, *files[values[1]]) for values in stored if values[1] in files]
+
+    def _known_files(
+        self, connection: sqlite3.Connection, wanted: AbstractSet[int]
+    ) -> Mapping[int, tuple[str, str]]:
+        """Path and language by file id, with those of `wanted` unless they are gone. An id never changes its meaning."""
+        known = self._file_names
+        if not wanted <= known.keys():
+            new = connection.execute(
+                "SELECT id, path, language FROM files WHERE id > ? ORDER BY id", (next(reversed(known), 0),)
+            ).fetchall()
+            known.update({file: (path, language) for file, path, language in new})
+        return known
 
     def chunks(self, path: str) -> list[Row]:
         """The chunks of one file in order, with text."""
         with self._connected() as connection:
-            return list(
-                map(_row, connection.execute(f"{_select(True)} WHERE f.path = ? ORDER BY c.id", (path,)))
-            )
+            return list(map(_row, connection.execute(f"{_SELECT} WHERE f.path = ? ORDER BY c.id", (path,))))
 
     def defining(self, folded: Sequence[str], limit: int) -> list[int]:
         """Ids of chunks that define a name that folds to one of `folded`."""
@@ -239,10 +259,10 @@ class Tables:
     def documents(self, since: int = -1) -> Iterator[LexicalDocument]:
         """Every chunk stored after generation `since` as a lexical document, to bring the lexical index up to date."""
         with closing(sqlite3.connect(self.path, timeout=_BUSY_SECONDS)) as connection:
-            query = f"{_select(True)} WHERE c.file IN (SELECT file FROM vectors WHERE generation > ?) ORDER BY c.id"
+            query = f"{_SELECT} WHERE c.file IN (SELECT file FROM vectors WHERE generation > ?) ORDER BY c.id"
             for row in map(_row, connection.execute(query, (since,))):
                 chunk = NewChunk(row.piece, row.text, row.digest, row.summary)
-                yield lexical_document(row.id, row.file, row.path, row.language, chunk)
+                yield lexical_document(row.id, row.file, joined_words(row.path), row.language, chunk)
 
     def removed_files(self, since: int) -> list[int] | None:
         """Files whose chunks were removed after generation `since`; None when that is too long ago to be known."""
@@ -267,7 +287,7 @@ class Tables:
             where = "WHERE instr(t.text, ?) > 0" if literal else "WHERE ? = ''"
             # In the order of files and their chunks, so that nothing is sorted and the first row comes at once.
             found = connection.execute(
-                f"SELECT {_columns(True)} FROM files f"
+                f"SELECT {_COLUMNS} FROM files f"
                 " CROSS JOIN chunks c ON c.id >= f.first_chunk AND c.id < f.first_chunk + f.chunks"
                 f" CROSS JOIN texts t ON t.id = c.id {where} ORDER BY f.path, c.id",
                 (literal,),
@@ -470,7 +490,8 @@ def _insert(
         "INSERT INTO vectors VALUES (?, ?, ?, ?, ?, ?)",
         (row_id, generation, first, kinds, file.vectors.tobytes(), codes.tobytes()),
     )
-    return [lexical_document(number, row_id, file.path, file.language, one) for number, one in numbered]
+    path = joined_words(file.path)
+    return [lexical_document(number, row_id, path, file.language, one) for number, one in numbered]
 
 
 def _symbols(chunk: int, name: str, defines: Iterable[str]) -> Iterator[tuple[str, int]]:
@@ -482,38 +503,29 @@ def _symbols(chunk: int, name: str, defines: Iterable[str]) -> Iterator[tuple[st
 
 
 def lexical_document(number: int, file: int, path: str, language: str, chunk: NewChunk) -> LexicalDocument:
-    """The terms of a chunk by field."""
+    """The terms of a chunk by field; `path` are those of its file's path."""
     piece = chunk.piece
     return LexicalDocument(
         number,
         file,
         KINDS.index(piece.kind),
         language,
-        " ".join(words(" ".join((piece.scope, piece.name, *piece.defines)))),
-        " ".join(words(path)),
-        " ".join(words(f"{piece.docstring} {chunk.summary}")),
+        joined_words(" ".join((piece.scope, piece.name, *piece.defines))),
+        path,
+        joined_words(f"{piece.docstring} {chunk.summary}"),
         # A summary stands in the body as well, as documentation does by itself.
-        " ".join(filter(None, (chunk.words or " ".join(words(chunk.text)), *words(chunk.summary)))),
-    )
-
-
-def _select(text: bool) -> str:
-    return f"SELECT {_columns(text)} FROM {_tables(text)}"
-
-
-def _tables(text: bool) -> str:
-    return f"chunks c JOIN files f ON f.id = c.file{' JOIN texts t ON t.id = c.id' if text else ''}"
-
-
-def _columns(text: bool) -> str:
-    signature, docstring, body, summary = (
-        ("t.signature", "t.docstring", "t.text", "t.summary") if text else ("''",) * 4
-    )
-    return (
-        "c.id, c.file, f.path, f.language, c.start_line, c.end_line, c.kind, c.name, c.scope,"
-        f" {signature}, {docstring}, c.digest, c.defines, {body}, {summary}"
+        " ".join(filter(None, (chunk.words or joined_words(chunk.text), joined_words(chunk.summary)))),
     )
 
 
 def _row(values: Sequence[Any]) -> Row:
     return Row._make(values)
+
+
+def _row_of(values: Sequence[Any], path: str, language: str) -> Row:
+    """From `_OWN_COLUMNS`, with or without the columns of its text."""
+    number, file, start, end, kind, name, scope, digest, defined, *texts = values
+    signature, docstring, text, summary = texts or ("", "", "", "")
+    return Row(
+        number, file, path, language, start, end, kind, name, scope, signature, docstring, digest, defined, text, summary
+    )  # fmt: skip

@@ -15,6 +15,7 @@ interface Dictionaries {
   overlays: typeof import('../../words/en/overlays').default
   playground: typeof import('../../words/en/playground').default
   tasks: typeof import('../../words/en/tasks').default
+  snippets: typeof import('../../words/en/snippets').default
   signin: typeof import('../../words/en/signin').default
 }
 type Shell = typeof shell

@@ -1,4 +1,4 @@
-"""The programs that `codeweft connect` can set up: where their settings lie and what belongs into them. Pure.
+"""The programs that `codeweft connect` and the first-run page can set up: where their settings lie and what belongs into them. Pure.
 
 Each row names the program's own documentation as its source. Formats that hold comments are edited with libraries
 that keep them; a JSON file with comments is left alone and its snippet printed instead.
@@ -11,10 +11,6 @@ import json
 from collections.abc import Callable, Mapping, MutableMapping, MutableSequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
-
-import tomlkit
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from codeweft.errors import InvalidRequest
 
@@ -203,6 +199,8 @@ def edited(client: Client, text: str, address: Address) -> str:
             client.edit(settings, address)
             return json.dumps(settings, indent=2, ensure_ascii=False) + "\n"
         case "toml":
+            import tomlkit
+
             try:
                 document = tomlkit.parse(text)
             except tomlkit.exceptions.ParseError as error:
@@ -226,6 +224,9 @@ def _json(text: str) -> dict[str, Any]:
 
 
 def _yaml(client: Client, text: str, address: Address) -> str:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
     yaml = YAML()
     yaml.width = 1000
     wanted = list if client.format == "yaml-list" else dict

@@ -1,0 +1,104 @@
+"""Connections that send nothing, or a byte now and then: they are closed, for each holds memory and a descriptor."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from starlette.types import Message, Receive
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from codeweft.errors import TooLarge, TooSlow
+
+HEAD_SECONDS = 20.0
+"""From a connection's first byte to the end of the headers. One that says nothing at all is idle, and has longer."""
+IDLE_SECONDS = 75.0
+"""What browsers and load balancers count on between two requests."""
+BODY_SECONDS = 30.0
+"""Between two pieces of a body; a body that trickles is bounded by `BODY_RATE`, too."""
+BODY_RATE = 1_000
+"""Bytes a second that a body has to come with on average, after the first `BODY_SECONDS`."""
+
+
+class Protocol(HttpToolsProtocol):
+    """uvicorn's HTTP/1.1, which waits for the first request and for the end of headers only so long."""
+
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._close_in(IDLE_SECONDS)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._forget()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        self._close_in(HEAD_SECONDS)
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._forget()
+        super().on_headers_complete()
+
+    def _close_in(self, seconds: float) -> None:
+        self._forget()
+        self._deadline = self.loop.call_later(seconds, self._too_slow)
+
+    def _forget(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _too_slow(self) -> None:
+        transport: Any = self.transport
+        if transport is not None and not transport.is_closing():
+            transport.close()
+
+
+class Body:
+    """Receives a request's body, which may be so large and take so long. `receive` is the application's."""
+
+    def __init__(self, receive: Receive, largest: int) -> None:
+        """`largest` is in bytes."""
+        self._receive = receive
+        self._largest = largest
+        self._length = 0
+        self._whole = False
+        self._began = time.monotonic()
+
+    async def receive(self) -> Message:
+        """The next message. Raises `TooLarge` (a chunked body announces no length) and `TooSlow`."""
+        if self._whole:
+            return await self._receive()
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                message = await self._receive()
+        except TimeoutError:
+            raise TOO_SLOW from None
+        self._length += len(message.get("body", b""))
+        self._whole = not message.get("more_body", False)
+        if self._length > self._largest:
+            raise too_large(self._largest)
+        if not self._whole and too_slow(self._length, time.monotonic() - self._began):
+            raise TOO_SLOW
+        return message
+
+
+TOO_SLOW = TooSlow(
+    "The body did not come in time.", fix="Send it again over a better connection, or less at once."
+)
+
+
+def too_large(largest: int) -> TooLarge:
+    """The error for a body of more than `largest` bytes."""
+    return TooLarge(
+        f"The body is larger than {largest / 1_000_000:g} MB.",
+        fix="Send less at once, or raise server.max_body_mb in the settings.",
+    )
+
+
+def too_slow(received: int, seconds: float) -> bool:
+    """Whether a body of which `received` bytes came in `seconds` is one that is meant to hold a connection."""
+    return seconds > BODY_SECONDS and received < seconds * BODY_RATE
