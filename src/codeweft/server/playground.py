@@ -12,11 +12,12 @@ from starlette.requests import Request as HTTPRequest
 from starlette.responses import Response
 
 from codeweft.errors import CodeweftError
+from codeweft.server.chat_views import SamplingBody, UsageView
 from codeweft.server.deps import UserId
 from codeweft.server.emit import dumps
 from codeweft.server.failures import translate
 from codeweft.server.service import Choices, Service, caller
-from codeweft.server.views import Body, Problem, ReferenceView, SamplingBody, UsageView
+from codeweft.server.views import Body, Problem, ReferenceView
 from codeweft.server.wire import check_max_tokens
 from codeweft.types import (
     Done,
