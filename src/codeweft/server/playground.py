@@ -16,7 +16,8 @@ from codeweft.server.chat_views import SamplingBody, UsageView
 from codeweft.server.deps import UserId
 from codeweft.server.emit import dumps
 from codeweft.server.failures import translate
-from codeweft.server.service import Choices, Service, caller
+from codeweft.server.service import Service, caller
+from codeweft.server.streams import Choices
 from codeweft.server.views import Body, Problem, ReferenceView
 from codeweft.server.wire import check_max_tokens
 from codeweft.types import (

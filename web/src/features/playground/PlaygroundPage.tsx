@@ -35,6 +35,7 @@ export function PlaygroundPage() {
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined)
   const latest = useRef(choices)
   latest.current = choices
+  const writer = useRef<string | null>(null)
 
   const show = useCallback((text: string) => {
     const view = editor.current?.view()
@@ -50,7 +51,8 @@ export function PlaygroundPage() {
     if (!view) return
     dismiss(view)
     const { prefix, suffix } = holeOf(view.state)
-    const { model, index, sampling } = latest.current
+    const { index, sampling } = latest.current
+    const model = writer.current
     if (prefix.trim() || suffix.trim()) start({ prefix, suffix, model, index, sampling, explain: true })
   }, [start])
 
@@ -79,7 +81,9 @@ export function PlaygroundPage() {
   )
 
   const able = (models.data ?? []).filter(fills)
-  const chosen = able.find((model) => model.name === choices.model) ?? able.find((model) => model.default)
+  const chosen =
+    able.find((model) => model.name === choices.model) ?? able.find((model) => model.default) ?? able[0]
+  writer.current = chosen && !chosen.default ? chosen.name : null
   const busy = completion.state === 'waiting' || completion.state === 'writing'
   const setText = (text: string) => editor.current?.setText(text)
   return (
