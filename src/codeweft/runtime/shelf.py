@@ -94,6 +94,7 @@ class Shelf:
         for old in [one.name for one in self._pulls.values() if one.state != "running"][:-KEPT]:
             del self._pulls[old]
         task = asyncio.create_task(self._fetch(name, reference), name=f"pull-{name}")
+        task.add_done_callback(partial(self._ended, name))
         self._running[name] = _Running(task)
         return self._pulls[name]
 
@@ -141,16 +142,18 @@ class Shelf:
             )
             self._put(found)
             self._end(name, "done")
-        except asyncio.CancelledError:
-            self._end(name, "cancelled")
         except CodeweftError as error:
             self._end(name, "failed", error)
         except Exception:
             log.exception("pulling %s failed", reference)
             said = CodeweftError(f"{name} could not be pulled.", fix="The server's log has the details.")
             self._end(name, "failed", said)
-        finally:
-            self._running.pop(name, None)
+
+    def _ended(self, name: str, task: asyncio.Task[None]) -> None:
+        """Also for a task that was cancelled before it began."""
+        self._running.pop(name, None)
+        if task.cancelled():
+            self._end(name, "cancelled")
 
     def _progressed(self, name: str, progress: PullProgress) -> None:
         pull, running = self._pulls.get(name), self._running.get(name)

@@ -28,11 +28,11 @@ export function Inspector({ completion, retrieves }: { completion: Completion; r
       aria-label={words.inspector}
       className="card flex min-h-[20rem] min-w-0 flex-col overflow-hidden"
     >
-      <dl className="grid grid-cols-2 gap-px border-b border-line sm:grid-cols-4 lg:grid-cols-2 xl:grid-cols-4">
+      <dl className="grid grid-cols-2 gap-px border-b border-line sm:grid-cols-4 lg:grid-cols-2 2xl:grid-cols-4">
         {facts.map(({ name, value }) => (
           <div key={name} className="px-4 py-2.5">
             <dt className="text-xs text-ink-3">{name}</dt>
-            <dd className="text-lg font-semibold tabular-nums">{value}</dd>
+            <dd className="text-lg font-semibold whitespace-nowrap tabular-nums">{value}</dd>
           </div>
         ))}
       </dl>

@@ -5,11 +5,9 @@ import { useNavigate } from 'react-router'
 import { api, asProblem } from '../../api/client'
 import type { Checked } from '../../api/streaming'
 import type { CodeTask, Reference } from '../../api/types'
-import { CodeBlock } from '../../components/Code'
 import { Markdown } from '../../components/Markdown'
 import { ReferenceDialog } from '../../components/ReferenceDialog'
 import { Badge, Button, CopyButton, Dialog, IconButton, ProblemNote } from '../../components/ui'
-import { languageLabel } from '../../lib/code'
 import { download } from '../../lib/download'
 import { useWords } from '../../lib/i18n'
 import { ReferenceChips } from '../chat/ReferenceChips'
@@ -19,11 +17,10 @@ interface ResultProps {
   task: CodeTask
   run: Run
   inputs: Record<string, string>
-  language: string
 }
 
 /** What a task wrote, while it writes and after. */
-export function Result({ task, run, inputs, language }: ResultProps) {
+export function Result({ task, run, inputs }: ResultProps) {
   const words = useWords('tasks')
   const { tasks } = words
   const [open, setOpen] = useState<Reference | null>(null)
@@ -56,25 +53,7 @@ export function Result({ task, run, inputs, language }: ResultProps) {
         {running && !run.text && (
           <p className="text-sm text-ink-2">{tasks.nodes[run.node ?? ''] ?? tasks.running}</p>
         )}
-        {run.text &&
-          (task.name === 'translate' ? (
-            <div className="grid grid-cols-1 gap-3 2xl:grid-cols-2">
-              <div className="min-w-0">
-                <h3 className="mb-1.5 text-xs font-medium text-ink-3">
-                  {tasks.before} {language && languageLabel(language)}
-                </h3>
-                <CodeBlock code={inputs.code ?? ''} language={language} />
-              </div>
-              <div className="min-w-0">
-                <h3 className="mb-1.5 text-xs font-medium text-ink-3">
-                  {tasks.after} {languageLabel(inputs.language_to ?? '')}
-                </h3>
-                <Markdown text={run.text} writing={running} />
-              </div>
-            </div>
-          ) : (
-            <Markdown text={run.text} writing={running} citations={{ known, open: cite }} />
-          ))}
+        {run.text && <Markdown text={run.text} writing={running} citations={{ known, open: cite }} />}
         {running && run.text && run.node && run.node !== 'model' && (
           <p className="text-sm text-ink-2">{tasks.nodes[run.node] ?? tasks.running}</p>
         )}

@@ -50,7 +50,7 @@ export function TasksPage() {
       {tasks.data && chosen && (
         <>
           <nav aria-label={words.which}>
-            <ul className="grid grid-cols-2 gap-2 sm:grid-cols-4 xl:grid-cols-8">
+            <ul className="grid grid-cols-2 gap-2 sm:flex sm:flex-wrap">
               {all.map((task) => {
                 const Icon = icons[task.name] ?? Shapes
                 return (

@@ -229,12 +229,13 @@ export function Workbench({ task, sandbox, tasks }: WorkbenchProps) {
             )}
             <div className="flex items-center gap-2">
               {running ? (
-                <Button onClick={stop}>
+                // Keys keep the two apart: one element that became the other under the click would submit the form.
+                <Button key="stop" onClick={stop}>
                   <Square aria-hidden />
                   {words.stop}
                 </Button>
               ) : (
-                <Button type="submit" look="primary">
+                <Button key="run" type="submit" look="primary">
                   <Play aria-hidden />
                   {words.titles[task.name] ?? task.title}
                 </Button>
@@ -244,7 +245,7 @@ export function Workbench({ task, sandbox, tasks }: WorkbenchProps) {
             </div>
           </form>
         </section>
-        <Result task={task} run={run} inputs={ran} language={language} />
+        <Result task={task} run={run} inputs={ran} />
       </div>
       {picking && (
         <PickCode

@@ -73,6 +73,7 @@ export function useRun(onDone: (run: Run) => void) {
       }
       try {
         for await (const event of runTask(task, request, mine.signal)) {
+          if (mine.signal.aborted) return
           switch (event.type) {
             case 'started':
               grow({ model: event.model, note: event.note })

@@ -50,8 +50,6 @@ export default {
       check: 'Checking the result…',
       references: 'Checking the references…',
     } as Record<string, string>,
-    before: 'Before:',
-    after: 'After:',
     copy: 'Copy the result',
     download: 'Download the result',
     continue: 'Continue in chat',

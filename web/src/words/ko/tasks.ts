@@ -73,8 +73,6 @@ const words: typeof en = {
       check: '결과를 검사하는 중…',
       references: '참조를 확인하는 중…',
     },
-    before: '이전:',
-    after: '이후:',
     copy: '결과 복사',
     download: '결과 내려받기',
     continue: '채팅에서 계속',
