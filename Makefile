@@ -36,7 +36,7 @@ contract: $(VENV)/test
 	$(BIN)/lint-imports
 
 unit: $(VENV)/test $(STATIC)/index.html tests/server/oidc/node_modules/.installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 
 tests/server/oidc/node_modules/.installed: tests/server/oidc/package-lock.json
 	cd tests/server/oidc && npm ci --silent --no-audit --no-fund && touch node_modules/.installed
