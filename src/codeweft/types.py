@@ -407,6 +407,25 @@ class Explained:
 
 
 @dataclass(frozen=True, slots=True)
+class PromptPiece:
+    """Part of a prompt: the text of special tokens, or plain text that must never be read as special."""
+
+    text: str
+    special: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Prompted:
+    """Exactly what a model reads around a hole, told before it writes where a request wants explaining.
+
+    `tokens` is None where only the endpoint knows.
+    """
+
+    pieces: tuple[PromptPiece, ...]
+    tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     usage: Usage
     reason: FinishReason = "stop"
@@ -451,6 +470,7 @@ Event = (
     | Step
     | Cited
     | Explained
+    | Prompted
     | Withdrawn
     | Checked
     | Done

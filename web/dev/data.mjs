@@ -10,7 +10,7 @@ export const models = [
     kind: 'app',
     description: 'Answers with functions from your indexed code, and says which.',
     note,
-    skills: ['chat', 'completion'],
+    skills: ['chat', 'completion', 'infilling'],
     context: 4096,
     family: '',
     default: true,

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { chatRoutes, cut, follow } from './chat.mjs'
 import { hits, indexes, models, places, references, secrets, sourceText, system } from './data.mjs'
 import { nextId, now, Refusal, scene } from './shared.mjs'
+import { workRoutes } from './work.mjs'
 
 const port = Number(process.env.STUB_PORT ?? 8000)
 const staticRoot = path.resolve(
@@ -201,6 +202,7 @@ const routes = [
       signedIn = false
     },
   ],
+  ...workRoutes({ models, system, findIndex }),
   ['GET', '/system', () => system],
   ['GET', '/models', () => (scene === 'tasks' ? [...models, { ...models[1], name: 'explain' }] : models)],
   ['GET', '/indexes', () => state.indexes],
@@ -255,7 +257,13 @@ const routes = [
       return [202, startJob(index, 21)]
     },
   ],
-  ['DELETE', '/indexes/:name/files', () => {}],
+  [
+    'DELETE',
+    '/indexes/:name/files',
+    ({ params, query }) => {
+      if (query.get('everything')) Object.assign(findIndex(params.name), { files: 0, chunks: 0, bytes: 0 })
+    },
+  ],
   ['GET', '/indexes/:name/secrets', ({ params }) => (findIndex(params.name).secrets_count ? secrets : [])],
   ['GET', '/indexes/:name/summaries', ({ params }) => summariesOf(findIndex(params.name))],
   [
@@ -433,7 +441,9 @@ async function answerApi(request, response, url) {
   for (const route of routes) {
     const params = route.method === request.method && route.match(here)
     if (!params) continue
-    const result = route.handle({ params, query: url.searchParams, body: await bodyOf(request) })
+    const result = route.handle({ params, query: url.searchParams, body: await bodyOf(request), response })
+    // A stream answers by itself.
+    if (result instanceof Promise) return await result
     const [status, value] =
       Array.isArray(result) && typeof result[0] === 'number'
         ? result

@@ -20,6 +20,7 @@ from codeweft.types import (
     Event,
     FinishReason,
     ModelInfo,
+    Prompted,
     ReasoningDelta,
     Request,
     Skills,
@@ -135,6 +136,8 @@ class AnthropicModel:
         first_token: float | None = None
         async with self._upstream.request("POST", "/messages", body) as response:
             yield Started(self._info.name, note)
+            if request.explain and request.infill is not None:
+                yield Prompted(last_resort.pieces(last_resort.ask(request.infill)))
             async with aclosing(data_lines(response.content.iter_any())) as lines:
                 async for line in lines:
                     for event in reading.take(self._decoded(line)):

@@ -23,6 +23,7 @@ from codeweft.types import (
     Event,
     FinishReason,
     ModelInfo,
+    Prompted,
     ReasoningDelta,
     Request,
     Skills,
@@ -139,6 +140,8 @@ class BedrockModel:
         first_token: float | None = None
         async with self._upstream.request("POST", self._path, body) as response:
             yield Started(self._info.name, note)
+            if request.explain and request.infill is not None:
+                yield Prompted(last_resort.pieces(last_resort.ask(request.infill)))
             buffer = EventStreamBuffer()
             try:
                 async for data in response.content.iter_any():

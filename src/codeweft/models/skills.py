@@ -14,23 +14,16 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from codeweft.errors import InvalidRequest, MissingSkill
-from codeweft.types import Infill, Neighbour, Request, Sampling, Skill, Skills
+from codeweft.types import Infill, Neighbour, PromptPiece, Request, Sampling, Skill, Skills
 
 Layout = tuple[str, ...]
 FILL: Final = "<FILL>"
+Piece = PromptPiece
 _FIELD: Final = re.compile(r"\{(\w+)\}")
 _REPOSITORY_NAME: Final = "repository"
 _HASH_COMMENTS: Final = frozenset(
     (".py", ".rb", ".sh", ".bash", ".yaml", ".yml", ".toml", ".r", ".pl", ".ex", ".exs", ".jl")
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """Part of a prompt: the text of special tokens, or plain text that must never be read as special."""
-
-    text: str
-    special: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,9 @@ from codeweft.server.conversations import conversation_routes
 from codeweft.server.feedback import feedback_routes
 from codeweft.server.find import find_routes
 from codeweft.server.knowledge import knowledge_routes
+from codeweft.server.model_files import model_file_routes
 from codeweft.server.people import people_routes
+from codeweft.server.playground import playground_routes
 from codeweft.server.service import Service
 from codeweft.server.session import session_routes
 from codeweft.server.setup import setup_routes
@@ -63,6 +65,8 @@ def create_api(runtime: Runtime, service: Service, answers: Answers) -> FastAPI:
         snippet_routes(runtime),
         feedback_routes(runtime),
         task_routes(service),
+        playground_routes(service),
+        model_file_routes(runtime),
     )
     for router in routers:
         api.include_router(router, prefix="/api")

@@ -3,6 +3,7 @@ import type {
   Ask,
   Asked,
   Attachment,
+  ChunkOfFile,
   Conversation,
   ConversationWithTurns,
   Explained,
@@ -80,7 +81,12 @@ interface Options {
   signal?: AbortSignal | undefined
 }
 
-async function call<T>(method: string, path: string, { query, body, signal }: Options = {}): Promise<T> {
+/** The server's answer to a request that it did not refuse. */
+export async function send(
+  method: string,
+  path: string,
+  { query, body, signal }: Options = {},
+): Promise<Response> {
   const headers: Record<string, string> = { Accept: 'application/json' }
   // Another site cannot set this header without permission; the server asks for it on every change.
   if (method !== 'GET') headers['X-Codeweft'] = '1'
@@ -100,6 +106,11 @@ async function call<T>(method: string, path: string, { query, body, signal }: Op
     throw new ApiError(0, { message: 'The server does not answer.', code: 'offline' })
   }
   if (!response.ok) throw new ApiError(response.status, await problemOf(response))
+  return response
+}
+
+export async function call<T>(method: string, path: string, options: Options = {}): Promise<T> {
+  const response = await send(method, path, options)
   return (response.status === 204 ? undefined : await response.json()) as T
 }
 
@@ -114,17 +125,18 @@ export const api = {
   indexes: () => call<Index[]>('GET', '/indexes'),
   index: (name: string) => call<Index>('GET', `/indexes/${part(name)}`),
   addIndex: (body: NewIndex) => call<Index>('POST', '/indexes', { body }),
+  scheduleIndex: (name: string, minutes: number | null) =>
+    call<Index>('PATCH', `/indexes/${part(name)}`, { body: { refresh_minutes: minutes } }),
   updateIndex: (name: string) => call<Index>('POST', `/indexes/${part(name)}/update`),
   deleteIndex: (name: string) => call<void>('DELETE', `/indexes/${part(name)}`),
   indexFiles: (name: string, query: { q?: string; offset?: number; limit?: number }, signal?: AbortSignal) =>
     call<IndexFiles>('GET', `/indexes/${part(name)}/files`, { query, signal }),
   deleteFile: (name: string, path: string) =>
     call<void>('DELETE', `/indexes/${part(name)}/files`, { query: { path } }),
-  upload: (name: string, files: readonly File[]) => {
-    const body = new FormData()
-    for (const file of files) body.append('files', file, file.webkitRelativePath || file.name)
-    return call<Index>('POST', `/indexes/${part(name)}/files`, { body })
-  },
+  deleteAllFiles: (name: string) =>
+    call<void>('DELETE', `/indexes/${part(name)}/files`, { query: { everything: true } }),
+  chunks: (name: string, path: string) =>
+    call<ChunkOfFile[]>('GET', `/indexes/${part(name)}/chunks`, { query: { path } }),
   secrets: (name: string) => call<Secret[]>('GET', `/indexes/${part(name)}/secrets`),
   summaries: (name: string) => call<Summaries>('GET', `/indexes/${part(name)}/summaries`),
   writeSummaries: (name: string, body: SummariesRequest) =>

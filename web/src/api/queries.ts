@@ -73,7 +73,10 @@ export const useSystem = () =>
   useQuery({
     queryKey: keys.system,
     queryFn: api.system,
-    refetchInterval: (query) => (query.state.data?.models_ready ? 20_000 : 2000),
+    refetchInterval: ({ state: { data } }) => {
+      const moving = data?.engine.some(({ status }) => status === 'starting' || status === 'restarting')
+      return data?.models_ready && !moving ? 20_000 : 2000
+    },
   })
 
 export const useModels = () => useQuery({ queryKey: keys.models, queryFn: api.models })

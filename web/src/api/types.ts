@@ -9,12 +9,25 @@ export type System = Schemas['SystemView']
 export type Engine = Schemas['EngineView']
 export type Model = Schemas['ModelView']
 
+export type CatalogueModel = Schemas['CatalogueView']
+export type ModelFile = Schemas['ModelFileView']
+export type Pull = Schemas['PullView']
+export type Shelf = Schemas['ShelfView']
+export type Pool = Schemas['PoolView']
+
+export type CodeTask = Schemas['TaskView']
+export type TaskInput = Schemas['InputView']
+export type CodeTasks = Schemas['TasksView']
+export type TaskRequest = Partial<Schemas['TaskBody']> & { inputs: Record<string, string> }
+export type InfillRequest = Partial<Schemas['InfillBody']> & { prefix: string }
+
 export type Index = Schemas['IndexView']
 export type State = Index['state']
 export type Job = Schemas['JobView']
 export type PathReason = Schemas['FileReason']
 export type IndexFile = Schemas['FileView']
 export type IndexFiles = Schemas['FilesView']
+export type ChunkOfFile = Schemas['ChunkView']
 export type NewIndex = Pick<Schemas['NewIndexBody'], 'source'> & Partial<Schemas['NewIndexBody']>
 export type Secret = Schemas['SecretView']
 export type Summaries = Schemas['SummariesView']

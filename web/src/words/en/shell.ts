@@ -19,6 +19,8 @@ export default {
   pages: {
     snippets: 'Snippets',
     knowledge: 'Knowledge',
+    tasks: 'Code tasks',
+    playground: 'Playground',
     models: 'Models',
     connect: 'Connect',
   },

@@ -21,6 +21,8 @@ const words: typeof en = {
   pages: {
     snippets: '코드 조각',
     knowledge: '지식',
+    tasks: '코드 작업',
+    playground: '플레이그라운드',
     models: '모델',
     connect: '연결',
   },
