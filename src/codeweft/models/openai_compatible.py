@@ -116,7 +116,7 @@ class OpenAICompatible:
         try:
             data = await upstream.json("GET", "/models")
             listed = msgspec.json.decode(data, type=_ModelList).data
-        except msgspec.MsgspecError:
+        except wire.MALFORMED:
             raise UpstreamFailed(
                 f"{base_url}/models does not answer as an OpenAI-compatible endpoint does.",
                 fix="Check `base_url`.",
@@ -206,7 +206,7 @@ class OpenAICompatible:
     def _decoded(self, line: bytes) -> wire.StreamChunk:
         try:
             chunk = wire.decode_chunk(line)
-        except msgspec.MsgspecError:
+        except wire.MALFORMED:
             raise UpstreamFailed(
                 f"The endpoint of {self._info.name} sent something that is not a chunk of an answer.",
                 fix="Try again.",
@@ -339,7 +339,7 @@ class OpenAIEmbedder:
             answer = msgspec.json.decode(data, type=_EmbeddingAnswer)
             rows = sorted(answer.data, key=lambda row: row.index)
             vectors = np.array([row.embedding for row in rows], dtype=np.float32)
-        except (msgspec.MsgspecError, ValueError):
+        except (*wire.MALFORMED, ValueError):
             vectors = np.zeros((0, 0), np.float32)
         if vectors.ndim != 2 or len(vectors) != len(texts):
             raise UpstreamFailed(
