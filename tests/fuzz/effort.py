@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 TIMES = int(os.environ.get("CODEWEFT_FUZZ", "1"))
 """Multiplies every number of examples."""
@@ -18,5 +18,7 @@ def effort(examples: int) -> Any:
         deadline=None,
         derandomize=TIMES == 1,
         database=None,
+        # A failure is made small only when somebody looks for failures; it asks the server hundreds of times.
+        phases=(Phase.explicit, Phase.generate, *((Phase.shrink,) if TIMES > 1 else ())),
         suppress_health_check=list(HealthCheck),
     )
