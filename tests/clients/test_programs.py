@@ -78,7 +78,7 @@ def test_claude_code_calls_a_tool_and_answers(starting: Starting, tmp_path: Path
     assert any("SECRET_NUMBER" in content for content in told)
 
 
-async def test_tabby_agent_completes_inline(starting: Starting, tmp_path: Path) -> None:
+async def test_tabby_agent_completes(starting: Starting, tmp_path: Path) -> None:
     script = program("node/node_modules/tabby-agent/dist/cli.js")
     model = ScriptedModel("codegen", "w * h")
     running = starting({"codegen": model})
@@ -89,7 +89,7 @@ async def test_tabby_agent_completes_inline(starting: Starting, tmp_path: Path) 
     await client.start_io(node(), script, "--lsp", "--stdio", env=environment)
     capabilities = lsp.ClientCapabilities(
         text_document=lsp.TextDocumentClientCapabilities(
-            inline_completion=lsp.InlineCompletionClientCapabilities(dynamic_registration=False)
+            completion=lsp.CompletionClientCapabilities(dynamic_registration=False)
         )
     )
     await client.initialize_async(lsp.InitializeParams(capabilities, root_uri=tmp_path.as_uri()))
@@ -100,14 +100,12 @@ async def test_tabby_agent_completes_inline(starting: Starting, tmp_path: Path) 
         client.text_document_did_open(
             lsp.DidOpenTextDocumentParams(lsp.TextDocumentItem(uri, "python", 1, text))
         )
-        asked = lsp.InlineCompletionParams(
-            lsp.InlineCompletionContext(lsp.InlineCompletionTriggerKind.Invoked),
-            lsp.TextDocumentIdentifier(uri),
-            lsp.Position(1, 11),
-        )
-        answer = await client.text_document_inline_completion_async(asked)
-        items = answer.items if isinstance(answer, lsp.InlineCompletionList) else answer or []
-        assert any("w * h" in str(item.insert_text) for item in items), answer
+        # Its own inline completion is not wired up in this version; it offers ordinary completions.
+        context = lsp.CompletionContext(lsp.CompletionTriggerKind.Invoked)
+        asked = lsp.CompletionParams(lsp.TextDocumentIdentifier(uri), lsp.Position(1, 11), context)
+        answer = await client.text_document_completion_async(asked)
+        items = answer.items if isinstance(answer, lsp.CompletionList) else answer or []
+        assert any("w * h" in str(item) for item in items), answer
         assert model.requests[0].infill is not None
         assert model.requests[0].infill.prefix.endswith("return ")
     finally:

@@ -41,13 +41,15 @@ def test_no_app_ends_in_a_traceback(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["&a [*a]", "a: &a [x, x]\nb: &b [*a, *a]\n", "[" * 5000, "models: !!python/object:os.system {}", "a: b: c"]
+    "text", ["&a [*a]", "a: &a [x, x]\nb: &b [*a, *a]\n", "[" * 5000, "models: !!python/object:os.system {}", "a: b: c", "a: 2020-13-45"]
 )
 def test_settings_that_trick_a_reader_are_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "codeweft.yaml"
     path.write_text(text)
     with pytest.raises(CodeweftError):
         load(path)
+    with pytest.raises(CodeweftError):
+        parse(text)
 
 
 @effort(200)
