@@ -17,7 +17,9 @@ from codeweft.flows.spec import parse
 from codeweft.models.sse import MAX_LINE, Lines
 from tests.fuzz.effort import effort
 
-YAML = st.text(st.sampled_from(list("models:server port\n  -[]{}&*!|>%@`'\"#?,0az\x00\ud800\u2028")), max_size=60)
+YAML = st.text(
+    st.sampled_from(list("models:server port\n  -[]{}&*!|>%@`'\"#?,0az\x00\ud800\u2028")), max_size=60
+)
 
 
 @effort(150)
@@ -41,7 +43,15 @@ def test_no_app_ends_in_a_traceback(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["&a [*a]", "a: &a [x, x]\nb: &b [*a, *a]\n", "[" * 5000, "models: !!python/object:os.system {}", "a: b: c", "a: 2020-13-45"]
+    "text",
+    [
+        "&a [*a]",
+        "a: &a [x, x]\nb: &b [*a, *a]\n",
+        "[" * 5000,
+        "models: !!python/object:os.system {}",
+        "a: b: c",
+        "a: 2020-13-45",
+    ],
 )
 def test_settings_that_trick_a_reader_are_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "codeweft.yaml"

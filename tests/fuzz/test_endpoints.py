@@ -57,9 +57,7 @@ COUNTS = members(
     ),
     prompt_tokens_details=members(cached_tokens=NUMBERS),
 )  # fmt: skip
-CALLS = st.lists(
-    members(index=NUMBERS, id=TEXTS, function=members(name=TEXTS, arguments=TEXTS)), max_size=2
-)
+CALLS = st.lists(members(index=NUMBERS, id=TEXTS, function=members(name=TEXTS, arguments=TEXTS)), max_size=2)
 DELTA = members(content=TEXTS, reasoning_content=TEXTS, tool_calls=CALLS)
 OPENAI = members(
     choices=st.lists(
@@ -121,7 +119,9 @@ def frame(payload: bytes, kind: str = "event") -> bytes:
 
 def lines_of(chunks: st.SearchStrategy[Any]) -> st.SearchStrategy[bytes]:
     parts = chunks.map(encoded).map(line)
-    odd = st.sampled_from([b"data: [DONE]\n\n", b": ping\n\n", b"\r\n", b"data:\n\n", b"event: x\n", b"error: {}\n"])
+    odd = st.sampled_from(
+        [b"data: [DONE]\n\n", b": ping\n\n", b"\r\n", b"data:\n\n", b"event: x\n", b"error: {}\n"]
+    )
     return st.lists(parts | parts | odd | GARBAGE | GARBAGE.map(line), max_size=6).map(b"".join)
 
 
@@ -335,7 +335,11 @@ def test_a_connection_that_breaks_after_the_end_spoils_nothing(endpoint: Endpoin
 
 
 def test_an_endless_line_of_anthropic_is_a_failure(endpoint: Endpoint) -> None:
-    endpoint.pieces, endpoint.kind, endpoint.breaks = (b"data: " + b"x" * (33 << 20),), "text/event-stream", False
+    endpoint.pieces, endpoint.kind, endpoint.breaks = (
+        (b"data: " + b"x" * (33 << 20),),
+        "text/event-stream",
+        False,
+    )
     model = AnthropicModel("m", endpoint.url, model="x", attempts=1)
     events = endpoint.events(model, CHAT)
     endpoint.runner.run(model.close())

@@ -18,7 +18,10 @@ async def get(server: Server, path: str) -> Any:
 
 
 async def ask(server: Server, **more: Any) -> None:
-    async with server.client() as client, client.post("/v1/codegen", json={"messages": "hi"} | more) as answer:
+    async with (
+        server.client() as client,
+        client.post("/v1/codegen", json={"messages": "hi"} | more) as answer,
+    ):
         assert answer.status == 200
         await answer.read()
 

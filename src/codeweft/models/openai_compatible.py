@@ -438,7 +438,9 @@ def _query(request: Request) -> str:
 
 
 def _estimate(body: dict[str, Any], text: str) -> Usage:
-    asked = body["prompt"] if "prompt" in body else "".join(turn["content"] or "" for turn in body["messages"])
+    asked = (
+        body["prompt"] if "prompt" in body else "".join(turn["content"] or "" for turn in body["messages"])
+    )
     return Usage(_tokens(asked), _tokens(text), estimated=True)
 
 

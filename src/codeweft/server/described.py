@@ -13,7 +13,6 @@ from codeweft.server import anthropic, fields, llamacpp, lookup, ollama, opea, r
 from codeweft.server.fields import Fields
 
 
-
 @dataclass(frozen=True, slots=True)
 class Route:
     """An address that takes JSON. `fields` adds those that are ignored, and those that are refused unless harmless."""
