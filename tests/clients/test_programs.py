@@ -115,9 +115,11 @@ async def test_tabby_agent_completes(starting: Starting, tmp_path: Path) -> None
         await process.wait()
 
 
-def test_litellm_and_langchain_answer_stream_and_call_tools(starting: Starting, tmp_path: Path) -> None:
+def test_litellm_and_langchain_answer_and_stream_and_langchain_calls_a_tool(
+    starting: Starting, tmp_path: Path
+) -> None:
     python = program("python/bin/python")
-    answers = ["one two", "one two", calling(("add", {"a": 1})), "three four", "three four"]
+    answers = ["one two", "one two", "three four", "three four", calling(("add", {"a": 1}))]
     running = starting({"codegen": ScriptedModel("codegen", *answers)})
     script = f"""
 import litellm
@@ -127,14 +129,14 @@ asked = dict(model="openai/codegen", api_base=base, api_key=key, messages=[dict(
 print(litellm.completion(**asked).choices[0].message.content)
 print("".join(part.choices[0].delta.content or "" for part in litellm.completion(stream=True, **asked)))
 tool = dict(type="function", function=dict(name="add", parameters=dict(type="object", properties=dict(a=dict(type="integer")))))
-call = litellm.completion(tools=[tool], **asked).choices[0].message.tool_calls[0]
-print(call.function.name, call.function.arguments)
 model = ChatOpenAI(model="codegen", base_url=base, api_key=key)
 print(model.invoke("hi").content)
 print("".join(part.content for part in model.stream("hi")))
+call = model.bind_tools([tool]).invoke("hi").tool_calls[0]
+print(call["name"], call["args"])
 """
     told = run([python, "-c", script], tmp_path, {"LITELLM_LOCAL_MODEL_COST_MAP": "True"})
-    assert told.splitlines() == ["one two", "one two", 'add {"a": 1}', "three four", "three four"]
+    assert told.splitlines() == ["one two", "one two", "three four", "three four", "add {'a': 1}"]
 
 
 def test_a_wrong_key_is_told_by_the_program(starting: Starting, tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ def describe() -> dict[str, Any]:
 
 
 def _operation(summary: str, content: Any = None, *, streams: bool = False) -> dict[str, Any]:
-    answers = {"application/json": {}} | ({"text/event-stream": {}} if streams else {})
+    answers: dict[str, Any] = {"application/json": {}} | ({"text/event-stream": {}} if streams else {})
     told: dict[str, Any] = {
         "summary": summary,
         "responses": {
