@@ -38,7 +38,7 @@ contract: $(VENV)/test
 
 unit: $(VENV)/test $(STATIC)/index.html tests/server/oidc/node_modules/.installed
 	@scripts/clients.sh
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 
 fuzz: $(VENV)/test ## try every route and every stream harder (TIMES=20: twenty times what `make test` tries)
 	CODEWEFT_FUZZ=$(TIMES) $(BIN)/python -m pytest tests/fuzz --timeout 7200
