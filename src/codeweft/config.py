@@ -465,7 +465,8 @@ def _read(path: Path) -> Any:
         return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except OSError as error:
         raise InvalidRequest(f"The settings file {path} cannot be read: {error.strerror}.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        # A date that does not exist is a ValueError.
         raise InvalidRequest(f"The settings file {path} is not YAML: {error}") from None
 
 

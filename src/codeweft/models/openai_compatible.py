@@ -119,7 +119,7 @@ class OpenAICompatible:
         try:
             data = await upstream.json("GET", "/models")
             listed = msgspec.json.decode(data, type=_ModelList).data
-        except msgspec.MsgspecError:
+        except wire.MALFORMED:
             raise UpstreamFailed(
                 f"{base_url}/models does not answer as an OpenAI-compatible endpoint does.",
                 fix="Check `base_url`.",
@@ -211,7 +211,7 @@ class OpenAICompatible:
     def _decoded(self, line: bytes) -> wire.StreamChunk:
         try:
             chunk = wire.decode_chunk(line)
-        except msgspec.MsgspecError:
+        except wire.MALFORMED:
             raise UpstreamFailed(
                 f"The endpoint of {self._info.name} sent something that is not a chunk of an answer.",
                 fix="Try again.",
@@ -349,7 +349,7 @@ class OpenAIEmbedder:
             answer = msgspec.json.decode(data, type=_EmbeddingAnswer)
             rows = sorted(answer.data, key=lambda row: row.index)
             vectors = np.array([row.embedding for row in rows], dtype=np.float32)
-        except (msgspec.MsgspecError, ValueError):
+        except (*wire.MALFORMED, ValueError):
             vectors = np.zeros((0, 0), np.float32)
         if vectors.ndim != 2 or len(vectors) != len(texts):
             raise UpstreamFailed(
@@ -448,7 +448,9 @@ def _query(request: Request) -> str:
 
 
 def _estimate(body: dict[str, Any], text: str) -> Usage:
-    asked = body.get("prompt") or "".join(turn["content"] or "" for turn in body["messages"])
+    asked = (
+        body["prompt"] if "prompt" in body else "".join(turn["content"] or "" for turn in body["messages"])
+    )
     return Usage(_tokens(asked), _tokens(text), estimated=True)
 
 

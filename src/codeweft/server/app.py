@@ -20,6 +20,8 @@ from codeweft.server.anthropic import Anthropic
 from codeweft.server.api import create_api
 from codeweft.server.chat import Answers
 from codeweft.server.connections import Body, too_large
+from codeweft.server.described import describe
+from codeweft.server.emit import dumps
 from codeweft.server.llamacpp import LlamaCpp
 from codeweft.server.ollama import Ollama
 from codeweft.server.opea import Opea
@@ -54,7 +56,10 @@ class Application:
             Ollama(self._service),
             Opea(self._service),
         )
-        v1 = [route for protocol in protocols for route in protocol.routes()]
+        v1 = [
+            Route("/v1/openapi.json", _description, methods=["GET"]),
+            *(route for protocol in protocols for route in protocol.routes()),
+        ]
         self._v1: ASGIApp = Router(v1, default=_nothing, redirect_slashes=False)
         self._endpoints = _endpoints(v1)
         self._agents = Agents(self._service)
@@ -167,6 +172,10 @@ def _do_nothing() -> None:
 def create_app(runtime: Runtime) -> Application:
     """The ASGI application over an opened runtime; its lifespan follows accounts and saves running answers."""
     return Application(runtime)
+
+
+async def _description(http: Request) -> Response:
+    return Response(dumps(describe()), media_type="application/json")
 
 
 async def _nothing(scope: Scope, receive: Receive, send: Send) -> None:
