@@ -134,7 +134,10 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Retrieval:
-    """How a request wants context looked up; None leaves the choice to the app."""
+    """How a request wants context looked up; None leaves the choice to the app.
+
+    `query` is looked up in place of what the last turns say, which may hold whole files.
+    """
 
     index: str | None = None
     k: int | None = None
@@ -142,6 +145,7 @@ class Retrieval:
     agent: bool = False
     filters: Filters = Filters()
     selection: Selection = Selection()
+    query: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

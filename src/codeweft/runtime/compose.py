@@ -80,7 +80,7 @@ class Runtime:
         self._apps: dict[str, FlowSpec] = library()
         if settings.index.rewrite_questions:
             self._apps = {name: rewriting(spec) for name, spec in self._apps.items()}
-        self._redactor = Redactor(settings.index.allow_secrets)
+        self.redactor = Redactor(settings.index.allow_secrets)
         self.sandbox: Sandbox | None = sandbox_of(settings)
 
     @property
@@ -217,7 +217,7 @@ class Runtime:
         local = isinstance(model, EmbeddedModel) and wanted == "remote"
         if wanted == "never" or local or isinstance(model, Pool):
             return model
-        return Redacting(model, self._redactor)
+        return Redacting(model, self.redactor)
 
     async def open_models(self, stack: AsyncExitStack) -> None:
         """Make the models that settings and the models folder name; nothing is loaded yet.

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from codeweft.errors import InvalidRequest, NotFound
 from codeweft.runtime.compose import Runtime
-from codeweft.server import auth, failures
+from codeweft.server import auth, failures, socket
 from codeweft.server.agents import Agents
 from codeweft.server.anthropic import Anthropic
 from codeweft.server.api import create_api
@@ -58,6 +58,7 @@ class Application:
         self._v1: ASGIApp = Router(v1, default=_nothing, redirect_slashes=False)
         self._endpoints = _endpoints(v1)
         self._agents = Agents(self._service)
+        self._socket = socket.ChatSocket(self._service, self._answers)
         self._api: ASGIApp = create_api(runtime, self._service, self._answers)
         self._site: ASGIApp = Router(
             create_site(self._service), redirect_slashes=False, lifespan=self._lifespan
@@ -85,8 +86,10 @@ class Application:
             await self._site(scope, receive, send)
         elif scope["type"] == "http":
             await self._http(scope, receive, send)
+        elif scope["path"] == socket.PATH:
+            await self._socket(scope, receive, send)
         else:
-            await send({"type": "websocket.close", "code": 1000, "reason": "There are no web sockets here."})
+            await send({"type": "websocket.close", "code": 1000, "reason": "There is no web socket here."})
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]

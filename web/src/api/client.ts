@@ -2,8 +2,10 @@ import type {
   ApiKey,
   Ask,
   Asked,
+  Attachment,
   Conversation,
   ConversationWithTurns,
+  Explained,
   Hits,
   Index,
   IndexFiles,
@@ -18,6 +20,7 @@ import type {
   SearchRequest,
   Secret,
   Session,
+  Snippet,
   Source,
   Summaries,
   SummariesRequest,
@@ -151,14 +154,40 @@ export const api = {
     call<Conversation>('PATCH', `/conversations/${part(id)}`, { body }),
   deleteConversation: (id: string) => call<void>('DELETE', `/conversations/${part(id)}`),
   ask: (id: string, body: Ask) => call<Asked>('POST', `/conversations/${part(id)}/answers`, { body }),
+  showBranch: (id: string, turn: string) =>
+    call<ConversationWithTurns>('PUT', `/conversations/${part(id)}/branch`, { body: { turn_id: turn } }),
+  importConversations: (file: File) => {
+    const body = new FormData()
+    body.append('file', file)
+    return call<Conversation[]>('POST', '/conversations/import', { body })
+  },
+  explanation: (turn: string) => call<Explained>('GET', `/turns/${part(turn)}/explanation`),
+  attach: (file: File, signal?: AbortSignal) => {
+    const body = new FormData()
+    body.append('file', file)
+    return call<Attachment>('POST', '/attachments', { body, signal })
+  },
+  attachment: (id: string) => call<Attachment & { text: string }>('GET', `/attachments/${part(id)}`),
+  detach: (id: string) => call<void>('DELETE', `/attachments/${part(id)}`),
   stop: (answer: string) => call<void>('DELETE', `/answers/${part(answer)}`),
   rate: (turn: string, body: { rating: Rating; comment: string }) =>
     call<void>('PUT', `/turns/${part(turn)}/rating`, { body }),
+
+  snippets: (query: { q?: string; limit?: number; before?: string }, signal?: AbortSignal) =>
+    call<Snippet[]>('GET', '/snippets', { query, signal }),
+  saveSnippet: (body: { code: string; language?: string; title?: string }) =>
+    call<Snippet>('POST', '/snippets', { body }),
+  deleteSnippet: (id: string) => call<void>('DELETE', `/snippets/${part(id)}`),
+  clearSnippets: () => call<{ deleted: number }>('DELETE', '/snippets'),
 
   keys: () => call<ApiKey[]>('GET', '/keys'),
   createKey: (name: string) => call<NewKey>('POST', '/keys', { body: { name } }),
   deleteKey: (id: string) => call<void>('DELETE', `/keys/${part(id)}`),
 }
+
+/** Where a conversation is downloaded from; all of them without a name. */
+export const exportUrl = (conversation?: string, format?: 'json' | 'markdown'): string =>
+  url(conversation ? `/conversations/${part(conversation)}/export` : '/conversations/export', { format })
 
 /** Where an answer's events come from, after event number `after`. */
 export const eventsUrl = (answer: string, after: number): string =>

@@ -57,17 +57,12 @@ export interface Step {
   error: string
 }
 
-/** How an answer came about, as its event `explained` tells it. Candidates with a number were shown to the model. */
-export interface Explained {
-  question: string
-  query: string
-  candidates: Candidate[]
-  prompt: { role: string; content: string }[]
-}
-export type Candidate = Pick<
-  Reference,
-  'path' | 'start_line' | 'end_line' | 'name' | 'kind' | 'language' | 'score' | 'repository' | 'why'
-> & { number: number | null }
+export type Attachment = Schemas['AttachmentView']
+export type Snippet = Schemas['SnippetView']
+
+/** How an answer came about. Candidates with a number were shown to the model. */
+export type Explained = Schemas['ExplainedView']
+export type Candidate = Schemas['CandidateView']
 
 export type ApiKey = Schemas['KeyView']
 export type NewKey = Schemas['NewKeyView']

@@ -1,4 +1,4 @@
-import { BookOpen, Boxes, type LucideIcon, Plug } from 'lucide-react'
+import { BookOpen, Boxes, Code, type LucideIcon, Plug } from 'lucide-react'
 import { type ComponentType, lazy } from 'react'
 import type { User } from '../api/types'
 import { loadWords, type Part, type useWords } from '../lib/i18n'
@@ -44,6 +44,20 @@ export const pages: readonly Page[] = [
         View: page(
           async () => (await import('../features/knowledge/IndexPage')).IndexPage,
           'knowledge',
+          'answer',
+        ),
+      },
+    ],
+  },
+  {
+    name: 'snippets',
+    icon: Code,
+    routes: [
+      {
+        path: '/snippets',
+        View: page(
+          async () => (await import('../features/snippets/SnippetsPage')).SnippetsPage,
+          'snippets',
           'answer',
         ),
       },
