@@ -62,7 +62,7 @@ async function problemOf(response: Response): Promise<Problem> {
 type Given = string | number | boolean | null | undefined
 type Query = Record<string, Given | readonly string[]>
 
-function url(path: string, query: Query = {}): string {
+export function url(path: string, query: Query = {}): string {
   // A list is its name several times.
   const each = Object.entries(query).flatMap(([key, value]) =>
     Array.isArray(value)
@@ -80,7 +80,7 @@ interface Options {
   signal?: AbortSignal | undefined
 }
 
-async function call<T>(method: string, path: string, { query, body, signal }: Options = {}): Promise<T> {
+export async function call<T>(method: string, path: string, { query, body, signal }: Options = {}): Promise<T> {
   const headers: Record<string, string> = { Accept: 'application/json' }
   // Another site cannot set this header without permission; the server asks for it on every change.
   if (method !== 'GET') headers['X-Codeweft'] = '1'
