@@ -126,7 +126,7 @@ class People:
         user = await self.user(which)
         team_id = None if team is None else (await self.team(team)).id if team else ""
         values = {
-            "name": None if name is None else _name(name),
+            "name": None if name is None else _checked(name, "user"),
             "role": role,
             "team_id": team_id,
             "status": status,

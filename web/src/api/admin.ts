@@ -7,7 +7,7 @@ type Schemas = components['schemas']
 
 export type Person = Schemas['PersonView']
 export type Role = NonNullable<Schemas['ChangePersonBody']['role']>
-export type PersonChange = Partial<Schemas['ChangePersonBody']>
+export type PersonChange = Partial<Schemas['ChangePersonBody']> & { name?: string }
 export type Team = Schemas['TeamView']
 export type Limit = Schemas['LimitView']
 export type LimitBody = Partial<Schemas['LimitBody']>
@@ -37,7 +37,8 @@ const part = encodeURIComponent
 
 export const admin = {
   users: () => call<Person[]>('GET', '/users'),
-  addUser: (body: { name: string; role: Role; team: string | null }) => call<Person>('POST', '/users', { body }),
+  addUser: (body: { name: string; role: Role; team: string | null }) =>
+    call<Person>('POST', '/users', { body }),
   changeUser: (id: string, body: PersonChange) => call<Person>('PATCH', `/users/${part(id)}`, { body }),
   deleteUser: (id: string) => call<void>('DELETE', `/users/${part(id)}`),
   signinLink: (id: string) => call<{ path: string }>('POST', `/users/${part(id)}/signin`),

@@ -80,7 +80,11 @@ interface Options {
   signal?: AbortSignal | undefined
 }
 
-export async function call<T>(method: string, path: string, { query, body, signal }: Options = {}): Promise<T> {
+export async function call<T>(
+  method: string,
+  path: string,
+  { query, body, signal }: Options = {},
+): Promise<T> {
   const headers: Record<string, string> = { Accept: 'application/json' }
   // Another site cannot set this header without permission; the server asks for it on every change.
   if (method !== 'GET') headers['X-Codeweft'] = '1'

@@ -1,4 +1,4 @@
-import { BookOpen, Boxes, Code, type LucideIcon, Plug } from 'lucide-react'
+import { BookOpen, Boxes, CircleUser, Code, type LucideIcon, Plug, ShieldUser } from 'lucide-react'
 import { type ComponentType, lazy } from 'react'
 import type { User } from '../api/types'
 import { loadWords, type Part, type useWords } from '../lib/i18n'
@@ -25,6 +25,12 @@ export interface Page {
   may?: (user: User) => boolean
 }
 
+const AdminPage = page(async () => (await import('../features/admin/AdminPage')).AdminPage, 'admin')
+export const Account = page(
+  async () => (await import('../features/account/AccountPage')).AccountPage,
+  'account',
+)
+
 /** The pages in the order of the menu. A new page is a row here and its name in the shell's words. */
 export const pages: readonly Page[] = [
   {
@@ -44,6 +50,7 @@ export const pages: readonly Page[] = [
         View: page(
           async () => (await import('../features/knowledge/IndexPage')).IndexPage,
           'knowledge',
+          'access',
           'answer',
         ),
       },
@@ -83,6 +90,26 @@ export const pages: readonly Page[] = [
       },
     ],
   },
+  {
+    name: 'admin',
+    icon: ShieldUser,
+    may: ({ role }) => role === 'admin',
+    routes: [
+      { path: '/admin', View: AdminPage },
+      { path: '/admin/:part', View: AdminPage },
+      {
+        path: '/welcome',
+        View: page(
+          async () => (await import('../features/welcome/WelcomePage')).WelcomePage,
+          'welcome',
+          'account',
+          'knowledge',
+          'answer',
+        ),
+      },
+    ],
+  },
+  { name: 'account', icon: CircleUser, routes: [{ path: '/account', View: Account }] },
 ]
 
 export const pagesOf = (user: User): Page[] => pages.filter(({ may }) => !may || may(user))

@@ -11,7 +11,9 @@ import { ago } from '../../lib/time'
 function browserOf(agent: string): string {
   const name = /Edg|OPR|Firefox|Chrome|Safari/.exec(agent)?.[0]
   const system = /Windows|Android|iPhone|iPad|Mac OS X|Linux/.exec(agent)?.[0]
-  return [name === 'Edg' ? 'Edge' : name === 'OPR' ? 'Opera' : name, system].filter(Boolean).join(', ') || agent
+  return (
+    [name === 'Edg' ? 'Edge' : name === 'OPR' ? 'Opera' : name, system].filter(Boolean).join(', ') || agent
+  )
 }
 
 /** Where one is signed in, each ended by itself or all others at once. */

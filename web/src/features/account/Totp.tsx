@@ -35,7 +35,9 @@ export function Totp({ me }: { me: Me }) {
         </h2>
         <p className="text-sm text-ink-2">{words.totpText}</p>
       </div>
-      {begin.data && <Enrol totp={begin.data} busy={confirm.isPending} onCode={(code) => confirm.mutate(code)} />}
+      {begin.data && (
+        <Enrol totp={begin.data} busy={confirm.isPending} onCode={(code) => confirm.mutate(code)} />
+      )}
       {(begin.error ?? confirm.error) && <ProblemNote problem={asProblem(begin.error ?? confirm.error)} />}
       {codes && (
         <div role="status" className="rounded-xl bg-good-soft p-4 text-sm">
@@ -114,7 +116,9 @@ function Enrol({ totp, busy, onCode }: EnrolProps) {
       <div className="flex min-w-0 flex-[1_1_16rem] flex-col gap-3">
         <p className="text-sm">{words.scan}</p>
         <div className="flex items-center gap-1">
-          <code className="rounded-lg bg-code px-2 py-1 font-mono text-[0.8125rem] break-all">{totp.secret}</code>
+          <code className="rounded-lg bg-code px-2 py-1 font-mono text-[0.8125rem] break-all">
+            {totp.secret}
+          </code>
           <CopyButton text={totp.secret} />
         </div>
         <CodeForm action={words.totpConfirm} busy={busy} onCode={onCode} />
@@ -178,11 +182,14 @@ function CodeDialog({ title, busy, error, onCode, onClose }: CodeDialogProps) {
 /** A QR code drawn as one path; always dark on white, as cameras expect. */
 function QrCode({ text, label }: { text: string; label: string }) {
   const { data, size } = encode(text, { border: 2 })
-  const path = data
-    .flatMap((row, y) => row.map((dark, x) => (dark ? `M${x} ${y}h1v1h-1z` : '')))
-    .join('')
+  const path = data.flatMap((row, y) => row.map((dark, x) => (dark ? `M${x} ${y}h1v1h-1z` : ''))).join('')
   return (
-    <svg viewBox={`0 0 ${size} ${size}`} role="img" aria-label={label} className="size-44 rounded-xl border border-line">
+    <svg
+      viewBox={`0 0 ${size} ${size}`}
+      role="img"
+      aria-label={label}
+      className="size-44 rounded-xl border border-line"
+    >
       <path d={`M0 0h${size}v${size}h-${size}z`} fill="#fff" />
       <path d={path} fill="#000" shapeRendering="crispEdges" />
     </svg>

@@ -1,4 +1,4 @@
-import { ArrowLeft, RefreshCw, Sparkles, Trash2, Upload } from 'lucide-react'
+import { ArrowLeft, LockKeyhole, RefreshCw, Sparkles, Trash2, Upload } from 'lucide-react'
 import { lazy, Suspense, useState } from 'react'
 import { Link, useNavigate, useParams, useSearchParams } from 'react-router'
 import { asProblem } from '../../api/client'
@@ -23,6 +23,7 @@ import {
 import { Secrets } from './Secrets'
 import { UploadDialog } from './UploadDialog'
 
+const AccessDialog = lazy(() => import('../admin/AccessDialog').then((m) => ({ default: m.AccessDialog })))
 const SummariesDialog = lazy(() => import('./SummariesDialog').then((m) => ({ default: m.SummariesDialog })))
 
 export function IndexPage() {
@@ -62,9 +63,10 @@ function Details({ index }: { index: Index }) {
   const language = useLanguage()
   const navigate = useNavigate()
   const [query, setQuery] = useSearchParams()
-  const [open, setOpen] = useState<'delete' | 'upload' | 'summaries' | null>(null)
+  const [open, setOpen] = useState<'delete' | 'upload' | 'summaries' | 'access' | null>(null)
   const update = useUpdate(index.name)
   const { knowledge } = words
+  const { access } = useWords('access')
   const admin = useSession().data?.user?.role === 'admin'
   const offered = tabs.filter((name) => name !== 'secrets' || admin)
   const tab = offered.find((name) => name === query.get('tab')) ?? 'files'
@@ -88,6 +90,12 @@ function Details({ index }: { index: Index }) {
             <Button onClick={() => setOpen('upload')}>
               <Upload aria-hidden />
               {knowledge.upload}
+            </Button>
+          )}
+          {admin && (
+            <Button onClick={() => setOpen('access')}>
+              <LockKeyhole aria-hidden />
+              {access.manage}
             </Button>
           )}
           <Button onClick={() => setOpen('summaries')}>
@@ -159,6 +167,11 @@ function Details({ index }: { index: Index }) {
         )}
         {tab === 'secrets' && <Secrets index={index} />}
       </section>
+      {open === 'access' && (
+        <Suspense>
+          <AccessDialog index={index.name} onClose={() => setOpen(null)} />
+        </Suspense>
+      )}
       {open === 'summaries' && (
         <Suspense>
           <SummariesDialog name={index.name} onClose={() => setOpen(null)} />

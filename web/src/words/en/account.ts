@@ -7,7 +7,8 @@ export default {
     factorNeededFix: 'Set one up below; it takes a minute and an authenticator app.',
     password: 'Password',
     passwordText: 'Changing it signs you out everywhere else.',
-    noPasswordText: 'You came by a one-time link. With a password you can come back without asking for another.',
+    noPasswordText:
+      'You came by a one-time link. With a password you can come back without asking for another.',
     currentPassword: 'Current password',
     newPassword: 'New password',
     passwordHint: 'Long beats complicated: several words are a good password.',

@@ -21,6 +21,8 @@ export default {
     knowledge: 'Knowledge',
     models: 'Models',
     connect: 'Connect',
+    admin: 'Administration',
+    account: 'Account',
   },
   common: {
     cancel: 'Cancel',

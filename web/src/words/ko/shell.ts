@@ -23,6 +23,8 @@ const words: typeof en = {
     knowledge: '지식',
     models: '모델',
     connect: '연결',
+    admin: '관리',
+    account: '계정',
   },
   common: {
     cancel: '취소',
