@@ -439,6 +439,7 @@ export const adminRoutes = (keys, indexes, enter) => [
     '/feedback',
     ({ query }) => feedback.filter(({ rating }) => !query.get('rating') || rating === query.get('rating')),
   ],
+  ['GET', '/feedback/export', () => feedback],
   [
     'GET',
     '/settings',
