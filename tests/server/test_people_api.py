@@ -157,3 +157,13 @@ async def test_the_break_even_is_told(server: Server) -> None:
         server, "POST", "/api/cost/break-even", body | {"input_usd": 30, "output_usd": 60}
     )
     assert told["api_usd_per_request"] == pytest.approx(0.033)
+
+
+async def test_a_user_is_renamed_but_not_to_a_name_that_is_taken(starting: Callable[..., Server]) -> None:
+    server = starting({"paid": paid()})
+    _, ann = await call(server, "POST", "/api/users", {"name": "ann"})
+    await call(server, "POST", "/api/users", {"name": "bob"})
+    status, renamed = await call(server, "PATCH", f"/api/users/{ann['id']}", {"name": " Ann "})
+    assert (status, renamed["name"]) == (200, "Ann")
+    status, told = await call(server, "PATCH", f"/api/users/{ann['id']}", {"name": "bob"})
+    assert status == 409 and "bob" in told["error"]["message"]

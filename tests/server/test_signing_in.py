@@ -65,7 +65,7 @@ async def test_a_link_signs_in_once(server: Server) -> None:
         async with browser.head("/signin", params={"token": token}) as response:
             assert response.status == 200
         async with browser.get("/signin", params={"token": token}, allow_redirects=False) as response:
-            assert response.status == 303 and response.headers["Location"] == "/"
+            assert response.status == 303 and response.headers["Location"] == "/welcome"
             cookie = response.headers["Set-Cookie"]
             assert "HttpOnly" in cookie and "SameSite=lax" in cookie and "Secure" not in cookie
         async with browser.get("/api/session") as response:
@@ -183,3 +183,15 @@ def test_a_port_in_use_is_named_with_its_fix(starting: Callable[..., Server]) ->
 def test_an_address_of_another_machine_is_refused(host: str) -> None:
     with pytest.raises(CodeweftError, match="address"):
         bind(ServerSettings(host=host, port=0))
+
+
+async def test_a_link_leads_to_the_first_steps_only_while_nothing_is_set_up(server: Server) -> None:
+    async with aiohttp.ClientSession(server.url, cookie_jar=aiohttp.CookieJar(unsafe=True)) as browser:
+        token = server.run(server.composition.accounts.signin_link())
+        await browser.get("/signin", params={"token": token}, allow_redirects=False)
+        body = {"password": "several words are long"}
+        async with browser.put("/api/me/password", json=body, headers={"X-Codeweft": "1"}) as response:
+            assert response.status == 200
+        token = server.run(server.composition.accounts.signin_link())
+        async with browser.get("/signin", params={"token": token}, allow_redirects=False) as response:
+            assert response.headers["Location"] == "/"

@@ -134,6 +134,7 @@ def test_without_a_session_the_page_explains_how_to_sign_in_and_a_pasted_link_do
     address = stub("signed-out")
     page = open_page(address)
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    page.get_by_text("With a one-time link").click()
     expect(page.get_by_text("codeweft signin")).to_be_visible()
     link = page.get_by_label("Or paste the link here")
     link.fill("hello")

@@ -1,11 +1,12 @@
 // A stand-in for the server, for work on the UI alone: `npm run stub`, then `npm run dev` or http://127.0.0.1:8000.
 // It keeps everything in memory and speaks the same API, with the same content policy. It is never shipped.
 //
-//   STUB_PORT=8000 (0: any)  STUB_PACE=12 (ms between tokens)  STUB_SCENE=normal|empty|signed-out|indexing|tasks
+//   STUB_PORT=8000 (0: any)  STUB_PACE=12 (ms between tokens)  STUB_SCENE=normal|empty|signed-out|indexing|tasks|first-run|factor-needed
 import fs from 'node:fs'
 import http from 'node:http'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { adminRoutes, factorNeeded, me, ways } from './admin.mjs'
 import { chatRoutes, cut, follow } from './chat.mjs'
 import { hits, indexes, models, places, references, secrets, sourceText, system } from './data.mjs'
 import { nextId, now, Refusal, scene } from './shared.mjs'
@@ -18,20 +19,22 @@ const staticRoot = path.resolve(
 )
 
 let signedIn = scene !== 'signed-out'
+const unused = scene === 'empty' || scene === 'first-run'
 const state = {
-  indexes: scene === 'empty' ? [] : structuredClone(indexes),
-  keys:
-    scene === 'empty'
-      ? []
-      : [
-          {
-            id: 'k1',
-            name: 'laptop editor',
-            prefix: 'cw_3fA9',
-            created_at: '2026-11-02T09:12:00Z',
-            last_used_at: now(),
-          },
-        ],
+  indexes: unused ? [] : structuredClone(indexes),
+  keys: unused
+    ? []
+    : [
+        {
+          id: 'k1',
+          name: 'laptop editor',
+          prefix: 'cw_3fA9',
+          created_at: '2026-11-02T09:12:00Z',
+          last_used_at: now(),
+          expires_at: null,
+          scopes: ['generate'],
+        },
+      ],
 }
 
 const findIndex = (name) => {
@@ -189,12 +192,15 @@ const filesOf = (index) => {
   return [...failed, ...read]
 }
 
+const session = () => ({
+  user: signedIn ? me : null,
+  version: '0.1.0',
+  sign_in: ways,
+  factor_needed: signedIn && factorNeeded(),
+})
+
 const routes = [
-  [
-    'GET',
-    '/session',
-    () => ({ user: signedIn ? { id: 'u1', name: 'Ada', role: 'admin' } : null, version: '0.1.0' }),
-  ],
+  ['GET', '/session', session],
   [
     'DELETE',
     '/session',
@@ -378,6 +384,14 @@ const routes = [
     },
   ],
   ...chatRoutes,
+  ...adminRoutes(
+    state.keys,
+    () => state.indexes,
+    () => {
+      signedIn = true
+      return session()
+    },
+  ),
   ['GET', '/keys', () => state.keys],
   [
     'POST',
@@ -389,6 +403,8 @@ const routes = [
         prefix: 'cw_9xQ2',
         created_at: now(),
         last_used_at: null,
+        expires_at: null,
+        scopes: body.scopes ?? [],
       }
       state.keys.push(key)
       return { id: key.id, name: key.name, key: 'cw_9xQ2stubstubstubstubstubstubstubstubstub0' }
@@ -398,7 +414,7 @@ const routes = [
     'DELETE',
     '/keys/:id',
     ({ params }) => {
-      state.keys = state.keys.filter((key) => key.id !== params.id)
+      state.keys.splice(0, state.keys.length, ...state.keys.filter((key) => key.id !== params.id))
     },
   ],
 ].map(([method, pattern, handle]) => ({ method, handle, match: matcher(pattern) }))

@@ -115,24 +115,35 @@ class People:
         which: str,
         *,
         actor: Actor,
+        name: str | None = None,
         role: Role | None = None,
         team: str | None = None,
         status: Status | None = None,
     ) -> User:
-        """Change what is given (`team=""` takes a user out of its team). Raises `NotFound`, `NotAllowed`.
+        """Change what is given (`team=""` takes a user out of its team). Raises `NotFound`, `NotAllowed`, `Conflict`.
 
         The last active administrator stays one.
         """
         user = await self.user(which)
         team_id = None if team is None else (await self.team(team)).id if team else ""
-        values = {"role": role, "team_id": team_id, "status": status}
+        values = {
+            "name": None if name is None else _checked(name, "user"),
+            "role": role,
+            "team_id": team_id,
+            "status": status,
+        }
         wanted = {key: value for key, value in values.items() if value is not None}
         if wanted.get("role", "admin") != "admin" or wanted.get("status", "active") != "active":
             await self._keep_an_admin(user)
         if wanted:
-            async with self._engine.begin() as connection:
-                await connection.execute(update(UserRow).where(UserRow.id == user.id).values(wanted))
-                await self.note_in(connection, actor, "user.change", user.name, **wanted)
+            try:
+                async with self._engine.begin() as connection:
+                    await connection.execute(update(UserRow).where(UserRow.id == user.id).values(wanted))
+                    await self.note_in(connection, actor, "user.change", user.name, **wanted)
+            except IntegrityError:
+                raise Conflict(
+                    f"There is a user {name!r} already.", fix="Choose another name.", param="name"
+                ) from None
             await self._changed()
         return await self.user(user.id)
 

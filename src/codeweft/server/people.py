@@ -39,6 +39,7 @@ class NewPersonBody(Body):
 
 
 class ChangePersonBody(Body):
+    name: str | None = Field(None, min_length=1, max_length=200)
     role: Role | None = None
     team: str | None = Field(None, description="Name or id of the team; empty takes the user out of it.")
     status: Status | None = None
@@ -173,8 +174,10 @@ def people_routes(runtime: Runtime) -> APIRouter:
 
     @routes.patch("/users/{user}", tags=["people"])
     async def change_user(user: str, body: ChangePersonBody, by: ByAdmin) -> PersonView:
-        """Change role, team or status. A disabled user's keys and sessions stop working at once."""
-        changed = await people.change_user(user, actor=by, role=body.role, team=body.team, status=body.status)
+        """Change name, role, team or status. A disabled user's keys and sessions stop working at once."""
+        changed = await people.change_user(
+            user, actor=by, name=body.name, role=body.role, team=body.team, status=body.status
+        )
         return await person(changed)
 
     @routes.delete("/users/{user}", status_code=204, tags=["people"])

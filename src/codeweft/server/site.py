@@ -64,7 +64,15 @@ def create_site(service: Service, static: Path = STATIC) -> Sequence[BaseRoute]:
         except NotSignedIn as error:
             text = escape(error.message) + " Run <code>codeweft signin</code> in a terminal for a new one."
             return _page("This link does not work", text, 401)
-        return await entered(request, session, "/")
+        return await entered(request, session, await first_page(session))
+
+    async def first_page(session: str) -> str:
+        """Where a link leads: an administrator of an installation that nobody has set up yet is shown how."""
+        identity = runtime.accounts.known(session)
+        if identity is None or identity.user.role != "admin" or runtime.indexes.names():
+            return "/"
+        factors = await runtime.accounts.signin.factors(identity.user)
+        return "/" if factors.password or factors.issuers else "/welcome"
 
     async def entered(request: Request, session: str, path: str) -> Response:
         """Into the page, with a new session in place of the browser's last one."""

@@ -63,7 +63,7 @@ async function problemOf(response: Response): Promise<Problem> {
 type Given = string | number | boolean | null | undefined
 type Query = Record<string, Given | readonly string[]>
 
-function url(path: string, query: Query = {}): string {
+export function url(path: string, query: Query = {}): string {
   // A list is its name several times.
   const each = Object.entries(query).flatMap(([key, value]) =>
     Array.isArray(value)

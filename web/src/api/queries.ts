@@ -8,7 +8,7 @@ import {
   useQueryClient,
 } from '@tanstack/react-query'
 import { ApiError, api } from './client'
-import type { ConversationWithTurns, Job, Step, Turn } from './types'
+import type { ConversationWithTurns, Job, Session, Step, Turn } from './types'
 
 /** Whoever finds the server gone, or the session over, has the session asked for again; the shell shows what it says. */
 const onError = (error: unknown) => {
@@ -57,7 +57,7 @@ export const isBusy = (job: Job | null): boolean => job?.state === 'queued' || j
 export const useSession = () =>
   useQuery({
     queryKey: keys.session,
-    queryFn: async () => {
+    queryFn: async (): Promise<Partial<Session> & Pick<Session, 'user' | 'version'>> => {
       try {
         return await api.session()
       } catch (error) {

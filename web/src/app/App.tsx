@@ -3,7 +3,7 @@ import { BrowserRouter, Route, Routes, useNavigate } from 'react-router'
 import { useSession } from '../api/queries'
 import { Button, ProblemNote, Skeleton } from '../components/ui'
 import { useWords } from '../lib/i18n'
-import { Chat, pagesOf, SignIn } from './pages'
+import { Account, Chat, pagesOf, SignIn } from './pages'
 import { Shell } from './Shell'
 
 export const App = () => (
@@ -38,6 +38,15 @@ function Frame() {
       <Suspense>
         <SignIn />
       </Suspense>
+    )
+  // Until the second factor stands, the server answers nothing but what sets it up.
+  if (session.data.factor_needed)
+    return (
+      <main className="h-full">
+        <Suspense fallback={<PageSkeleton />}>
+          <Account />
+        </Suspense>
+      </main>
     )
   return (
     <Shell user={session.data.user} version={session.data.version} offline={session.isError}>

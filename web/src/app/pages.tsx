@@ -1,4 +1,14 @@
-import { BookOpen, Boxes, Code, ListChecks, type LucideIcon, Plug, TextCursorInput } from 'lucide-react'
+import {
+  BookOpen,
+  Boxes,
+  CircleUser,
+  Code,
+  ListChecks,
+  type LucideIcon,
+  Plug,
+  ShieldUser,
+  TextCursorInput,
+} from 'lucide-react'
 import { type ComponentType, lazy } from 'react'
 import type { User } from '../api/types'
 import { loadWords, type Part, type useWords } from '../lib/i18n'
@@ -27,6 +37,11 @@ export interface Page {
 
 // One page at both addresses, so that code stays in its editor when another task is chosen for it.
 const tasks = page(async () => (await import('../features/tasks/TasksPage')).TasksPage, 'tasks', 'answer')
+const AdminPage = page(async () => (await import('../features/admin/AdminPage')).AdminPage, 'admin')
+export const Account = page(
+  async () => (await import('../features/account/AccountPage')).AccountPage,
+  'account',
+)
 
 /** The pages in the order of the menu. A new page is a row here and its name in the shell's words. */
 export const pages: readonly Page[] = [
@@ -47,6 +62,7 @@ export const pages: readonly Page[] = [
         View: page(
           async () => (await import('../features/knowledge/IndexPage')).IndexPage,
           'knowledge',
+          'access',
           'answer',
         ),
       },
@@ -108,6 +124,26 @@ export const pages: readonly Page[] = [
       },
     ],
   },
+  {
+    name: 'admin',
+    icon: ShieldUser,
+    may: ({ role }) => role === 'admin',
+    routes: [
+      { path: '/admin', View: AdminPage },
+      { path: '/admin/:part', View: AdminPage },
+      {
+        path: '/welcome',
+        View: page(
+          async () => (await import('../features/welcome/WelcomePage')).WelcomePage,
+          'welcome',
+          'account',
+          'knowledge',
+          'answer',
+        ),
+      },
+    ],
+  },
+  { name: 'account', icon: CircleUser, routes: [{ path: '/account', View: Account }] },
 ]
 
 export const pagesOf = (user: User): Page[] => pages.filter(({ may }) => !may || may(user))

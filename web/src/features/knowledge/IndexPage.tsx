@@ -1,4 +1,13 @@
-import { ArrowLeft, CalendarClock, Eraser, RefreshCw, Sparkles, Trash2, Upload } from 'lucide-react'
+import {
+  ArrowLeft,
+  CalendarClock,
+  Eraser,
+  LockKeyhole,
+  RefreshCw,
+  Sparkles,
+  Trash2,
+  Upload,
+} from 'lucide-react'
 import { lazy, Suspense, useState } from 'react'
 import { Link, useNavigate, useParams, useSearchParams } from 'react-router'
 import { asProblem } from '../../api/client'
@@ -25,6 +34,7 @@ import { ScheduleDialog } from './ScheduleDialog'
 import { Secrets } from './Secrets'
 import { UploadDialog } from './UploadDialog'
 
+const AccessDialog = lazy(() => import('../admin/AccessDialog').then((m) => ({ default: m.AccessDialog })))
 const SummariesDialog = lazy(() => import('./SummariesDialog').then((m) => ({ default: m.SummariesDialog })))
 
 export function IndexPage() {
@@ -64,9 +74,12 @@ function Details({ index }: { index: Index }) {
   const language = useLanguage()
   const navigate = useNavigate()
   const [query, setQuery] = useSearchParams()
-  const [open, setOpen] = useState<'delete' | 'upload' | 'summaries' | 'schedule' | 'clear' | null>(null)
+  const [open, setOpen] = useState<
+    'delete' | 'upload' | 'summaries' | 'schedule' | 'clear' | 'access' | null
+  >(null)
   const update = useUpdate(index.name)
   const { knowledge } = words
+  const { access } = useWords('access')
   const admin = useSession().data?.user?.role === 'admin'
   const offered = tabs.filter((name) => name !== 'secrets' || admin)
   const tab = offered.find((name) => name === query.get('tab')) ?? 'files'
@@ -102,6 +115,12 @@ function Details({ index }: { index: Index }) {
             <Button onClick={() => setOpen('schedule')}>
               <CalendarClock aria-hidden />
               {knowledge.schedule}
+            </Button>
+          )}
+          {admin && (
+            <Button onClick={() => setOpen('access')}>
+              <LockKeyhole aria-hidden />
+              {access.manage}
             </Button>
           )}
           <Button onClick={() => setOpen('summaries')}>
@@ -173,6 +192,11 @@ function Details({ index }: { index: Index }) {
         )}
         {tab === 'secrets' && <Secrets index={index} />}
       </section>
+      {open === 'access' && (
+        <Suspense>
+          <AccessDialog index={index.name} onClose={() => setOpen(null)} />
+        </Suspense>
+      )}
       {open === 'summaries' && (
         <Suspense>
           <SummariesDialog name={index.name} onClose={() => setOpen(null)} />

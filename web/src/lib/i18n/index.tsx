@@ -7,6 +7,9 @@ import { useSettings } from '../settings'
  * `words/en` (and in the other languages) and one line here; a new language is one folder and one line in `languages`.
  */
 interface Dictionaries {
+  access: typeof import('../../words/en/access').default
+  account: typeof import('../../words/en/account').default
+  admin: typeof import('../../words/en/admin').default
   answer: typeof import('../../words/en/answer').default
   chat: typeof import('../../words/en/chat').default
   connect: typeof import('../../words/en/connect').default
@@ -17,6 +20,7 @@ interface Dictionaries {
   tasks: typeof import('../../words/en/tasks').default
   snippets: typeof import('../../words/en/snippets').default
   signin: typeof import('../../words/en/signin').default
+  welcome: typeof import('../../words/en/welcome').default
 }
 type Shell = typeof shell
 export type Part = keyof Dictionaries

@@ -23,6 +23,8 @@ export default {
     playground: 'Playground',
     models: 'Models',
     connect: 'Connect',
+    admin: 'Administration',
+    account: 'Account',
   },
   common: {
     cancel: 'Cancel',

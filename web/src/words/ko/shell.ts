@@ -25,6 +25,8 @@ const words: typeof en = {
     playground: '플레이그라운드',
     models: '모델',
     connect: '연결',
+    admin: '관리',
+    account: '계정',
   },
   common: {
     cancel: '취소',

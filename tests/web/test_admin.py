@@ -1,0 +1,329 @@
+"""Administration, one's own account, signing in, and who may read an index."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from .conftest import Open, Stub, violations
+
+PARTS = ("people", "limits", "usage", "cost", "feedback", "audit", "settings")
+PAGES = (*(f"/admin/{part}" for part in PARTS), "/account")
+
+
+def test_a_user_who_registered_is_approved_and_gets_another_role(stub: Stub, open_page: Open) -> None:
+    page = open_page(f"{stub()}/admin")
+    row = page.get_by_role("listitem").filter(has_text="Newcomer")
+    expect(row.get_by_text("Waiting for approval")).to_be_visible()
+    row.get_by_role("button", name="Approve").click()
+    role = page.get_by_label("Role of Newcomer")
+    expect(role).to_have_value("member")
+    role.select_option("viewer")
+    page.reload()
+    expect(page.get_by_label("Role of Newcomer")).to_have_value("viewer")
+
+
+def test_the_last_administrator_stays_one_and_the_page_says_why(stub: Stub, open_page: Open) -> None:
+    page = open_page(f"{stub()}/admin")
+    page.get_by_label("Role of Ada").select_option("member")
+    expect(page.get_by_role("alert")).to_contain_text("Make somebody else one first.")
+    expect(page.get_by_label("Role of Ada")).to_have_value("admin")
+
+
+def test_a_new_user_comes_with_a_link_to_send(stub: Stub, open_page: Open) -> None:
+    address = stub("empty")
+    page = open_page(f"{address}/admin")
+    expect(page.get_by_text("You are alone here")).to_be_visible()
+    page.get_by_role("button", name="Add user").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Name").fill("Ada")
+    dialog.get_by_role("button", name="Add user").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("There is a user 'Ada' already.")
+    dialog.get_by_label("Name").fill("Grace")
+    dialog.get_by_role("button", name="Add user").click()
+    expect(page.get_by_role("dialog", name="Sign-in link for Grace")).to_contain_text(
+        f"{address}/signin?token=once"
+    )
+    page.keyboard.press("Escape")
+    expect(page.get_by_label("Role of Grace")).to_be_visible()
+
+
+def test_a_user_is_deleted_after_a_question(stub: Stub, open_page: Open) -> None:
+    page = open_page(f"{stub()}/admin")
+    page.get_by_role("button", name="Options for Linus").click()
+    page.get_by_role("menuitem", name="Delete user").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Keys, sessions and conversations")
+    dialog.get_by_role("button", name="Delete user").click()
+    expect(page.get_by_label("Role of Linus")).to_be_hidden()
+
+
+def test_a_team_gets_a_budget(stub: Stub, open_page: Open) -> None:
+    page = open_page(f"{stub('empty')}/admin")
+    page.get_by_label("Name of the team").fill("compilers")
+    page.get_by_role("button", name="Add team").click()
+    expect(page.get_by_text("Nobody yet")).to_be_visible()
+    page.get_by_role("tab", name="Limits").click()
+    expect(page.get_by_text("Nothing is limited")).to_be_visible()
+    page.get_by_role("button", name="Add limit").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("Give at least one number")
+    dialog.get_by_role("combobox", name="For", exact=True).select_option("team")
+    dialog.get_by_role("combobox", name="Which").select_option(label="compilers")
+    dialog.get_by_label("Budget (USD)").fill("50")
+    dialog.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("listitem").filter(has_text="compilers")).to_contain_text("$0.00 of $50.00")
+
+
+def test_usage_is_drawn_and_told_by_any_group(stub: Stub, open_page: Open) -> None:
+    page = open_page(f"{stub()}/admin/usage")
+    expect(page.get_by_role("figure", name="Cost by day and Model").locator("canvas")).to_be_visible()
+    expect(page.get_by_role("row", name=re.compile("qwen3-coder-30b"))).to_contain_text("$1.85")
+    page.get_by_role("combobox", name="By", exact=True).select_option("user")
+    expect(page.get_by_role("row", name=re.compile("Grace"))).to_be_visible()
+    page.get_by_role("combobox", name="Show", exact=True).select_option("tokens")
+    expect(page.get_by_role("figure", name="Tokens by day and User")).to_be_visible()
+
+
+def test_without_any_use_the_page_says_what_will_be_here(stub: Stub, open_page: Open) -> None:
+    page = open_page(f"{stub('empty')}/admin/usage")
+    expect(page.get_by_text("Nothing was asked in this time")).to_be_visible()
+    page.get_by_role("tab", name="Feedback").click()
+    expect(page.get_by_text("Nobody has rated an answer yet")).to_be_visible()
+    page.get_by_role("tab", name="Audit log").click()
+    expect(page.get_by_text("Nothing has been changed yet")).to_be_visible()
+
+
+def test_the_calculator_follows_its_sliders(stub: Stub, open_page: Open) -> None:
+    page = open_page(f"{stub()}/admin/cost")
+    answer = page.get_by_role("status").filter(has_text="A request at the API")
+    expect(answer).to_contain_text("Above 435 requests an hour, your own machine is cheaper.")
+    page.get_by_label("Price an hour").fill("20")
+    expect(answer).to_contain_text("The API is cheaper")
+    for slider in ("Per million tokens read", "Per million tokens written"):
+        page.get_by_label(slider).press("Home")
+    page.get_by_label("Tokens of a prompt").press("Home")
+    expect(answer).to_contain_text("The API is cheaper")
+
+
+def test_feedback_is_filtered_and_taken_along(stub: Stub, open_page: Open) -> None:
+    page = open_page(f"{stub()}/admin/feedback")
+    expect(page.get_by_text("Explain the ranking")).to_be_visible()
+    page.get_by_role("combobox", name="Rating").select_option("bad")
+    expect(page.get_by_text("That parameter does not exist.")).to_be_visible()
+    expect(page.get_by_role("main").get_by_text("Explain the ranking")).to_be_hidden()
+    with page.expect_download() as taken:
+        page.get_by_role("button", name="Export as CSV").click()
+    assert taken.value.url.endswith("/api/feedback/export?format=csv&rating=bad")
+
+
+def test_the_log_is_filtered_and_paged(stub: Stub, open_page: Open) -> None:
+    page = open_page(f"{stub()}/admin/audit")
+    lines = page.get_by_role("main").locator("ol > li")
+    expect(lines).to_have_count(100)
+    page.get_by_role("button", name="Show more").click()
+    expect(lines).to_have_count(120)
+    page.get_by_role("searchbox", name=re.compile("Filter")).fill("payments-api")
+    expect(lines).to_have_count(30)
+    page.get_by_role("searchbox", name=re.compile("Filter")).fill("nothing like it")
+    expect(page.get_by_text("None of the 120 lines loaded so far matches.")).to_be_visible()
+
+
+def test_settings_are_shown_with_where_they_are_changed(stub: Stub, open_page: Open) -> None:
+    page = open_page(f"{stub()}/admin/settings")
+    expect(page.get_by_text("/home/ada/.codeweft/codeweft.yaml")).to_be_visible()
+    expect(page.get_by_text("••••")).to_be_visible()
+    page.get_by_text("How to turn on single sign-on").click()
+    expect(page.locator("pre")).to_contain_text("issuer:")
+    page.get_by_label("Only what differs from the default").check()
+    expect(page.get_by_text("server.port")).to_be_hidden()
+    expect(page.get_by_text("default: closed")).to_be_visible()
+
+
+def test_a_server_that_refuses_is_told_with_a_way_to_try_again(stub: Stub, open_page: Open) -> None:
+    address = stub()
+    page = open_page(f"{address}/admin/settings")
+    expect(page.get_by_text("server.port")).to_be_visible()
+    problem = '{"error": {"message": "The database is busy.", "fix": "Try again in a moment."}}'
+    for part in ("limits", "usage", "feedback", "audit"):
+        pattern = re.compile(f"/api/{part}")
+        page.route(pattern, lambda route: route.fulfill(status=503, body=problem))
+        page.goto(f"{address}/admin/{part}")
+        alert = page.get_by_role("alert")
+        expect(alert).to_contain_text("Try again in a moment.")
+        page.unroute(pattern)
+        alert.get_by_role("button", name="Try again").click()
+        expect(alert).to_be_hidden()
+
+
+def test_only_administrators_are_led_to_administration(stub: Stub, open_page: Open) -> None:
+    address = stub()
+    page = open_page(f"{address}/account")
+    expect(page.get_by_role("link", name="Administration")).to_be_visible()
+    session = '{"user": {"id": "u2", "name": "Grace", "role": "member"}, "version": "0.1.0", "factor_needed": false}'
+    page.route(re.compile("/api/session$"), lambda route: route.fulfill(status=200, body=session))
+    page.goto(f"{address}/admin")
+    expect(page.get_by_text("This page does not exist.")).to_be_visible()
+    expect(page.get_by_role("link", name="Administration")).to_be_hidden()
+
+
+# ── one's own account ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_password_is_changed_with_the_old_one_only(stub: Stub, open_page: Open) -> None:
+    page = open_page(f"{stub()}/account")
+    page.get_by_label("Current password").fill("wrong")
+    page.get_by_label("New password").fill("staple battery")
+    page.get_by_label("Once more").fill("staple batterx")
+    page.get_by_role("button", name="Change password").click()
+    expect(page.get_by_role("alert")).to_contain_text("The two are not the same")
+    page.get_by_label("Once more").fill("staple battery")
+    page.get_by_role("button", name="Change password").click()
+    expect(page.get_by_role("alert")).to_contain_text("The current password is wrong.")
+    page.get_by_label("Current password").fill("correct horse")
+    page.get_by_role("button", name="Change password").click()
+    expect(page.get_by_text("Your new password is in force.")).to_be_visible()
+
+
+def test_a_second_factor_is_set_up_from_a_drawn_code_and_taken_away(stub: Stub, open_page: Open) -> None:
+    page = open_page(f"{stub()}/account")
+    page.get_by_role("button", name="Set up").click()
+    expect(page.get_by_role("img", name="QR code for your authenticator app")).to_be_visible()
+    expect(page.get_by_text("JBSWY3DPEHPK3PXP")).to_be_visible()
+    page.get_by_label("Code", exact=True).fill("000000")
+    page.get_by_role("button", name="Turn on").click()
+    expect(page.get_by_role("alert")).to_contain_text("That code is wrong.")
+    page.get_by_label("Code", exact=True).fill("123456")
+    page.get_by_role("button", name="Turn on").click()
+    expect(page.get_by_text("k7q0-9fx0")).to_be_visible()
+    page.get_by_role("button", name="I have kept them").click()
+    expect(page.get_by_text("6 recovery codes are left.")).to_be_visible()
+    page.get_by_role("button", name="Turn off the second factor").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Code", exact=True).fill("123456")
+    dialog.get_by_role("button", name="Turn off the second factor").click()
+    expect(page.get_by_role("button", name="Set up")).to_be_visible()
+
+
+def test_a_key_is_made_with_rights_and_an_end_and_gets_a_new_secret(stub: Stub, open_page: Open) -> None:
+    page = open_page(f"{stub()}/account")
+    page.get_by_label("What is it for?").fill("ci")
+    page.get_by_role("combobox", name="Works for").select_option("30")
+    page.get_by_label("Search", exact=True).check()
+    with page.expect_request(re.compile("/api/keys$")) as sent:
+        page.get_by_role("button", name="Create key").click()
+    assert sent.value.post_data_json == {"name": "ci", "expires_in_days": 30, "scopes": ["search"]}
+    expect(page.get_by_text("cw_9xQ2stub")).to_be_visible()
+    page.get_by_role("button", name="New secret: ci").click()
+    page.get_by_role("dialog").get_by_role("button", name="New secret").click()
+    expect(page.get_by_text("cw_7rTzrotated")).to_be_visible()
+    expect(page.get_by_text("cw_9xQ2stub")).to_be_hidden()
+    page.get_by_role("button", name="Revoke: ci").click()
+    page.get_by_role("dialog").get_by_role("button", name="Revoke").click()
+    expect(page.get_by_role("button", name="Revoke: ci")).to_be_hidden()
+
+
+def test_a_session_elsewhere_is_ended(stub: Stub, open_page: Open) -> None:
+    page = open_page(f"{stub()}/account")
+    expect(page.get_by_text("Firefox, Linux")).to_be_visible()
+    page.get_by_role("button", name="Sign out: Safari, iPhone").click()
+    expect(page.get_by_text("Safari, iPhone")).to_be_hidden()
+
+
+def test_until_a_demanded_second_factor_stands_there_is_nothing_else(stub: Stub, open_page: Open) -> None:
+    page = open_page(f"{stub('factor-needed')}/knowledge")
+    expect(page.get_by_role("alert")).to_contain_text("asks for a second factor")
+    expect(page.get_by_role("navigation")).to_be_hidden()
+    page.get_by_role("button", name="Set up").click()
+    page.get_by_label("Code", exact=True).fill("123456")
+    page.get_by_role("button", name="Turn on").click()
+    page.get_by_role("button", name="I have kept them").click()
+    expect(page.get_by_role("heading", name="Knowledge")).to_be_visible()
+
+
+# ── signing in ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_password_and_a_code_sign_in(stub: Stub, open_page: Open) -> None:
+    page = open_page(f"{stub('signed-out')}/models")
+    expect(page.get_by_role("link", name="Sign in with Keycloak")).to_have_attribute(
+        "href", "/signin/oidc?next=%2Fmodels"
+    )
+    page.get_by_label("Name").fill("Grace")
+    page.get_by_label("Password").fill("wrong")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_contain_text("Name or password is wrong.")
+    page.get_by_label("Password").fill("correct horse")
+    page.get_by_role("button", name="Sign in").click()
+    code = page.get_by_label("Code of your authenticator app")
+    expect(code).to_be_focused()
+    code.fill("123456")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", name="Models")).to_be_visible()
+
+
+def test_who_registers_is_told_that_an_approval_is_needed(stub: Stub, open_page: Open) -> None:
+    page = open_page(stub("signed-out"))
+    page.get_by_role("button", name="No account yet? Register").click()
+    page.get_by_label("Name").fill("Newcomer")
+    page.get_by_label("Password").fill("staple battery")
+    page.get_by_role("button", name="Register", exact=True).click()
+    expect(page.get_by_role("status").filter(has_text="Newcomer is registered.")).to_be_visible()
+
+
+# ── permissions of an index ──────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_index_is_given_to_a_team_only(stub: Stub, open_page: Open) -> None:
+    page = open_page(f"{stub()}/knowledge/codeweft")
+    page.get_by_role("button", name="Permissions").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_label("Everybody who signs in")).to_be_checked()
+    dialog.get_by_label("Only these teams and users").check()
+    dialog.get_by_label("payments").check()
+    with page.expect_request(re.compile("/api/indexes/codeweft/access$")) as sent:
+        dialog.get_by_role("button", name="Save").click()
+    assert sent.value.post_data_json == {"open": False, "users": [], "teams": ["t1"]}
+    expect(dialog).to_be_hidden()
+    page.get_by_role("button", name="Permissions").click()
+    expect(dialog.get_by_label("payments")).to_be_checked()
+
+
+# ── all of it ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(stub: Stub, open_page: Open, scheme: str) -> None:
+    address = stub()
+    page = open_page(address, color_scheme=scheme, reduced_motion="reduce")
+    found = {}
+    for path in PAGES:
+        page.goto(f"{address}{path}")
+        page.get_by_role("heading", level=1).wait_for()
+        page.wait_for_load_state("networkidle")
+        found[path] = violations(page)
+    assert {path: what for path, what in found.items() if what} == {}
+
+
+def test_nothing_is_wider_than_a_phone(stub: Stub, open_page: Open) -> None:
+    address = stub()
+    page = open_page(address, width=390, height=844)
+    for path in PAGES:
+        page.goto(f"{address}{path}")
+        page.get_by_role("heading", level=1).wait_for()
+        page.wait_for_load_state("networkidle")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        wide = page.evaluate("""() => [...document.querySelectorAll('#page *')]
+            .filter((e) => e.getBoundingClientRect().right > 391 && !e.closest('table, .overflow-x-auto, svg, pre'))
+            .map((e) => e.className)""")
+        assert (path, wide) == (path, [])
+
+
+def test_it_speaks_korean(stub: Stub, open_page: Open) -> None:
+    page = open_page(f"{stub()}/admin", locale="ko-KR")
+    expect(page.get_by_role("heading", name="관리")).to_be_visible()
+    page.get_by_role("tab", name="감사 기록").click()
+    expect(page.get_by_role("searchbox", name="사용자, 동작, 대상, 주소로 거르기")).to_be_visible()

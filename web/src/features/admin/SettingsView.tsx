@@ -1,0 +1,135 @@
+import { useQuery } from '@tanstack/react-query'
+import { useDeferredValue, useState } from 'react'
+import { admin, type Setting } from '../../api/admin'
+import { asProblem } from '../../api/client'
+import { useSession } from '../../api/queries'
+import { Snippet } from '../../components/Snippet'
+import { Badge, ProblemNote, Skeleton } from '../../components/ui'
+import { useWords } from '../../lib/i18n'
+import { Section } from './parts'
+
+const oidcLines = `sign_in:
+  oidc:
+    issuer: https://login.example.com/realms/team
+    client_id: codeweft
+    client_secret: \${OIDC_SECRET}
+`
+
+const asText = (value: unknown): string =>
+  typeof value === 'string' ? value || '""' : JSON.stringify(value ?? null)
+
+/** What is set, by which file, and how people sign in. Settings are changed in the file, not here. */
+export function SettingsView() {
+  const { admin: words } = useWords('admin')
+  const settings = useQuery({ queryKey: ['settings'], queryFn: admin.settings })
+  const [query, setQuery] = useState('')
+  const [onlyChanged, setOnlyChanged] = useState(false)
+  const wanted = useDeferredValue(query.trim().toLowerCase())
+  const shown = settings.data?.settings.filter(
+    ({ name, description, changed }) =>
+      `${name} ${description}`.toLowerCase().includes(wanted) && (changed || !onlyChanged),
+  )
+  return (
+    <>
+      <SignInState />
+      <Section title={words.parts.settings} text={words.settingsText}>
+        {settings.isPending && <Skeleton widths={[60, 90, 80]} />}
+        {settings.isError && (
+          <ProblemNote problem={asProblem(settings.error)} onRetry={() => settings.refetch()} />
+        )}
+        {settings.data && (
+          <>
+            <p className="text-sm">
+              {words.file}: <code className="font-mono text-[0.8125rem] break-all">{settings.data.path}</code>
+            </p>
+            <div className="flex flex-wrap items-center gap-x-4 gap-y-2">
+              <input
+                type="search"
+                className="field w-auto! min-w-48 flex-1"
+                value={query}
+                onChange={(event) => setQuery(event.target.value)}
+                placeholder={words.findSetting}
+                aria-label={words.findSetting}
+              />
+              <label className="flex items-center gap-2 text-sm">
+                <input
+                  type="checkbox"
+                  className="accent-accent"
+                  checked={onlyChanged}
+                  onChange={(event) => setOnlyChanged(event.target.checked)}
+                />
+                {words.onlyChanged}
+              </label>
+            </div>
+            {shown?.length === 0 && <p className="py-4 text-sm text-ink-3">{words.noSetting}</p>}
+            {shown && shown.length > 0 && (
+              <dl className="card divide-y divide-line text-sm">
+                {shown.map((setting) => (
+                  <Row key={setting.name} setting={setting} />
+                ))}
+              </dl>
+            )}
+          </>
+        )}
+      </Section>
+    </>
+  )
+}
+
+function Row({ setting }: { setting: Setting }) {
+  const { admin: words } = useWords('admin')
+  return (
+    <div className="flex flex-wrap gap-x-4 gap-y-1 px-4 py-2.5">
+      <dt className="min-w-0 flex-[1_1_16rem]">
+        <span className="flex flex-wrap items-center gap-2">
+          <code className="font-mono text-[0.8125rem] break-all">{setting.name}</code>
+          {setting.changed && <Badge tone="accent">{words.changed}</Badge>}
+        </span>
+        {setting.description && <span className="text-xs text-ink-3">{setting.description}</span>}
+      </dt>
+      <dd className="min-w-0 flex-[1_1_12rem]">
+        <code className="font-mono text-[0.8125rem] break-all">{asText(setting.value)}</code>
+        {setting.changed && (
+          <span className="block text-xs break-all text-ink-3">
+            {words.otherwise(asText(setting.default))}
+          </span>
+        )}
+      </dd>
+    </div>
+  )
+}
+
+function SignInState() {
+  const { admin: words } = useWords('admin')
+  const ways = useSession().data?.sign_in
+  if (!ways) return null
+  const facts = [
+    { name: words.passwords, value: ways.password ? words.on : words.off, on: ways.password },
+    {
+      name: words.registration,
+      value: words.registrations[ways.registration],
+      on: ways.registration !== 'closed',
+    },
+    { name: words.secondFactor, value: words.factors[ways.totp], on: true },
+    { name: words.sso, value: ways.provider?.name ?? words.off, on: ways.provider !== null },
+  ]
+  return (
+    <Section title={words.signIn} text={words.signInText}>
+      <dl className="grid grid-cols-2 gap-3 sm:grid-cols-4">
+        {facts.map(({ name, value, on }) => (
+          <div key={name} className="card px-4 py-3">
+            <dt className="text-xs text-ink-3">{name}</dt>
+            <dd className={`font-semibold break-words ${on ? '' : 'text-ink-3'}`}>{value}</dd>
+          </div>
+        ))}
+      </dl>
+      {!ways.provider && (
+        <details className="text-sm">
+          <summary className="w-fit text-accent">{words.ssoHow}</summary>
+          <p className="my-2 text-ink-2">{words.ssoText}</p>
+          <Snippet code={oidcLines} language="yaml" />
+        </details>
+      )}
+    </Section>
+  )
+}
