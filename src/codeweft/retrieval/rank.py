@@ -219,10 +219,11 @@ class _Reading:
         """
         most = self._priorities.name if self._worded else 0.0
         # What can still gain comes before its equals, for it may turn out better than they are.
-        queue: list[tuple[float, int, str, int, int]] = []
         factors = [self._add_path(c) for c in pool]
-        for number, (c, factor) in enumerate(zip(pool, factors, strict=True)):
-            queue.append((-(c.score + most) * factor, 0, "", 0, number))
+        queue = [
+            (-(c.score + most) * factor, 0, "", 0, number)
+            for number, (c, factor) in enumerate(zip(pool, factors, strict=True))
+        ]
         heapify(queue)
         while queue:
             _, known, _, _, number = queue[0]
@@ -263,7 +264,7 @@ class _Reading:
     def _share(self, facts: _PathFacts) -> float:
         if not self._worded or self._forms.heads.isdisjoint(facts.heads):
             return 0.0
-        hits = frozenset[str]().union(*map(self._forms.of, facts.words))
+        hits = self._forms.among(facts.words)
         return min(1.0, sum([self._question.terms[word] for word in hits]) / self._asked)
 
     def _path_penalty(self, facts: _PathFacts, newest: Mapping[str, int]) -> float:
