@@ -113,3 +113,18 @@ def test_copies_of_one_text_are_shown_once() -> None:
     second = candidate("vendor/a.py", "open")
     second.row = second.row._replace(digest=first.row.digest)
     assert len(rank(read_question("open the store"), [first, second], 10)) == 1
+
+
+def test_the_first_few_are_the_first_of_all_even_where_a_name_decides() -> None:
+    def pool() -> list[Candidate]:
+        names = ("send", "parse_header", "header", "main")
+        return [
+            candidate(f"f{n:02}.py", names[n * 7 % 4], 1.0 + n * 13 % 40 / 40, language=("python", "json")[n % 5 == 0])
+            for n in range(40)
+        ]  # fmt: skip
+
+    asked = read_question("how is the header parsed")
+    every = [(c.row.path, c.score) for c in rank(asked, pool(), 40)]
+    assert len(every) == 40
+    for k in (1, 3, 10):
+        assert [(c.row.path, c.score) for c in rank(asked, pool(), k)] == every[:k]

@@ -107,6 +107,14 @@ class Forms:
             found = self._found[word] = self._find(word)
         return found
 
+    def among(self, words: Iterable[str]) -> set[str]:
+        """The words of which one of `words` is a form."""
+        found: set[str] = set()
+        for word in words:
+            if word[:_SHORTEST_STEM] in self.heads:
+                found |= self.of(word)
+        return found
+
     def _find(self, word: str) -> frozenset[str]:
         if word[:_SHORTEST_STEM] not in self.heads:
             return frozenset()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from heapq import heapify, heappop, heapreplace
 from typing import Final, NamedTuple
 
 from codeweft.retrieval.forms import Forms, heads
@@ -137,8 +138,8 @@ def rank(
     _fuse(question, pool, priorities)
     _add_coherence(pool, priorities)
     _add_whole_file(pool, priorities)
-    _Reading(question, pool, priorities).add(pool)
-    chosen = _choose(pool, k, priorities)
+    reading = _Reading(question, pool, priorities)
+    chosen = _choose(reading.best_first(pool), k, priorities)
     top = max((c.score for c in chosen), default=1.0)
     for c in chosen:
         c.score = c.score / top if top > 1 else c.score
@@ -202,6 +203,7 @@ class _Reading:
         # A question in another language says it in its words' English terms.
         said = question.gist if question.gist.isascii() else " ".join((question.gist, *question.keywords))
         self._excused = {role for role, asked in _ASKED.items() if asked.search(said)}
+        self._prose = 1.0 if "prose" in self._excused else priorities.prose
         paths = {path: _path_facts(path) for path in {c.row.path for c in pool}}
         self._places = _placed(question.places, paths, priorities) if question.places else {}
         newest = _newest_versions(paths.values())
@@ -210,41 +212,59 @@ class _Reading:
         }
         """The share of the question's words in the names of file and folder, and the penalty of the path."""
 
-    def add(self, pool: Iterable[Candidate]) -> None:
-        """What speaks for the candidates' names and paths, and the factor for what kind of file and chunk each is."""
-        priorities = self._priorities
-        symbols, places, worded, heads = self._symbols, self._places, self._worded, self._forms.heads
-        prose = 1.0 if "prose" in self._excused else priorities.prose
-        for c in pool:
-            row, why, score = c.row, c.why, c.score
-            path = row.path
-            if symbols and not symbols.isdisjoint(_defined(row.name, row.defined)):
-                why["definition"] = value = self._definition(row)
-                score += value
-            if places and path in places:
-                why["place"] = places[path]
-                score += places[path]
-            share, factor = self._of_path[path]
-            if worded:
-                if share:
-                    why["path"] = value = priorities.path * share
-                    score += value
-                if row.kind != "section":
-                    name, own = _name_facts(row.name)
-                    if not heads.isdisjoint(own) and (hits := len(list(filter(self._forms.of, name)))):
-                        why["name"] = value = priorities.name * hits / len(name)
-                        score += value
-            if row.language in _PROSE_LANGUAGES:
-                factor *= prose
-            if factor != 1.0:
-                why["penalty"] = score * (factor - 1)
-                score *= factor
-            c.score = score
+    def best_first(self, pool: Sequence[Candidate]) -> Iterator[Candidate]:
+        """The candidates in order, with what speaks for their names and paths and the factor of their kind.
+
+        A name is compared only when no other candidate can come before its own: most are never asked for.
+        """
+        most = self._priorities.name if self._worded else 0.0
+        # What can still gain comes before its equals, for it may turn out better than they are.
+        factors = [self._add_path(c) for c in pool]
+        queue = [
+            (-(c.score + most) * factor, 0, "", 0, number)
+            for number, (c, factor) in enumerate(zip(pool, factors, strict=True))
+        ]
+        heapify(queue)
+        while queue:
+            _, known, _, _, number = queue[0]
+            c = pool[number]
+            if known:
+                heappop(queue)
+                yield c
+            else:
+                self._add_name(c, factors[number])
+                heapreplace(queue, (-c.score, 1, c.row.path, c.row.start_line, number))
+
+    def _add_path(self, c: Candidate) -> float:
+        """What the candidate's path and definitions say for it; returns the factor that is to follow."""
+        row, why, path = c.row, c.why, c.row.path
+        if self._symbols and not self._symbols.isdisjoint(_defined(row.name, row.defined)):
+            why["definition"] = value = self._definition(row)
+            c.score += value
+        if self._places and path in self._places:
+            why["place"] = self._places[path]
+            c.score += self._places[path]
+        share, factor = self._of_path[path]
+        if share and self._worded:
+            why["path"] = value = self._priorities.path * share
+            c.score += value
+        return factor * self._prose if row.language in _PROSE_LANGUAGES else factor
+
+    def _add_name(self, c: Candidate, factor: float) -> None:
+        """What the candidate's name says for it, and the factor on all of that."""
+        if self._worded and c.row.kind != "section":
+            name, own = _name_facts(c.row.name)
+            if not self._forms.heads.isdisjoint(own) and (hits := len(list(filter(self._forms.of, name)))):
+                c.why["name"] = value = self._priorities.name * hits / len(name)
+                c.score += value
+        if factor != 1.0:
+            c.why["penalty"] = c.score * (factor - 1)
+            c.score *= factor
 
     def _share(self, facts: _PathFacts) -> float:
         if not self._worded or self._forms.heads.isdisjoint(facts.heads):
             return 0.0
-        hits = frozenset[str]().union(*map(self._forms.of, facts.words))
+        hits = self._forms.among(facts.words)
         return min(1.0, sum([self._question.terms[word] for word in hits]) / self._asked)
 
     def _path_penalty(self, facts: _PathFacts, newest: Mapping[str, int]) -> float:
@@ -391,9 +411,8 @@ def _is_older(question: Question, facts: _PathFacts, newest: Mapping[str, int]) 
     )
 
 
-def _choose(pool: Sequence[Candidate], k: int, priorities: Priorities) -> list[Candidate]:
-    """Greedy choice: copies folded, further chunks of a file worth less each."""
-    ordered = sorted(pool, key=lambda c: (-c.score, c.row.path, c.row.start_line))
+def _choose(ordered: Iterable[Candidate], k: int, priorities: Priorities) -> list[Candidate]:
+    """Greedy choice from the best first: copies folded, further chunks of a file worth less each."""
     seen: set[int] = set()
     per_file: dict[tuple[str, str], int] = defaultdict(int)
     chosen: list[Candidate] = []
