@@ -133,7 +133,7 @@ class PullBody(Body):
     )
 
 
-class EndpointView(View):
+class PoolEndpointView(View):
     """`resting_s` is how long it gets no requests after failures; `error` is the last of them."""
 
     name: str
@@ -144,7 +144,7 @@ class EndpointView(View):
     error: str
 
     @classmethod
-    def of(cls, state: EndpointState) -> EndpointView:
+    def of(cls, state: EndpointState) -> PoolEndpointView:
         return cls(
             name=state.name,
             running=state.running,
@@ -157,7 +157,7 @@ class EndpointView(View):
 
 class PoolView(View):
     name: str
-    endpoints: list[EndpointView]
+    endpoints: list[PoolEndpointView]
 
 
 def model_file_routes(runtime: Runtime) -> APIRouter:
@@ -227,7 +227,7 @@ def model_file_routes(runtime: Runtime) -> APIRouter:
     async def list_pools(user: UserId) -> list[PoolView]:
         """Pools of endpoints, and how each endpoint is."""
         return [
-            PoolView(name=name, endpoints=[EndpointView.of(one) for one in states])
+            PoolView(name=name, endpoints=[PoolEndpointView.of(one) for one in states])
             for name, states in runtime.pools().items()
         ]
 

@@ -7,7 +7,7 @@ type Schemas = components['schemas']
 
 export type Person = Schemas['PersonView']
 export type Role = NonNullable<Schemas['ChangePersonBody']['role']>
-export type PersonChange = Partial<Schemas['ChangePersonBody']> & { name?: string }
+export type PersonChange = Partial<Schemas['ChangePersonBody']>
 export type Team = Schemas['TeamView']
 export type Limit = Schemas['LimitView']
 export type LimitBody = Partial<Schemas['LimitBody']>

@@ -363,7 +363,11 @@ export interface paths {
         delete: operations["remove_index"];
         options?: never;
         head?: never;
-        patch?: never;
+        /**
+         * Change Index
+         * @description Change how often the source is looked at.
+         */
+        patch: operations["change_index"];
         trace?: never;
     };
     "/api/indexes/{name}/update": {
@@ -406,6 +410,26 @@ export interface paths {
          * @description Delete an uploaded file, or all that an uploaded archive or folder of that name holds.
          */
         delete: operations["remove_file"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/indexes/{name}/chunks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Chunks
+         * @description The chunks of an indexed file in order, with their summaries.
+         */
+        get: operations["list_chunks"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -494,7 +518,7 @@ export interface paths {
         head?: never;
         /**
          * Change User
-         * @description Change role, team or status. A disabled user's keys and sessions stop working at once.
+         * @description Change name, role, team or status. A disabled user's keys and sessions stop working at once.
          */
         patch: operations["change_user"];
         trace?: never;
@@ -1350,6 +1374,207 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/infill": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Infill
+         * @description Write what belongs between `prefix` and `suffix`. It ends when the reader leaves; nothing is kept.
+         */
+        post: operations["infill"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/models/catalogue": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Catalogue
+         * @description Code models worth pulling, and whether they fit this machine.
+         */
+        get: operations["list_catalogue"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/models/files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Model Files
+         * @description The model files that were pulled, and those on their way.
+         */
+        get: operations["list_model_files"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/models/pulls": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Pull Model
+         * @description Bring a model in, in the background; it answers as soon as it is there. For administrators.
+         */
+        post: operations["pull_model"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/models/pulls/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Cancel Pull
+         * @description End a pull. What was downloaded stays, and the next pull goes on from there. For administrators.
+         */
+        delete: operations["cancel_pull"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/models/files/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Delete Model File
+         * @description End the model's engine and delete its file. For administrators.
+         */
+        delete: operations["delete_model_file"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/models/{name}/start": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Start Engine
+         * @description Load an embedded model now instead of at its first request. For administrators.
+         */
+        post: operations["start_engine"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/models/{name}/stop": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Stop Engine
+         * @description End an embedded model's engine; running answers fail, and the next request starts it again. For
+         *     administrators.
+         */
+        post: operations["stop_engine"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/models/{name}/restart": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Restart Engine
+         * @description End an embedded model's engine and load it again; running answers fail. For administrators.
+         */
+        post: operations["restart_engine"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/pools": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Pools
+         * @description Pools of endpoints, and how each endpoint is.
+         */
+        get: operations["list_pools"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -1591,8 +1816,34 @@ export interface components {
              */
             number: number | null;
         };
+        /**
+         * CatalogueView
+         * @description A model worth pulling. `best_fit` is the finest quantisation that this machine runs, null when none is.
+         */
+        CatalogueView: {
+            /** Name */
+            name: string;
+            /** Title */
+            title: string;
+            /** Licence */
+            licence: string;
+            /** Context */
+            context: number;
+            /** Family */
+            family: string;
+            /** Skills */
+            skills: string[];
+            /** Quantisations */
+            quantisations: components["schemas"]["QuantisationView"][];
+            /** Usual */
+            usual: string;
+            /** Best Fit */
+            best_fit: string | null;
+        };
         /** ChangePersonBody */
         ChangePersonBody: {
+            /** Name */
+            name?: string | null;
             /** Role */
             role?: ("admin" | "member" | "viewer") | null;
             /**
@@ -1624,6 +1875,23 @@ export interface components {
             detail: {
                 [key: string]: unknown;
             };
+        };
+        /** ChunkView */
+        ChunkView: {
+            /** Start Line */
+            start_line: number;
+            /** End Line */
+            end_line: number;
+            /** Kind */
+            kind: string;
+            /** Name */
+            name: string;
+            /** Signature */
+            signature: string;
+            /** Summary */
+            summary: string;
+            /** Text */
+            text: string;
         };
         /**
          * ClientView
@@ -1985,6 +2253,14 @@ export interface components {
              */
             subject: string;
         };
+        /** IndexPatch */
+        IndexPatch: {
+            /**
+             * Refresh Minutes
+             * @description How often the source is looked at; 0 never, null as the settings say.
+             */
+            refresh_minutes: number | null;
+        };
         /** IndexView */
         IndexView: {
             /** Name */
@@ -2050,6 +2326,38 @@ export interface components {
              * @description How often the source is looked at; 0 when it is not.
              */
             refresh_minutes: number;
+        };
+        /** InfillBody */
+        InfillBody: {
+            /**
+             * Prefix
+             * @description What stands before the hole.
+             */
+            prefix: string;
+            /**
+             * Suffix
+             * @description What stands after it.
+             * @default
+             */
+            suffix: string;
+            /**
+             * Model
+             * @description A model or an app; null takes the default.
+             */
+            model?: string | null;
+            /**
+             * Index
+             * @description null takes the app's default, "" looks nothing up.
+             */
+            index?: string | null;
+            /** @default {} */
+            sampling: components["schemas"]["SamplingBody"];
+            /**
+             * Explain
+             * @description Tell the exact prompt.
+             * @default true
+             */
+            explain: boolean;
         };
         /** InputView */
         InputView: {
@@ -2211,6 +2519,19 @@ export interface components {
              * @description To set a password; not right after a one-time link.
              */
             current_password_needed: boolean;
+        };
+        /** ModelFileView */
+        ModelFileView: {
+            /** Name */
+            name: string;
+            /** Bytes */
+            bytes: number;
+            /** Source */
+            source: string;
+            /** Licence */
+            licence: string;
+            /** Pulled At */
+            pulled_at: string | null;
         };
         /** ModelView */
         ModelView: {
@@ -2411,6 +2732,31 @@ export interface components {
             more: boolean;
         };
         /**
+         * PoolEndpointView
+         * @description `resting_s` is how long it gets no requests after failures; `error` is the last of them.
+         */
+        PoolEndpointView: {
+            /** Name */
+            name: string;
+            /** Running */
+            running: number;
+            /** Parallel */
+            parallel: number | null;
+            /** Failures */
+            failures: number;
+            /** Resting S */
+            resting_s: number;
+            /** Error */
+            error: string;
+        };
+        /** PoolView */
+        PoolView: {
+            /** Name */
+            name: string;
+            /** Endpoints */
+            endpoints: components["schemas"]["PoolEndpointView"][];
+        };
+        /**
          * Problem
          * @description An error inside an answer or a job.
          */
@@ -2444,6 +2790,57 @@ export interface components {
              * @description Where the button leads; `?next=/path` comes back there.
              */
             path: string;
+        };
+        /** PullBody */
+        PullBody: {
+            /**
+             * Reference
+             * @description NAME or NAME:QUANTISATION of the catalogue, OWNER/REPOSITORY/FILE.gguf, an address, or a path on the server.
+             */
+            reference: string;
+        };
+        /**
+         * PullView
+         * @description `done` and `total` are bytes of the phase: connecting, downloading, copying or checking.
+         */
+        PullView: {
+            /** Name */
+            name: string;
+            /** Reference */
+            reference: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "running" | "done" | "failed" | "cancelled";
+            /** Phase */
+            phase: string;
+            /** Done */
+            done: number;
+            /** Total */
+            total: number | null;
+            /**
+             * Rate
+             * @description Bytes per second.
+             */
+            rate: number | null;
+            /** Eta S */
+            eta_s: number | null;
+            error: components["schemas"]["Problem"] | null;
+        };
+        /** QuantisationView */
+        QuantisationView: {
+            /** Name */
+            name: string;
+            /** Disk Bytes */
+            disk_bytes: number;
+            /** Memory Bytes */
+            memory_bytes: number;
+            /**
+             * Fits
+             * @description Whether it runs in this machine's memory.
+             */
+            fits: boolean;
         };
         /** RatingBody */
         RatingBody: {
@@ -2688,6 +3085,13 @@ export interface components {
              * @description Those that fit first, the largest first.
              */
             models: components["schemas"]["FittingModelView"][];
+        };
+        /** ShelfView */
+        ShelfView: {
+            /** Files */
+            files: components["schemas"]["ModelFileView"][];
+            /** Pulls */
+            pulls: components["schemas"]["PullView"][];
         };
         /** ShowBody */
         ShowBody: {
@@ -3860,6 +4264,41 @@ export interface operations {
             };
         };
     };
+    change_index: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["IndexPatch"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IndexView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
     update_index: {
         parameters: {
             query?: never;
@@ -3964,8 +4403,10 @@ export interface operations {
     };
     remove_file: {
         parameters: {
-            query: {
-                path: string;
+            query?: {
+                path?: string | null;
+                /** @description Delete all uploaded files instead of one. */
+                everything?: boolean;
             };
             header?: never;
             path: {
@@ -3981,6 +4422,39 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    list_chunks: {
+        parameters: {
+            query: {
+                path: string;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChunkView"][];
+                };
             };
             /** @description What went wrong, and what to do about it. */
             default: {
@@ -5864,6 +6338,310 @@ export interface operations {
                 };
                 content: {
                     "text/event-stream": string;
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    infill: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["InfillBody"];
+            };
+        };
+        responses: {
+            /** @description Events: started, retrieved, prompt (its pieces in order, and tokens where known), progress, text, done, failed. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    list_catalogue: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CatalogueView"][];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    list_model_files: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShelfView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    pull_model: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PullBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PullView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    cancel_pull: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    delete_model_file: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    start_engine: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EngineView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    stop_engine: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EngineView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    restart_engine: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EngineView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    list_pools: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PoolView"][];
                 };
             };
             /** @description What went wrong, and what to do about it. */
