@@ -18,6 +18,7 @@ from openai import OpenAI
 
 SAMPLE = Path(__file__).parent / "sample"
 START_SECONDS = 120
+OUTPUT = {"PYTHONUNBUFFERED": "1", "NO_COLOR": "1", "COLUMNS": "200"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -27,10 +28,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:
-    """A clean environment: our state folder, and nobody's key."""
+    """A clean environment: our state folder, nobody's key, and lines too long to be broken inside a path."""
     dropped = ("CODEWEFT_", "PYTHONDONTWRITEBYTECODE")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
-    return {**kept, "CODEWEFT_HOME": str(home), "PYTHONUNBUFFERED": "1", "NO_COLOR": "1", **more}
+    return {**kept, "CODEWEFT_HOME": str(home), **OUTPUT, **more}
 
 
 def codeweft(

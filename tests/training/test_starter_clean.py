@@ -3,6 +3,7 @@ import random
 import pytest
 
 pytest.importorskip("datasketch", reason="training needs the packages of training/requirements.txt")
+pytest.importorskip("tokenizers", reason="training needs the packages of training/requirements.txt")
 
 from training.starter.clean import Repeats, clean
 from training.starter.prepare import Text
