@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -79,7 +80,7 @@ class Accounts:
         self._identities: dict[str, Identity] = {}
         self._visitors: dict[str, Identity] = {}
         self._used: dict[str, float] = {}
-        self._watcher: AsyncConnection | None = None
+        self._watcher: sqlite3.Connection | None = None
         self._version: int | None = None
         self._reading = asyncio.Lock()
         self._refreshing = asyncio.Lock()
@@ -110,9 +111,11 @@ class Accounts:
         folder = journals or Path(url_or_path).parent / "journals"
         accounts = cls(await connect(url_or_path), folder, clock, policy)
         if accounts._engine.dialect.name == "sqlite":
-            accounts._watcher = await accounts._engine.connect()
-            # A pragma outside a transaction: an open read transaction would hold the version still.
-            accounts._watcher = await accounts._watcher.execution_options(isolation_level="AUTOCOMMIT")
+            # Outside a transaction: an open read transaction would hold the version still. On this thread: asking
+            # takes some microseconds, handing the question to another several hundred.
+            accounts._watcher = sqlite3.connect(
+                str(accounts._engine.url.database), isolation_level=None, timeout=0
+            )
         await accounts._reload()
         return accounts
 
@@ -124,7 +127,7 @@ class Accounts:
         await self._flush()
         await self.ledger.close()
         if self._watcher is not None:
-            await self._watcher.close()
+            self._watcher.close()
         await self._engine.dispose()
 
     async def __aenter__(self) -> Accounts:
@@ -439,7 +442,10 @@ class Accounts:
     async def _changed(self) -> bool:
         """Whether another connection wrote since the last call. SQLite knows; for other databases writers count."""
         if self._watcher is not None:
-            version = (await self._watcher.exec_driver_sql("PRAGMA data_version")).scalar()
+            try:
+                version = self._watcher.execute("PRAGMA data_version").fetchone()[0]
+            except sqlite3.OperationalError:
+                return True  # somebody holds the database for a moment; reading it waits for that
         else:
             async with self._engine.connect() as connection:
                 version = (await connection.execute(select(RevisionRow.n))).scalar()
