@@ -47,6 +47,9 @@ POLL_SECONDS = 0.5
 FLUSH_SECONDS = 30
 """How often `last_used_at` is written: it informs people, so it need not cost a write a request."""
 
+_REVISION: Final = "SELECT n * 4294967296 + coalesce((SELECT max(rowid) FROM usage), 0) FROM revision"
+"""What changes with accounts, and with what was used: the rows of the ledger are numbered as they come."""
+
 
 @dataclass(frozen=True, slots=True)
 class Key:
@@ -82,6 +85,7 @@ class Accounts:
         self._used: dict[str, float] = {}
         self._watcher: sqlite3.Connection | None = None
         self._version: int | None = None
+        self._known: object = None
         self._reading = asyncio.Lock()
         self._refreshing = asyncio.Lock()
         self._poll: asyncio.Task[None] | None = None
@@ -418,9 +422,8 @@ class Accounts:
 
     async def _wrote(self) -> None:
         """Put what this process just wrote in force, here and in others."""
-        if self._watcher is None:
-            async with self._engine.begin() as connection:
-                await connection.execute(update(RevisionRow).values(n=RevisionRow.n + 1))
+        async with self._engine.begin() as connection:
+            await connection.execute(update(RevisionRow).values(n=RevisionRow.n + 1))
         await self._reload()
 
     async def _reload(self) -> None:
@@ -440,16 +443,21 @@ class Accounts:
                 await self._reload()
 
     async def _changed(self) -> bool:
-        """Whether another connection wrote since the last call. SQLite knows; for other databases writers count."""
-        if self._watcher is not None:
+        """Whether others changed accounts, or what was used, since the last call."""
+        if self._watcher is None:
+            async with self._engine.connect() as connection:
+                known: object = (await connection.execute(select(RevisionRow.n))).scalar()
+        else:
             try:
                 version = self._watcher.execute("PRAGMA data_version").fetchone()[0]
+                if version == self._version:
+                    return False
+                # Every answer and every chat writes, too, and what this process wrote it knows.
+                known = self._watcher.execute(_REVISION).fetchone()[0] - self.ledger.taken
+                self._version = version
             except sqlite3.OperationalError:
-                return True  # somebody holds the database for a moment; reading it waits for that
-        else:
-            async with self._engine.connect() as connection:
-                version = (await connection.execute(select(RevisionRow.n))).scalar()
-        changed, self._version = version != self._version, version
+                return False  # somebody holds the database for a moment; the next round asks again
+        changed, self._known = known != self._known, known
         return changed
 
     async def _follow(self) -> None:
