@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Hashable
 from functools import cache
 from typing import Any, Literal, TypeVar
 
@@ -281,7 +282,7 @@ _RANGES: tuple[tuple[str, float, float], ...] = (
 
 
 @cache
-def _ranges_of(kind: type) -> tuple[tuple[str, float, float], ...]:
+def _ranges_of(kind: Hashable) -> tuple[tuple[str, float, float], ...]:
     return tuple(row for row in _RANGES if hasattr(kind, row[0]))
 
 
