@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from codeweft.errors import UpstreamFailed
+from codeweft.errors import CodeweftError, UpstreamFailed
 from codeweft.models.last_resort import FenceStripper
 from codeweft.models.sse import Lines, Parts, Whole
 from codeweft.models.wire import StreamChunk
@@ -69,7 +69,12 @@ class Reading:
                 self.reason = self.reason or "stop"
                 self.ended = True
                 break
-            chunk = self._decode(part)
+            try:
+                chunk = self._decode(part)
+            except CodeweftError:
+                if texts:
+                    yield self._together(texts)
+                raise
             if self._packed and (text := chunk.only_text):
                 texts.append(text)
                 continue
