@@ -26,6 +26,8 @@ log = logging.getLogger("codeweft.server")
 GRACE_SECONDS = 2
 """How long open answers get to say their last word when the server stops."""
 BACKLOG = 512
+GARBAGE = (10_000, 20, 20)
+"""When young objects are looked through: a request makes hundreds that are gone by themselves when it ends."""
 
 
 class _Server(uvicorn.Server):
@@ -99,6 +101,7 @@ def _started(
     # What was made until now stays: looking through it for garbage would stop every stream for tens of milliseconds.
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*GARBAGE)
     threading.Thread(target=_resume, args=(runtime,), name="resume", daemon=True).start()
     if not is_loopback(settings.server.host):
         log.warning(

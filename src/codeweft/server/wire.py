@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Hashable
-from functools import cache
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -281,9 +279,14 @@ _RANGES: tuple[tuple[str, float, float], ...] = (
 )
 
 
-@cache
-def _ranges_of(kind: Hashable) -> tuple[tuple[str, float, float], ...]:
-    return tuple(row for row in _RANGES if hasattr(kind, row[0]))
+_RANGES_OF: dict[type, tuple[tuple[str, float, float], ...]] = {}
+
+
+def _ranges_of(kind: type) -> tuple[tuple[str, float, float], ...]:
+    found = _RANGES_OF.get(kind)
+    if found is None:
+        found = _RANGES_OF[kind] = tuple(row for row in _RANGES if hasattr(kind, row[0]))
+    return found
 
 
 def check_ranges(body: Any) -> None:
