@@ -8,12 +8,13 @@ PYTHON ?= python3
 HOST ?= 127.0.0.1
 PORT ?= 8000
 CODE ?= .
+TIMES ?= 20
 VENV := .venv
 BIN := $(VENV)/bin
 STATIC := src/codeweft/server/static
 WEB_SOURCES := $(shell find web/src web/public -type f 2>/dev/null) $(wildcard web/*.json web/*.ts web/*.html)
 
-.PHONY: help start test check lint types contract unit e2e web web-check system lock wheel format clean
+.PHONY: help start test check lint types contract unit e2e web web-check system lock wheel format clean clients fuzz
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -36,7 +37,15 @@ contract: $(VENV)/test
 	$(BIN)/lint-imports
 
 unit: $(VENV)/test $(STATIC)/index.html tests/server/oidc/node_modules/.installed
-	$(BIN)/python -m pytest
+	@scripts/clients.sh
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
+
+fuzz: $(VENV)/test ## try every route and every stream harder (TIMES=20: twenty times what `make test` tries)
+	CODEWEFT_FUZZ=$(TIMES) $(BIN)/python -m pytest tests/fuzz --timeout 7200
+
+clients: $(VENV)/test ## all programs that tests/clients drives, the large ones (aider, Claude Code) too; then the tests
+	@scripts/clients.sh all
+	$(BIN)/python -m pytest tests/clients
 
 tests/server/oidc/node_modules/.installed: tests/server/oidc/package-lock.json
 	cd tests/server/oidc && npm ci --silent --no-audit --no-fund && touch node_modules/.installed

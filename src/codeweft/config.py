@@ -315,6 +315,15 @@ class PriceSettings(_Section):
     cached: float | None = Field(None, ge=0, description="Tokens of the prompt read from a cache.")
 
 
+class HubSettings(_Section):
+    """Where model files are pulled from."""
+
+    mirror: str | None = Field(None, description="Server with the hub's paths, used instead of it.")
+    token: str | None = Field(
+        None, description="Access token for licensed models; ${NAME} reads an environment variable."
+    )
+
+
 class LimitSettings(_Section):
     """Guards on what a request may ask."""
 
@@ -342,6 +351,7 @@ class Settings(_Section):
     )
     models: dict[Name, ModelSettings] = Field(default_factory=dict, description="Further models by name.")
     engine: EngineSettings = EngineSettings()
+    hub: HubSettings = HubSettings()
     sandbox: SandboxSettings = SandboxSettings()
     index: IndexSettings = IndexSettings()
     summaries: SummarySettings = SummarySettings()
@@ -455,7 +465,8 @@ def _read(path: Path) -> Any:
         return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except OSError as error:
         raise InvalidRequest(f"The settings file {path} cannot be read: {error.strerror}.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        # A date that does not exist is a ValueError.
         raise InvalidRequest(f"The settings file {path} is not YAML: {error}") from None
 
 

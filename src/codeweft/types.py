@@ -134,7 +134,10 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Retrieval:
-    """How a request wants context looked up; None leaves the choice to the app."""
+    """How a request wants context looked up; None leaves the choice to the app.
+
+    `query` is looked up in place of what the last turns say, which may hold whole files.
+    """
 
     index: str | None = None
     k: int | None = None
@@ -142,6 +145,7 @@ class Retrieval:
     agent: bool = False
     filters: Filters = Filters()
     selection: Selection = Selection()
+    query: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -407,6 +411,25 @@ class Explained:
 
 
 @dataclass(frozen=True, slots=True)
+class PromptPiece:
+    """Part of a prompt: the text of special tokens, or plain text that must never be read as special."""
+
+    text: str
+    special: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Prompted:
+    """Exactly what a model reads around a hole, told before it writes where a request wants explaining.
+
+    `tokens` is None where only the endpoint knows.
+    """
+
+    pieces: tuple[PromptPiece, ...]
+    tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     usage: Usage
     reason: FinishReason = "stop"
@@ -451,6 +474,7 @@ Event = (
     | Step
     | Cited
     | Explained
+    | Prompted
     | Withdrawn
     | Checked
     | Done

@@ -30,7 +30,7 @@ PREFIX_FIRST = {
     "granite-code": "<fim_prefix>a = 1\n<fim_suffix>\nb = 2<fim_middle>",
     "granite": "<|fim_prefix|>a = 1\n<|fim_suffix|>\nb = 2<|fim_middle|>",
     "codestral": "[SUFFIX]\nb = 2[PREFIX]a = 1\n",
-    "starter": "<|fim_prefix|><|fim_suffix|>\nb = 2<|fim_middle|>a = 1\n",
+    "starter": "<|fim_suffix|>\nb = 2<|fim_prefix|>a = 1\n<|fim_middle|>",
     "qwen-style": "<|fim_prefix|>a = 1\n<|fim_suffix|>\nb = 2<|fim_middle|>",
     "starcoder-style": "<fim_prefix>a = 1\n<fim_suffix>\nb = 2<fim_middle>",
 }
@@ -51,6 +51,12 @@ def test_every_family_that_can_fill_in_has_its_prompt_written_down_here() -> Non
 @pytest.mark.parametrize("name", PREFIX_FIRST)
 def test_the_trained_order_is_the_default(name: str) -> None:
     assert text_of(named_family(name).fim_prompt(HOLE)) == PREFIX_FIRST[name]
+
+
+def test_the_starter_is_told_where_the_line_with_the_cursor_begins() -> None:
+    hole = Infill("a = 1\nb = ", "\nc = 3")
+    prompt = text_of(named_family("starter").fim_prompt(hole))
+    assert prompt == "<|fim_suffix|>\nc = 3<|fim_prefix|>a = 1\n<|fim_middle|>b = "
 
 
 @pytest.mark.parametrize("name", SUFFIX_FIRST)
@@ -86,7 +92,7 @@ def test_code_is_plain_and_only_the_tokens_are_special() -> None:
         ("codestral", "+++++ m.py\nM = 1\n[SUFFIX]b[PREFIX]a"),
         ("codegemma", "m.py\nM = 1\n<|file_separator|><|fim_prefix|>a<|fim_suffix|>b<|fim_middle|>"),
         ("deepseek-coder", "# m.py\nM = 1\n\n<｜fim▁begin｜>a<｜fim▁hole｜>b<｜fim▁end｜>"),
-        ("starter", "# m.py\nM = 1\n\n<|fim_prefix|><|fim_suffix|>b<|fim_middle|>a"),
+        ("starter", "# m.py\nM = 1\n\n<|fim_suffix|>b<|fim_prefix|><|fim_middle|>a"),
     ],
 )
 def test_neighbours_come_in_the_layout_of_the_family(name: str, expected: str) -> None:

@@ -74,6 +74,27 @@ def test_a_result_ends_with_its_last_line_of_code(index: Index, code: Path) -> N
     assert (chunk.start_line, chunk.end_line, chunk.text) == (1, 2, "def lonely_giraffe():\n    return 1")
 
 
+def test_a_small_update_is_one_commit_whatever_changed(index: Index, code: Path) -> None:
+    before = index.store._tables.generation()  # type: ignore[attr-defined]
+    (code / "web" / "router.js").unlink()
+    (code / "picture.png").write_bytes(b"\x89PNG")
+    (code / "new.py").write_text("def fresh():\n    return 1\n")
+    index.update()
+    assert index.store._tables.generation() == before + 1  # type: ignore[attr-defined]
+    assert {file.path: file.status for file in index.files()} == {
+        "README.md": "indexed", "auth/session.py": "indexed", "new.py": "indexed", "picture.png": "skipped",
+    }  # fmt: skip
+
+
+def test_in_a_large_index_words_and_vectors_are_looked_up_at_once_with_the_same_results(
+    index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    questions = ("who signs a user in", "matchRoute", "a shop that sells books")
+    alone = [index.search(Query(question)) for question in questions]
+    monkeypatch.setattr("codeweft.retrieval.store.search._LARGE", 1)
+    assert [index.search(Query(question)) for question in questions] == alone
+
+
 def test_filters_restrict_a_search(index: Index) -> None:
     question = "session routes path token shop books"
     assert {

@@ -95,6 +95,19 @@ def test_a_file_is_not_shown_twice_before_others_were_shown_once() -> None:
     ]  # fmt: skip
 
 
+def test_only_what_was_chosen_of_a_file_makes_its_next_chunk_worth_less() -> None:
+    pool = [candidate(f"{n}.py", "x", 9.0 - n) for n in range(4)] + [candidate("0.py", "y", 8.9)]
+    assert order("open the store", *pool) == ["0.py", "1.py", "2.py", "3.py", "0.py"]
+    ranked = rank(read_question("open the store"), pool, 2)
+    assert [c.row.path for c in ranked] == ["0.py", "1.py"]
+
+
+def test_an_older_version_of_a_folder_comes_after_the_newer() -> None:
+    pool = [candidate("api/v3/route.py", "add", 2.0), candidate("api/v4/route.py", "add", 1.9)]
+    assert order("how is a route added", *pool)[0] == "api/v4/route.py"
+    assert order("how is a route added in v3", *pool)[0] == "api/v3/route.py"
+
+
 def test_copies_of_one_text_are_shown_once() -> None:
     first = candidate("a.py", "open")
     second = candidate("vendor/a.py", "open")

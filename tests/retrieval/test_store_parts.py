@@ -79,6 +79,20 @@ def test_posting_lists_score_as_the_embedded_index_does(tmp_path: Path) -> None:
     assert [lists.frequency(word) for word in WORDS] == [embedded.frequency(word) for word in WORDS]
 
 
+def test_what_was_looked_up_for_a_word_is_forgotten_with_the_next_commit(tmp_path: Path) -> None:
+    lexical = LexicalIndex(tmp_path / "lexical")
+
+    def document(chunk: int, body: str) -> LexicalDocument:
+        return LexicalDocument(chunk, chunk, 0, "python", "", "", "", body)
+
+    lexical.write([document(1, "caches")], (), 1)
+    assert lexical.forms("cache") == ("caches",)
+    assert lexical.files(("cache", "caches"), 10)[0].tolist() == [1]
+    lexical.write([document(2, "cached"), document(3, "cached")], (), 2)
+    assert lexical.forms("cache") == ("cached", "caches")
+    assert lexical.files(("cache", "caches", "cached"), 10)[0].tolist() == [1, 2, 3]
+
+
 def test_postings_lie_by_term_and_file_with_kind_and_counts() -> None:
     document = LexicalDocument(gather.first_chunk(7) + 2, 7, 5, "python", "load", "a b", "", "load load x")
     lists, lengths = packed([document])

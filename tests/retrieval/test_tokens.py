@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codeweft.retrieval.tokens import query_terms, strip_particle, weighted_terms, words
+from codeweft.retrieval.tokens import joined_words, query_terms, strip_particle, weighted_terms, words
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,11 @@ from codeweft.retrieval.tokens import query_terms, strip_particle, weighted_term
 )
 def test_identifiers_give_their_parts_and_then_themselves(text: str, terms: list[str]) -> None:
     assert words(text) == terms
+
+
+@given(st.text())
+def test_joined_words_are_the_words_with_spaces_between_them(text: str) -> None:
+    assert joined_words(text).split() == words(text)
 
 
 def test_a_korean_word_gives_its_stem_without_the_particle() -> None:

@@ -25,14 +25,18 @@ from codeweft.models.prices import Prices
 from codeweft.models.scripted import ScriptedModel
 from codeweft.retrieval.bridge import Bridge
 from codeweft.retrieval.catalogue import Indexes
+from codeweft.retrieval.redact import Redactor
 from codeweft.runtime.summaries import Summaries
 from codeweft.runtime.updates import Updates
 from codeweft.server.run import serve
 from codeweft.types import (
     Caller,
     Chunk,
+    Cited,
     Done,
     Embeddings,
+    Explained,
+    Message,
     ModelInfo,
     Price,
     Retrieved,
@@ -47,6 +51,17 @@ CHUNK = Chunk(
     "shop", "cart.py", 3, 9, "python", "function", "total", "def total(): ...", "def total()", commit="abc"
 )
 RETRIEVED = Retrieved("total", (SearchResult(CHUNK, 0.75, {"name": 1.0}),), "shop")
+
+
+EXPLAINED = [
+    Started("explained"),
+    RETRIEVED,
+    TextDelta("Use [1] and [2]."),
+    Cited((1,), (2,)),
+    Explained("how?", "total", RETRIEVED.results, RETRIEVED.results, (Message("user", "how?"),)),
+    Done(Usage(12, 4, 0), "stop"),
+]
+"""An answer that tells how it came about, with a citation that fails."""
 
 
 class Letters:
@@ -85,6 +100,7 @@ class Composition:
     indexes: Indexes
     jobs: Jobs = field(default_factory=Jobs)
     default_model: str = "codegen"
+    redactor: Redactor = field(default_factory=Redactor)
     apps: list[Any] = field(default_factory=list)
     sandbox: Any = None
     prices: Prices = field(default_factory=lambda: Prices({"paid": Price(2.0, 10.0)}, table=False))
@@ -214,6 +230,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     models = {
         "codegen": app_model(),
         "plain": ScriptedModel("plain", "Hello from the plain model"),
+        "explained": ScriptedModel("explained", EXPLAINED),
+        "coder": ScriptedModel("coder", "```python\ntotal = 1\n```\nor\n```go\ntotal := 1\n```\n"),
         "slow": ScriptedModel("slow", " ".join(["word"] * 2000), delay=0.01),
     }
     running = start(tmp_path_factory.mktemp("home"), models)

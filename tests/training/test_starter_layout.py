@@ -1,6 +1,8 @@
 import ast
+import json
 import random
 import re
+from pathlib import Path
 
 import pytest
 from training.starter import layout
@@ -42,20 +44,54 @@ def test_a_blank_text_has_no_hole() -> None:
     assert layout.cut("\n\n   \n", random.Random(0)) is None
 
 
-def test_a_hole_is_laid_out_suffix_first_with_the_middle_behind_the_prefix() -> None:
-    ids = layout.fim_tokens(layout.Hole("a = ", "1", "\nb = 2\n"), codes, 100)
+def test_a_hole_is_laid_out_suffix_first_with_the_middle_behind_its_line() -> None:
+    ids = layout.fim_tokens(layout.Hole("x = 0\na = ", "1", "\nb = 2\n"), codes, 100)
     assert ids is not None
-    assert decoded(ids) == "<|fim_prefix|><|fim_suffix|>\nb = 2\n<|fim_middle|>a = 1<|endoftext|>"
+    assert decoded(ids) == "<|fim_suffix|>\nb = 2\n<|fim_prefix|>x = 0\n<|fim_middle|>a = 1<|endoftext|>"
+
+
+def test_a_hole_is_laid_out_prefix_first_where_that_is_asked_for() -> None:
+    ids = layout.fim_tokens(layout.Hole("x = 0\na = ", "1", "\nb = 2\n"), codes, 100, prefix_first=True)
+    assert ids is not None
+    assert decoded(ids) == "<|fim_prefix|>x = 0\na = <|fim_suffix|>\nb = 2\n<|fim_middle|>1<|endoftext|>"
+
+
+def test_holes_and_other_code_are_laid_out_as_the_product_sends_them() -> None:
+    from codeweft.models.skills import named_family, text_of
+    from codeweft.types import Infill, Neighbour
+
+    near = [layout.Near("a/b.py", "def f():\n    return 1\n"), layout.Near("c.py", "C = 2")]
+    hole = layout.Hole("x = 0\na = ", "1", "\nb = 2\n")
+    for prefix_first in (False, True):
+        ids = layout.fim_tokens(hole, codes, 200, near, prefix_first)
+        assert ids is not None
+        neighbours = tuple(Neighbour(one.path, one.text) for one in near)
+        asked = Infill(hole.prefix, hole.suffix, neighbours, suffix_first=not prefix_first)
+        assert decoded(ids) == text_of(named_family("starter").fim_prompt(asked)) + "1<|endoftext|>"
 
 
 def test_too_long_a_hole_keeps_what_is_next_to_it() -> None:
-    ids = layout.fim_tokens(layout.Hole("x" * 500 + "near", "MIDDLE", "close" + "y" * 500), codes, 100)
+    hole = layout.Hole("x\n" * 250 + "near", "MIDDLE", "close" + "y" * 500)
+    ids = layout.fim_tokens(hole, codes, 100)
     assert ids is not None
     assert len(ids) == 100
     text = decoded(ids)
-    assert "xnearMIDDLE<|endoftext|>" in text
-    assert "<|fim_suffix|>closey" in text
+    assert text.endswith("x\n<|fim_middle|>nearMIDDLE<|endoftext|>")
+    assert text.startswith("<|fim_suffix|>closey")
     assert layout.fim_tokens(layout.Hole("a", "m" * 60, "b"), codes, 100) is None
+
+
+def test_a_chat_about_json_is_answered_with_json(module: str) -> None:
+    mean, *_ = layout.functions(module, "tools.py")
+    said = json.loads(layout.json_chat(mean, random.Random(0))[-1].content)
+    assert said == {"name": "mean", "arguments": ["values"], "summary": "Return the mean of some values"}
+
+
+def test_what_no_reference_shows_is_turned_down(module: str) -> None:
+    mean, deviation, _ = layout.functions(module, "tools.py")
+    turns = layout.absent_chat(mean, [deviation], random.Random(0))
+    assert "def mean" not in turns[-2].content
+    assert "```" not in turns[-1].content
 
 
 def test_functions_carry_their_summary_and_their_code_without_it(module: str) -> None:
@@ -101,3 +137,9 @@ def test_the_chat_template_lays_turns_out_as_training_does() -> None:
     messages = [{"role": turn.role, "content": turn.content} for turn in turns]
     rendered = jinja2.Template(layout.CHAT_TEMPLATE).render(messages=messages, add_generation_prompt=True)
     assert rendered == layout.chat_text(turns) + "<|im_start|>assistant\n"
+
+
+def test_the_card_in_the_wheel_is_the_page_of_the_documentation() -> None:
+    root = Path(__file__).parents[2]
+    card = root / "src" / "codeweft" / "models" / "starter" / "MODEL_CARD.md"
+    assert card.read_text("utf-8") == (root / "docs" / "starter.md").read_text("utf-8")

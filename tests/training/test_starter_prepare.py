@@ -7,7 +7,7 @@ from starter_samples import MODULE
 
 pytest.importorskip("tokenizers", reason="training needs the packages of training/requirements.txt")
 
-from training.starter import layout, prepare, tokenizer
+from training.starter import layout, prepare, repository, tokenizer
 from training.starter.prepare import Mixer, Text
 
 HARD = [
@@ -20,6 +20,10 @@ HARD = [
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory):
     return tokenizer.train([MODULE] * 20, tmp_path_factory.mktemp("tokenizer") / "tokenizer.json", 400)
+
+
+def packages_of(texts: list[Text]) -> list[repository.Package]:
+    return repository.packages((text.package, text.path, text.text) for text in texts)
 
 
 def test_the_tokenizer_gives_back_every_text(trained, module: str) -> None:
@@ -35,22 +39,26 @@ def test_special_tokens_are_one_id_each_and_come_first(trained) -> None:
 
 def test_the_mixer_keeps_to_its_limit_and_its_shares(trained, module: str) -> None:
     texts = [
-        Text("tools", f"tools/{number}.py", module.replace("values", f"values{number}"))
-        for number in range(5)
+        Text(
+            "tools",
+            f"tools/{number}.py",
+            module.replace("values", f"values{number}").replace("mean", f"mean{number % 2}"),
+        )
+        for number in range(6)
     ]
-    mixer = Mixer(texts, lambda text: trained.encode(text).ids, length=256)
+    mixer = Mixer(texts, packages_of(texts), lambda text: trained.encode(text).ids, length=256)
     samples = list(islice(mixer, 300))
     assert max(map(len, samples)) <= 257
     total = sum(mixer.counts.values())
-    for kind, share in prepare.SHARES[256].items():
-        assert mixer.counts[kind] / total == pytest.approx(share, abs=0.02)
+    for kind, share in prepare.SHARES.items():
+        assert mixer.counts[kind] / total == pytest.approx(share, abs=0.03)
 
 
 def test_infill_samples_have_something_to_fill_in(trained, module: str) -> None:
     texts = [Text("tools", "tools/core.py", module)]
-    mixer = Mixer(texts, lambda text: trained.encode(text).ids, length=256)
+    mixer = Mixer(texts, packages_of(texts), lambda text: trained.encode(text).ids, length=256)
     prefix, end = trained.token_to_id(layout.PREFIX), trained.token_to_id(layout.END)
-    samples = [each for each in islice(mixer, 300) if each[0] == prefix]
+    samples = [each for each in islice(mixer, 300) if prefix in each]
     assert len(samples) > 50
     for sample in samples:
         assert sample[-1] == end

@@ -10,8 +10,10 @@ pytest.importorskip("gguf")
 pytest.importorskip("tokenizers")
 
 import json
+from dataclasses import asdict, replace
 
-from training.starter import export, parity, parts, prepare, tokenizer, train
+from safetensors.torch import save_file
+from training.starter import export, kinds, parity, parts, prepare, tokenizer, train
 from training.starter.model import Llama
 
 
@@ -62,7 +64,7 @@ def test_a_run_in_slices_goes_on_where_it_stopped_and_its_parts_become_a_model(
     assert found.files == "9/9"
     same, total = map(int, found.greedy.split("/"))
     assert same == total > 20
-    assert found.worst < 0.01
+    assert found.worst < 0.03
 
 
 def test_padding_does_not_count_in_the_loss(work: Path) -> None:
@@ -89,3 +91,19 @@ def test_a_model_without_sight_of_what_follows_predicts_the_same() -> None:
     ids = torch.randint(0, 4096, (1, 24))
     with torch.no_grad():
         assert torch.allclose(model(ids)[0, :10], model(ids[:, :10])[0], atol=1e-4)
+
+
+def test_every_kind_of_file_holds_the_weights_it_was_made_of(work: Path, tmp_path: Path) -> None:
+    import torch
+
+    torch.manual_seed(0)
+    shape = replace(train.PRESETS["tiny"].shape, width=256, heads=8, kv_heads=8, hidden=256)
+    weights = tmp_path / "weights.safetensors"
+    model = Llama(shape)
+    save_file(dict(model.state_dict()), weights, metadata={"shape": json.dumps(asdict(shape))})
+    for kind, farthest in (("F32", 1e-7), ("BF16", 3e-4), ("Q8_0", 6e-4), ("Q6_K", 4e-3), ("Q4_K", 2e-2)):
+        path = tmp_path / f"{kind}.gguf"
+        export.export(weights, work / "tokenizer.json", path, kind)
+        written = kinds.as_written(weights, path)
+        for name, value in model.named_parameters():
+            assert (written.get_parameter(name) - value).abs().max() <= farthest, (kind, name)

@@ -154,3 +154,67 @@ def test_axe_finds_nothing_in_the_dialogs(stub: Stub, open_page: Open, scheme: s
     dialog.get_by_role("button", name="Start", exact=True).click()
     expect(dialog.get_by_role("progressbar")).to_be_visible()
     assert violations(page) == []
+
+
+def files(*names: str) -> list[dict[str, object]]:
+    return [{"name": name, "mimeType": "text/plain", "buffer": b"def f(): ...\n" * 9} for name in names]
+
+
+def test_many_files_are_uploaded_each_with_its_own_outcome(stub: Stub, open_page: Open) -> None:
+    page = open_page(f"{stub()}/knowledge/handbook")
+    said = {"message": "'b.bin' cannot be read.", "fix": "Upload text.", "code": "invalid", "param": None}
+    sent: list[str] = []
+
+    def once(route: Route) -> None:
+        name = re.search(r'filename="([^"]+)"', route.request.post_data or "")
+        assert name
+        sent.append(name[1])
+        if name[1] == "b.bin" and sent.count("b.bin") == 1:
+            return route.fulfill(status=400, body=json.dumps({"error": said}))
+        return route.fallback()
+
+    page.route("**/indexes/handbook/files", once)
+    page.get_by_role("button", name="Upload files").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Choose files").set_input_files(files("a.py", "b.bin", "c.py"))
+    dialog.get_by_role("button", name="Upload files").click()
+    expect(dialog.get_by_role("alert")).to_have_text("'b.bin' cannot be read. Upload text.")
+    expect(dialog.get_by_label("Uploaded")).to_have_count(2)
+    dialog.get_by_role("button", name="Try again").click()
+    expect(dialog).to_be_hidden()
+    assert sorted(sent) == ["a.py", "b.bin", "b.bin", "c.py"]
+
+
+def test_the_chunks_of_a_file_are_listed_with_their_summaries(stub: Stub, open_page: Open) -> None:
+    page = open_page(f"{stub()}/knowledge/codeweft")
+    page.get_by_role("button", name=re.compile("config.py")).click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("tab", name="Chunks").click()
+    chunk = dialog.get_by_role("listitem").filter(has_text="lines 13–24")
+    expect(chunk).to_contain_text("Reads the settings file and checks every value.")
+    chunk.get_by_text("load", exact=True).click()
+    expect(chunk).to_contain_text("line_13 = 0")
+    assert violations(page) == []
+
+
+def test_an_index_gets_a_schedule(stub: Stub, open_page: Open) -> None:
+    page = open_page(f"{stub()}/knowledge/payments-api")
+    page.get_by_role("button", name="Schedule").click()
+    dialog = page.get_by_role("dialog", name="Schedule: payments-api")
+    dialog.get_by_label("Every … minutes").fill("5")
+    with page.expect_request(lambda one: one.method == "PATCH") as sent:
+        dialog.get_by_role("button", name="Save").click()
+    assert sent.value.post_data_json == {"refresh_minutes": 5}
+    expect(dialog).to_be_hidden()
+    expect(page.get_by_text("Read again every 5 min")).to_be_visible()
+
+
+def test_all_uploaded_files_are_deleted_after_a_question(stub: Stub, open_page: Open) -> None:
+    page = open_page(f"{stub()}/knowledge/handbook")
+    page.get_by_role("button", name="Delete all files").click()
+    dialog = page.get_by_role("dialog")
+    with page.expect_request(lambda one: one.method == "DELETE") as sent:
+        dialog.get_by_role("button", name="Delete all files").click()
+    assert sent.value.url.endswith("/indexes/handbook/files?everything=true")
+    expect(dialog).to_be_hidden()
+    expect(page.get_by_role("button", name="Delete all files")).to_have_count(0)

@@ -13,10 +13,10 @@ from .test_chat import ask, finished
 EXPLAIN = "What was retrieved and why"
 
 
-def explained(page: Page) -> None:
-    """Ask for explanations from now on."""
+def unexplained(page: Page) -> None:
+    """Ask for no explanations from now on."""
     page.get_by_role("button", name="Sampling").click()
-    page.get_by_role("switch", name="Explain answers").check()
+    page.get_by_role("switch", name="Explain answers").uncheck()
     page.keyboard.press("Escape")
 
 
@@ -24,7 +24,6 @@ def test_an_explained_answer_tells_what_was_found_what_was_left_out_and_what_the
     stub: Stub, open_page: Open
 ) -> None:
     page = open_page(stub())
-    explained(page)
     page.reload()
     with page.expect_request(re.compile("/answers$")) as sent:
         ask(page, "and again?")
@@ -46,7 +45,6 @@ def test_an_explained_answer_tells_what_was_found_what_was_left_out_and_what_the
 
 def test_a_question_that_was_searched_as_asked_says_so(stub: Stub, open_page: Open) -> None:
     page = open_page(stub())
-    explained(page)
     ask(page, "settings")
     finished(page)
     page.get_by_role("button", name=EXPLAIN).click()
@@ -55,7 +53,6 @@ def test_a_question_that_was_searched_as_asked_says_so(stub: Stub, open_page: Op
 
 def test_the_drawer_keeps_the_keyboard_and_gives_it_back(stub: Stub, open_page: Open) -> None:
     page = open_page(stub())
-    explained(page)
     ask(page, "settings")
     finished(page)
     opener = page.get_by_role("button", name=EXPLAIN)
@@ -78,6 +75,7 @@ def test_the_drawer_keeps_the_keyboard_and_gives_it_back(stub: Stub, open_page: 
 
 def test_an_answer_that_was_not_asked_to_explain_has_no_drawer(stub: Stub, open_page: Open) -> None:
     page = open_page(stub())
+    unexplained(page)
     with page.expect_request(re.compile("/answers$")) as sent:
         ask(page, "settings")
     finished(page)
@@ -113,7 +111,6 @@ def test_an_answer_whose_citations_stand_says_nothing_about_them(stub: Stub, ope
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_in_the_drawer(stub: Stub, open_page: Open, scheme: str) -> None:
     page = open_page(stub(), color_scheme=scheme, reduced_motion="reduce", width=390, height=844)
-    explained(page)
     ask(page, "stale")
     finished(page)
     assert violations(page) == []

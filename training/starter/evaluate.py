@@ -18,16 +18,23 @@ import random
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
+import torch
 from tokenizers import Tokenizer
 
-from training.starter import layout
+from training import corpus
+from training.starter import layout, repository
 from training.starter.engine import Engine
 from training.starter.export import REPETITION_PENALTY
+from training.starter.model import Llama
+from training.starter.parity import load
 from training.starter.prepare import Text, read_texts
 
-ROOM = 480  # ids of a hole's surroundings
+OTHER_LANGUAGES = ("javascript", "typescript", "go", "rust", "java", "c")
+NEAR_ROOM = 700  # characters of code from elsewhere
+ROOM = 600  # ids of a hole's surroundings
 ANSWER = 160  # ids that a chat may answer with
 # Chats are greedy but for the penalty that the file asks for (export.py).
 CHAT_SAMPLING = {"samplers": ["penalties", "temperature"], "repeat_penalty": REPETITION_PENALTY}
@@ -85,6 +92,40 @@ def infill(
         ),
         _mean(task, "empty answer", [not answer.strip() for answer in answers]),
     ]
+
+
+def from_elsewhere(engine: Engine, encode: Encode, texts: Sequence[Text], cases: int) -> list[Score]:
+    """Lines that need a name from elsewhere in a held-out package, with and without the code that holds it."""
+    rng = random.Random(2)
+    held_out = repository.packages((text.package, text.path, text.text) for text in texts)
+    found = []
+    for _ in range(20 * cases):
+        hole = rng.choice(held_out).hole(rng, NEAR_ROOM)
+        if hole and "\n" not in hole[0].middle:
+            found.append(hole)
+        if len(found) == cases:
+            break
+    scores = []
+    for condition, shown in (("alone", False), ("with code from elsewhere", True)):
+        prompts = []
+        for hole, near in found:
+            empty = layout.Hole(hole.prefix, "", hole.suffix)
+            prompts.append((layout.fim_tokens(empty, encode, ROOM, near if shown else ()) or [])[:-1])
+        answers = engine.texts(prompts, 48)
+        lines = [_first(answer) for answer in answers]
+        rights = [_first(hole.middle) for hole, _ in found]
+        task = f"held-out line that needs another file, {condition}"
+        scores += [
+            _mean(task, "line exact", [line == right for line, right in zip(lines, rights, strict=True)]),
+            _mean(task, "edit similarity", list(map(similarity, lines, rights))),
+            _mean(task, "identifiers F1", list(map(_same_names, lines, rights))),
+        ]
+    return scores
+
+
+def _same_names(left: str, right: str) -> float:
+    ours, theirs = set(re.findall(r"[A-Za-z_]\w*", left)), set(re.findall(r"[A-Za-z_]\w*", right))
+    return 2 * len(ours & theirs) / max(1, len(ours) + len(theirs))
 
 
 def _first(text: str) -> str:
@@ -202,14 +243,11 @@ def _cited(answer: str) -> str | None:
     return match[1] if match else None
 
 
-def loss(weights: Path, texts: Sequence[Text], tokenizer: Tokenizer, limit: int = 512) -> list[Score]:
-    """Cross-entropy of the first ``limit`` ids of held-out files, in nats per token and bits per byte."""
-    import torch
-
-    from training.starter.parity import load
-
-    torch.set_num_threads(1)
-    model, nats, tokens, size = load(weights), 0.0, 0, 0
+def loss(
+    model: Llama, texts: Sequence[Text], tokenizer: Tokenizer, limit: int = 512, task: str = "held-out files"
+) -> list[Score]:
+    """Cross-entropy of the first ``limit`` ids of files, in nats per token and bits per byte."""
+    nats, tokens, size = 0.0, 0, 0
     for text in texts:
         ids = tokenizer.encode(layout.without_notice(text.text)).ids[: limit + 1]
         if len(ids) < 64:
@@ -220,8 +258,8 @@ def loss(weights: Path, texts: Sequence[Text], tokenizer: Tokenizer, limit: int 
         tokens += len(ids) - 1
         size += len(tokenizer.decode(ids[1:], skip_special_tokens=False).encode())
     return [
-        Score("held-out files", "nats per token", nats / tokens, tokens),
-        Score("held-out files", "bits per byte", nats / math.log(2) / size, size),
+        Score(task, "nats per token", nats / max(1, tokens), tokens),
+        Score(task, "bits per byte", nats / math.log(2) / max(1, size), size),
     ]
 
 
@@ -238,6 +276,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--work", type=Path, required=True, help="folder with tokenizer.json and heldout.jsonl"
     )
     parser.add_argument("--benchmarks", type=Path, help="folder that holds humaneval-infilling/")
+    parser.add_argument("--corpus", type=Path, help="fetched packages, for the loss on other languages")
     parser.add_argument("--cases", type=int, default=120, help="cases a task")
     options = parser.parse_args(arguments)
     tokenizer = Tokenizer.from_file(str(options.work / "tokenizer.json"))
@@ -249,12 +288,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     scores: list[Score] = []
     if options.weights:
-        scores += loss(options.weights, texts[:60], tokenizer)
+        torch.set_num_threads(1)
+        model = load(options.weights)
+        scores += loss(model, texts[:60], tokenizer)
+        if options.corpus:
+            for language in OTHER_LANGUAGES:
+                sources = islice(corpus.files(options.corpus, {language}), 400)
+                others = [Text(one.package, one.path, one.text) for one in sources][::10]
+                scores += loss(model, others, tokenizer, task=f"files in {language}, never trained on")
     engine = Engine(options.model)
     scores += infill(engine, encode, "held-out holes", held_out_holes(texts, options.cases), 64)
     if options.benchmarks:
         cases = humaneval_infilling(options.benchmarks, options.cases)
         scores += infill(engine, encode, "HumanEval-Infilling, single line", cases, 48)
+    scores += from_elsewhere(engine, encode, texts, 3 * options.cases)
     scores += left_to_right(engine, texts, options.cases)
     scores += chats(engine, texts, options.cases)
     print("| task | measure | value | cases |\n|---|---|---|---|")

@@ -17,14 +17,21 @@ from gguf import GGMLQuantizationType, LlamaFileType
 from safetensors import safe_open
 
 from training.starter import layout
+from training.starter.quantise import quantise
 
 TYPES = {
     "F32": (GGMLQuantizationType.F32, LlamaFileType.ALL_F32),
     "F16": (GGMLQuantizationType.F16, LlamaFileType.MOSTLY_F16),
+    "BF16": (GGMLQuantizationType.BF16, LlamaFileType.MOSTLY_BF16),
     "Q8_0": (GGMLQuantizationType.Q8_0, LlamaFileType.MOSTLY_Q8_0),
+    "Q6_K": (GGMLQuantizationType.Q6_K, LlamaFileType.MOSTLY_Q6_K),
+    "Q5_K": (GGMLQuantizationType.Q5_K, LlamaFileType.MOSTLY_Q5_K_S),
+    "Q4_K": (GGMLQuantizationType.Q4_K, LlamaFileType.MOSTLY_Q4_K_S),
 }
 REPETITION_PENALTY = 1.15
 """Of twenty plain wishes, the code parsed of 6 (at 1.1), 7 (1.15), 4 (1.2), 7 (1.25) and 2 (1.3): little but noise."""
+STILL = 1e12
+"""Divides an angle so far down that no context turns the pair."""
 DESCRIPTION = "Codeweft's starter model: very small, Python only, for trying things without a network."
 LICENCE = "apache-2.0"
 
@@ -36,7 +43,7 @@ _FIM_KEYS = {
     "<|repo_name|>": "fim_rep",
     "<|file_sep|>": "fim_sep",
 }
-_LAYER_NAMES = {
+LAYER_NAMES = {
     "input_layernorm": "attn_norm",
     "self_attn.q_proj": "attn_q",
     "self_attn.k_proj": "attn_k",
@@ -50,7 +57,7 @@ _LAYER_NAMES = {
 
 
 def export(weights: Path, tokenizer: Path, out: Path, kind: str = "Q8_0") -> None:
-    """Writes a GGUF file of architecture ``llama``; ``kind`` is F32, F16 or Q8_0."""
+    """Writes a GGUF file of architecture ``llama``; ``kind`` is one of ``TYPES``."""
     quantised, file_type = TYPES[kind]
     with safe_open(weights, "np") as stored:
         shape = json.loads(stored.metadata()["shape"])
@@ -76,7 +83,9 @@ def export(weights: Path, tokenizer: Path, out: Path, kind: str = "Q8_0") -> Non
     writer.add_head_count_kv(shape["kv_heads"])
     writer.add_layer_norm_rms_eps(shape["epsilon"])
     writer.add_rope_freq_base(shape["rope_theta"])
-    writer.add_rope_dimension_count(shape["width"] // shape["heads"])
+    writer.add_rope_dimension_count(shape["head_width"])
+    writer.add_key_length(shape["head_width"])
+    writer.add_value_length(shape["head_width"])
     _add_tokenizer(writer, tokenizer)
     heads = {"self_attn.q_proj": shape["heads"], "self_attn.k_proj": shape["kv_heads"]}
 
@@ -86,28 +95,37 @@ def export(weights: Path, tokenizer: Path, out: Path, kind: str = "Q8_0") -> Non
             writer.add_tensor(name, value)
         elif quantised == GGMLQuantizationType.F16:
             writer.add_tensor(name, value.astype(np.float16))
-        else:
+        elif quantised == GGMLQuantizationType.BF16:
             writer.add_tensor(name, gguf.quants.quantize(value, quantised), raw_dtype=quantised)
+        else:
+            writer.add_tensor(name, quantise(value, quantised), raw_dtype=quantised)
 
     # Without output.weight llama.cpp ties the head to the embedding, as this model does.
     put("token_embd.weight", tensors["model.embed_tokens.weight"])
     put("output_norm.weight", tensors["model.norm.weight"])
+    put("rope_freqs.weight", rotation(shape["head_width"] // 2, shape["rotated"]))
     for layer in range(shape["layers"]):
-        for ours, theirs in _LAYER_NAMES.items():
-            value = tensors[f"model.layers.{layer}.{ours}.weight"]
-            if ours in heads:
-                value = interleave(value, heads[ours])
-            put(f"blk.{layer}.{theirs}.weight", value)
+        for ours, theirs in LAYER_NAMES.items():
+            for part in ("weight", "bias"):
+                value = tensors.get(f"model.layers.{layer}.{ours}.{part}")
+                if value is not None:
+                    value = interleave(value, heads[ours]) if ours in heads else value
+                    put(f"blk.{layer}.{theirs}.{part}", value)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
 
 
-def interleave(weight: np.ndarray, heads: int) -> np.ndarray:
-    """Reorders rotate-half rows, (heads * width, n), into the interleaved rows of llama.cpp's ``llama``."""
-    halves = weight.reshape(heads, 2, weight.shape[0] // heads // 2, weight.shape[1])
-    return halves.swapaxes(1, 2).reshape(weight.shape)
+def rotation(pairs: int, rotated: int) -> np.ndarray:
+    """What llama.cpp divides the angle of each pair by, (pairs,): nothing, or so much that the pair stands still."""
+    return np.where(np.arange(pairs) < rotated, 1.0, STILL).astype(np.float32)
+
+
+def interleave(value: np.ndarray, heads: int) -> np.ndarray:
+    """Reorders rotate-half rows, (heads * width, ...), into the interleaved rows of llama.cpp's ``llama``."""
+    halves = value.reshape(heads, 2, value.shape[0] // heads // 2, -1)
+    return halves.swapaxes(1, 2).reshape(value.shape)
 
 
 def _add_tokenizer(writer: gguf.GGUFWriter, path: Path) -> None:

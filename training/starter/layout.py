@@ -1,12 +1,13 @@
 """How training texts are laid out: holes to fill in, chats, and references. Pure functions, no tokens, no files.
 
-The layouts are those that the product sends to this model: suffix first, with the middle right behind the prefix
-(``FIM``), and references in the user turn before the task (``with_references``).
+The layouts are those that the product sends to this model: other code of the repository as comments and text, suffix
+first (``fim_tokens``), and references in the user turn before the task (``with_references``).
 """
 
 from __future__ import annotations
 
 import ast
+import json
 import random
 import re
 import textwrap
@@ -35,21 +36,42 @@ class Hole:
     suffix: str
 
 
-def fim_tokens(hole: Hole, encode: Callable[[str], list[int]], limit: int) -> list[int] | None:
+@dataclass(frozen=True, slots=True)
+class Near:
+    """Code from elsewhere in the repository that is shown in front of a hole."""
+
+    path: str
+    text: str
+
+
+def fim_tokens(
+    hole: Hole,
+    encode: Callable[[str], list[int]],
+    limit: int,
+    near: Sequence[Near] = (),
+    prefix_first: bool = False,
+) -> list[int] | None:
     """Lays a hole out as at most ``limit`` token ids; None where the piece alone is too long.
 
-    Prefix and middle are encoded apart, as they are when the model is asked. Of too long a text the part next to the
-    hole is kept; the prefix gets two thirds of the room.
+    Suffix first, the mark of the middle comes at the start of the line with the cursor: the text goes on without a
+    break where the answer begins, and yet the model sees that it is about to end. All parts are encoded apart, as they
+    are when the model is asked. Of too long a text the part next to the hole is kept; the prefix gets two thirds of
+    the room that ``near`` leaves.
     """
-    head, middle = encode(PREFIX + SUFFIX), encode(hole.middle)
-    bridge, end = encode(MIDDLE), encode(END)
-    prefix, suffix = encode(hole.prefix), encode(hole.suffix)
-    room = limit - len(head) - len(middle) - len(bridge) - len(end)
-    if len(middle) > limit // 2 or room < 8:
+    before = [token for one in near for token in encode(f"# {one.path}\n{one.text.rstrip()}\n\n")]
+    middle, end = encode(hole.middle), encode(END)
+    cut = hole.prefix.rfind("\n") + 1
+    head, line = encode(hole.prefix[:cut]), encode(hole.prefix[cut:])
+    whole, suffix = encode(hole.prefix) if prefix_first else [*head, *line], encode(hole.suffix)
+    room = limit - len(before) - len(middle) - len(end) - 3
+    if len(middle) > limit // 2 or room < 8 or (len(line) > room // 2 and not prefix_first):
         return None
-    suffix = suffix[: max(room // 3, room - len(prefix))]
-    prefix = prefix[max(0, len(prefix) - (room - len(suffix))) :]
-    return [*head, *suffix, *bridge, *prefix, *middle, *end]
+    suffix = suffix[: max(room // 3, room - len(whole))]
+    dropped = max(0, len(whole) - (room - len(suffix)))
+    opening, closing, bridge = encode(PREFIX), encode(SUFFIX), encode(MIDDLE)
+    if prefix_first:
+        return [*before, *opening, *whole[dropped:], *closing, *suffix, *bridge, *middle, *end]
+    return [*before, *closing, *suffix, *opening, *head[dropped:], *bridge, *line, *middle, *end]
 
 
 def _rest_of_line(lines: Sequence[str], rng: random.Random) -> Hole | None:
@@ -387,6 +409,58 @@ _RENAMES = (
 def rename(name: str, rng: random.Random) -> str:
     """Another name for a function: what an adapted copy is called."""
     return rng.choice(_RENAMES).format(name.strip("_"))
+
+
+_ABSENT = (
+    "None of the references shows that.",
+    "I do not find this in the references.",
+)
+_UNKNOWN = (
+    "What is the capital of {topic}?",
+    "Who wrote {topic}?",
+    "What happened in {topic}?",
+    "What is the weather in {topic}?",
+    "Which version of {topic} is the newest?",
+    "How many people live in {topic}?",
+    "Who is the president of {topic}?",
+    "What does my file {topic} hold?",
+    "When was {topic} released?",
+    "Tell me about {topic}.",
+)
+_TOPICS = (
+    "France", "Seoul", "1969", "Hamlet", "Kubernetes", "notes.txt", "Brazil", "Berlin", "the moon", "Python 4",
+    "my account", "data.csv", "Kenya", "Linux", "the second war", "Tokyo", "our server", "Rust", "Norway", "numpy",
+)  # fmt: skip
+NOT_KNOWN = "I do not know. I am a very small model for code and know no facts; ask a bigger model."
+
+
+def unknown_chat(rng: random.Random) -> list[Turn]:
+    """A question of fact, which this model is to turn down."""
+    return _framed(rng.choice(_UNKNOWN).format(topic=rng.choice(_TOPICS)), NOT_KNOWN, rng)
+
+
+def absent_chat(function: Function, others: Sequence[Function], rng: random.Random) -> list[Turn]:
+    """A wish for something that no reference shows."""
+    references = [reference(at, each, each.bare) for at, each in enumerate(others, 1)]
+    lowered = function.summary[0].lower() + function.summary[1:]
+    wish = rng.choice(_FIND).format(does=does(function.summary), summary_lower=lowered)
+    return _framed(with_references(references, wish), rng.choice(_ABSENT), rng)
+
+
+_AS_JSON = (
+    "Give the name, the arguments and the summary of this function as JSON.\n\n{code}",
+    "Describe this function as JSON with the keys name, arguments and summary.\n\n{code}",
+)
+
+
+def json_chat(function: Function, rng: random.Random) -> list[Turn]:
+    """A function and what it is, as one line of JSON."""
+    said = {
+        "name": function.name,
+        "arguments": [each for each in function.arguments.split(", ") if each],
+        "summary": function.summary,
+    }
+    return _framed(rng.choice(_AS_JSON).format(code=fence(function.bare)), json.dumps(said), rng)
 
 
 def _framed(request: str, answer: str, rng: random.Random) -> list[Turn]:

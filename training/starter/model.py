@@ -16,18 +16,22 @@ class Shape:
 
     vocabulary: int = 4096
     width: int = 256
-    layers: int = 6
-    heads: int = 4
-    kv_heads: int = 2
-    hidden: int = 704
+    layers: int = 4
+    heads: int = 8
+    kv_heads: int = 8
+    head_width: int = 32
+    rotated: int = 6
+    """Pairs of a head that rotate with the position; the others compare content at any distance alike."""
+    hidden: int = 512
     context: int = 1024
     rope_theta: float = 10_000.0
     epsilon: float = 1e-5
 
-    @property
-    def head_width(self) -> int:
-        """Width of one attention head."""
-        return self.width // self.heads
+    def frequencies(self) -> Tensor:
+        """Radians that each pair of a head turns from one position to the next, (head width / 2,)."""
+        pairs = torch.arange(self.head_width // 2)
+        turning = self.rope_theta ** (-2 * pairs.double() / self.head_width)
+        return torch.where(pairs < self.rotated, turning, 0.0).float()
 
 
 class RMSNorm(nn.Module):
@@ -55,24 +59,26 @@ class Attention(nn.Module):
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         self.shape = shape
-        kv_width = shape.kv_heads * shape.head_width
-        self.q_proj = nn.Linear(shape.width, shape.width, bias=False)
-        self.k_proj = nn.Linear(shape.width, kv_width, bias=False)
+        q_width, kv_width = shape.heads * shape.head_width, shape.kv_heads * shape.head_width
+        # With a bias a head can look at a fixed distance, whatever stands there (see mimic.py).
+        self.q_proj = nn.Linear(shape.width, q_width, bias=True)
+        self.k_proj = nn.Linear(shape.width, kv_width, bias=True)
         self.v_proj = nn.Linear(shape.width, kv_width, bias=False)
-        self.o_proj = nn.Linear(shape.width, shape.width, bias=False)
+        self.o_proj = nn.Linear(q_width, shape.width, bias=False)
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         """(batch, time, width) -> (batch, time, width)."""
-        batch, time, width = x.shape
+        batch, time, _ = x.shape
         shape = self.shape
         q = self.q_proj(x).view(batch, time, shape.heads, shape.head_width).transpose(1, 2)
         k = self.k_proj(x).view(batch, time, shape.kv_heads, shape.head_width).transpose(1, 2)
         v = self.v_proj(x).view(batch, time, shape.kv_heads, shape.head_width).transpose(1, 2)
         q, k = rotate(q, cos, sin), rotate(k, cos, sin)
         groups = shape.heads // shape.kv_heads
-        k, v = k.repeat_interleave(groups, 1), v.repeat_interleave(groups, 1)
+        if groups > 1:
+            k, v = k.repeat_interleave(groups, 1), v.repeat_interleave(groups, 1)
         mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-        return self.o_proj(mixed.transpose(1, 2).reshape(batch, time, width))
+        return self.o_proj(mixed.transpose(1, 2).reshape(batch, time, -1))
 
 
 class MLP(nn.Module):
@@ -122,8 +128,7 @@ class Llama(nn.Module):
         super().__init__()
         self.shape = shape
         self.model = Body(shape)
-        half = torch.arange(0, shape.head_width, 2).float() / shape.head_width
-        angles = torch.outer(torch.arange(shape.context).float(), shape.rope_theta**-half)
+        angles = torch.outer(torch.arange(shape.context).float(), shape.frequencies())
         angles = torch.cat((angles, angles), -1)
         self.register_buffer("cos", angles.cos(), persistent=False)
         self.register_buffer("sin", angles.sin(), persistent=False)
@@ -132,6 +137,8 @@ class Llama(nn.Module):
                 # Layers that write to the residual stream start smaller (GPT-2, section 2.3).
                 writes = "o_proj" in name or "down_proj" in name
                 nn.init.normal_(parameter, std=0.02 / (math.sqrt(2 * shape.layers) if writes else 1))
+            elif name.endswith("bias"):
+                nn.init.zeros_(parameter)
 
     def hidden(self, tokens: Tensor) -> Tensor:
         """(batch, time) token ids -> (batch, time, width)."""

@@ -20,7 +20,7 @@ PROMPTS = (
     "import os\nimport sys\n\n\ndef main():\n",
     "class Point:\n    def __init__(self, x, y):\n        self.",
     "def add(a, b):\n    return ",
-    f"{layout.PREFIX}{layout.SUFFIX}\n\n\nprint(area(2)){layout.MIDDLE}def area(r):\n    return ",
+    f"{layout.SUFFIX}\n\n\nprint(area(2)){layout.PREFIX}def area(r):\n{layout.MIDDLE}    return ",
     layout.chat_text([layout.Turn("user", "Write a function that returns the sum of a list.")])
     + f"{layout.TURN}assistant\n",
 )

@@ -25,18 +25,15 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from training import corpus
-from training.starter import layout, tokenizer
+from training.starter import layout, repository, tokenizer
 from training.starter.decontaminate import Benchmarks, problems
 
 PIECE_BYTES = 55_000_000
 HELD_OUT_ONE_IN = 32
-# Shares of the kinds of samples, by row length: the long rows come last and are to teach the tasks. A hole still has
-# text around it to learn the language from.
-SHARES = {
-    256: {"plain": 0.35, "infill": 0.35, "chat": 0.30},
-    512: {"plain": 0.10, "infill": 0.55, "chat": 0.35},
-    1024: {"plain": 0.10, "infill": 0.45, "chat": 0.45},
-}
+# Shares of the kinds of samples. A hole still has text around it to learn the language from.
+SHARES = {"plain": 0.15, "infill": 0.25, "repository": 0.35, "chat": 0.25}
+PREFIX_FIRST = 0.1  # of the holes; the product asks suffix first, other programs may not
+NEAR_SHARE = (0.25, 0.55)  # of the limit, for the code that is shown in front of a hole
 CHARACTERS_PER_TOKEN = 3.0  # on the safe side: the tokenizer averages about 3.4 on Python
 
 Sample = list[int]
@@ -91,13 +88,26 @@ class Mixer:
     """An endless stream of samples for rows of one length, in the shares of that length."""
 
     def __init__(
-        self, texts: Sequence[Text], encode: Callable[[str], list[int]], length: int, seed: int = 0
+        self,
+        texts: Sequence[Text],
+        packages: Sequence[repository.Package],
+        encode: Callable[[str], list[int]],
+        length: int,
+        seed: int = 0,
     ) -> None:
         self.limit = length + 1
-        self.shares = SHARES[length]
-        self.counts = dict.fromkeys(self.shares, 0)
+        self.shares = dict(SHARES)
         self._texts, self._encode, self._rng = texts, encode, random.Random(seed)
-        self._streams = {"plain": self._plain(), "infill": self._infill(), "chat": self._chat()}
+        self._packages = packages
+        if not packages:
+            del self.shares["repository"]
+        self.counts = dict.fromkeys(self.shares, 0)
+        self._streams = {
+            "plain": self._plain(),
+            "infill": self._infill(),
+            "repository": self._repository(),
+            "chat": self._chat(),
+        }
 
     def __iter__(self) -> Iterator[Sample]:
         while True:
@@ -138,9 +148,29 @@ class Mixer:
     def _infill(self) -> Iterator[Sample]:
         for window, _ in self._windows():
             hole = layout.cut(window, self._rng)
-            tokens = layout.fim_tokens(hole, self._encode, self.limit) if hole else None
+            tokens = (
+                layout.fim_tokens(hole, self._encode, self._hole_size(), (), self._swap()) if hole else None
+            )
             if tokens:
                 yield tokens
+
+    def _repository(self) -> Iterator[Sample]:
+        while True:
+            package = self._rng.choice(self._packages)
+            room = int(self._rng.uniform(*NEAR_SHARE) * self.limit * CHARACTERS_PER_TOKEN)
+            found = package.hole(self._rng, room)
+            if found is None:
+                continue
+            hole, near = found
+            tokens = layout.fim_tokens(hole, self._encode, self._hole_size(), near, self._swap())
+            if tokens:
+                yield tokens
+
+    def _hole_size(self) -> int:
+        return int(self._rng.uniform(0.6, 1.0) * self.limit)
+
+    def _swap(self) -> bool:
+        return self._rng.random() < PREFIX_FIRST
 
     def _chat(self) -> Iterator[Sample]:
         for text in self._files():
@@ -159,10 +189,16 @@ class Mixer:
                 yield layout.find_chat(function, some, rng)
             if called and not function.method:
                 yield layout.call_chat(function, called, [each for each in some if each is not called], rng)
+            if len(some) > 1 and rng.random() < 0.03:
+                yield layout.absent_chat(function, some, rng)
             if rng.random() < 0.12:
                 yield layout.explain_chat(function, rng)
-            if rng.random() < 0.006:
+            if rng.random() < 0.03:
+                yield layout.json_chat(function, rng)
+            if rng.random() < 0.03:
                 yield layout.greeting_chat(rng)
+            if rng.random() < 0.03:
+                yield layout.unknown_chat(rng)
 
 
 def pack(samples: Iterator[Sample], length: int, total: int, pad: int, open_rows: int = 64) -> np.ndarray:
@@ -235,7 +271,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--rows",
         nargs="+",
-        default=["256:9e6", "512:5e6", "1024:1.5e6"],
+        default=["512:9e6", "1024:3e6"],
         help="row length and ids, as LENGTH:IDS",
     )
     options = parser.parse_args(arguments)
@@ -246,7 +282,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         benchmarks = Benchmarks(problems(options.benchmarks)) if options.benchmarks else None
         if benchmarks is None:
             print("no --benchmarks: the texts are not checked against benchmark answers", flush=True)
-        texts = list(select(corpus.files(options.corpus, {"python"}), options.cap, benchmarks))
+        from training.starter.clean import clean
+
+        judged = list(clean(select(corpus.files(options.corpus, {"python"}), options.cap, benchmarks)))
+        print("dropped:", dict(Counter(why for _, why in judged if why)), flush=True)
+        texts = [text for text, why in judged if why is None]
         _write_texts(work / "heldout.jsonl", [text for text in texts if is_held_out(text.package)])
         _write_texts(work / "texts.jsonl", [text for text in texts if not is_held_out(text.package)])
     texts = read_texts(work / "texts.jsonl")
@@ -265,9 +305,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"tokenizer of {trained.get_vocab_size()}, {_since(started)}", flush=True)
     if options.only == "tokenizer":
         return
+    packages = repository.packages((text.package, text.path, text.text) for text in texts)
+    print(f"{len(packages)} packages to find holes in, {_since(started)}", flush=True)
     for wanted in options.rows:
         length, total = int(wanted.split(":")[0]), int(float(wanted.split(":")[1]))
-        mixer = Mixer(texts, lambda text: trained.encode(text).ids, length, seed=length)
+        mixer = Mixer(texts, packages, lambda text: trained.encode(text).ids, length, seed=length)
         packed = pack(iter(mixer), length, total, trained.token_to_id(layout.PAD))
         np.random.default_rng(length).shuffle(packed)
         write_rows(packed, work, length)

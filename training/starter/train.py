@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import random
+import signal
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -16,11 +18,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from training.starter import layout, parts
+from training.starter import layout, mimic, parts
 from training.starter.model import Llama, Shape
 from training.starter.prepare import read_rows
 
@@ -52,24 +54,29 @@ class Preset:
     other_rate: float
     weight_decay: float = 0.02
     checkpoint_minutes: float = 5.0
+    copying: bool = True
+    """Begin with heads that copy (mimic.py)."""
 
 
-LATE = {512: (8, 0.85), 1024: (4, 0.15)}
+MIXED = {512: (12, 0.6), 1024: (6, 0.4)}
+LATE = {512: (12, 0.4), 1024: (6, 0.6)}
 
 PRESETS = {
     # Short rows first: attention over long ones costs a quarter of the time of a CPU core.
     "cpu": Preset(
-        shape=Shape(width=192, layers=4, heads=6, kv_heads=2, hidden=512),
-        minutes=57,
-        stages=(Stage(0.0, {256: (16, 1.0)}), Stage(0.55, LATE), Stage(0.9, LATE, end_weight=8.0)),
-        matrix_rate=0.02,
-        other_rate=4e-3,
+        shape=Shape(width=256, layers=4, heads=8, kv_heads=8, hidden=512, rotated=8),
+        minutes=69,
+        stages=(Stage(0.0, {512: (12, 1.0)}, 3.0), Stage(0.2, MIXED, 3.0), Stage(0.6, LATE, 3.0)),
+        matrix_rate=0.01,
+        other_rate=2e-3,
     ),
     # About 60M parameters; 25 minutes of one H200-class GPU.
     "gpu": Preset(
-        shape=Shape(width=640, layers=12, heads=10, kv_heads=5, hidden=1728, context=2048),
+        shape=Shape(
+            width=768, layers=8, heads=12, kv_heads=12, head_width=64, rotated=16, hidden=2048, context=2048
+        ),
         minutes=25,
-        stages=(Stage(0.0, {512: (128, 1.0)}), Stage(0.5, {512: (128, 0.5), 1024: (64, 0.5)})),
+        stages=(Stage(0.0, {512: (128, 1.0)}), Stage(0.2, {512: (128, 0.5), 1024: (64, 0.5)}, 3.0)),
         matrix_rate=0.01,
         other_rate=1.5e-3,
         weight_decay=0.05,
@@ -77,7 +84,7 @@ PRESETS = {
     ),
     # Seconds on a CPU: rehearses slices, resuming, parts and export.
     "tiny": Preset(
-        shape=Shape(width=64, layers=2, heads=4, kv_heads=2, hidden=128),
+        shape=Shape(width=96, layers=2, heads=3, kv_heads=3, rotated=8, hidden=128),
         minutes=0.4,
         stages=(Stage(0.0, {256: (4, 1.0)}),),
         matrix_rate=0.01,
@@ -144,13 +151,15 @@ class Run:
         self._loss = torch.compile(self.model.loss, dynamic=False) if compiled else self.model.loss
         self.seconds = 0.0
         self.step = self.tokens = 0
+        self._stopping = False
+        self._kept: mimic.Kept | None = None
         self._smooth: float | None = None
 
-    def resume(self) -> None:
-        """Goes on from the checkpoint, where there is one."""
+    def resume(self) -> bool:
+        """Goes on from the checkpoint; false where there is none."""
         path = self.out / "checkpoint.pt"
         if not path.exists():
-            return
+            return False
         state = torch.load(path, map_location=self.device, weights_only=True)
         self.model.load_state_dict(state["model"])
         for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
@@ -159,6 +168,7 @@ class Run:
         for length, at in state["rows"].items():
             self._rows_of(length).at = at
         print(f"resumed at step {self.step}, {self.seconds / 60:.1f} minutes", flush=True)
+        return True
 
     def save(self) -> None:
         """Writes the checkpoint and, beside it, the weights of this moment."""
@@ -180,11 +190,28 @@ class Run:
         }
         save_file(weights, path, metadata={"shape": json.dumps(asdict(self.shape))})
 
+    def begin(self, weights: Path | None) -> None:
+        """Starts from the weights of another run of the same shape, or from none but for the heads that copy."""
+        if weights is not None:
+            self.model.load_state_dict(load_file(weights))
+        elif self.preset.copying:
+            shortest = min(self.preset.stages[0].lengths)
+            inputs, _ = self._rows_of(shortest).split(self._rows_of(shortest).held_out[:6])
+            mimic.install(self.model, inputs.to(self.device))
+
+    def keep(self) -> None:
+        """From now on the copying heads stay what they are."""
+        self._kept = mimic.Kept(self.model) if self.preset.copying else None
+
+    def stop(self, *_: object) -> None:
+        """Ends the slice behind the step in progress (a handler of signals)."""
+        self._stopping = True
+
     def train(self, slice_minutes: float) -> bool:
         """Trains until the slice or the run is over; true when the run is."""
         total, until = self.preset.minutes * 60, self.seconds + slice_minutes * 60
         saved = self.seconds
-        while self.seconds < min(total, until):
+        while self.seconds < min(total, until) and not self._stopping:
             started = time.monotonic()
             loss = self._one_step(self.seconds / total)
             self.seconds += time.monotonic() - started
@@ -212,7 +239,9 @@ class Run:
         stage = [stage for stage in self.preset.stages if stage.start <= share][-1]
         lengths = stage.lengths
         # Weighted round robin by what was read so far, so that a resumed run reads the same rows.
-        length = min(lengths, key=lambda each: self._rows_of(each).at * each / lengths[each][1])
+        # Drawn by the share of tokens; seeded by the step, so that a run that was stopped goes on alike.
+        drawn = {each: weight / (rows * each) for each, (rows, weight) in lengths.items()}
+        length = random.Random(self.step).choices(list(drawn), list(drawn.values()))[0]
         inputs, targets = self._rows_of(length).next(lengths[length][0])
         for optimiser, full in zip(self.optimisers, self._rates, strict=True):
             for group in optimiser.param_groups:
@@ -226,6 +255,8 @@ class Run:
         for optimiser in self.optimisers:
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
+        if self._kept:
+            self._kept.restore()
         self.step += 1
         self.tokens += inputs.numel()
         return float(loss.detach())
@@ -265,6 +296,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--threads", type=int, default=1, help="on the CPU; more than the free cores is far slower"
     )
+    parser.add_argument("--init", type=Path, help="weights to begin with where there is no checkpoint yet")
     parser.add_argument("--no-compile", action="store_true")
     parser.add_argument(
         "--parts", action="store_true", help="also write the final weights in parts, to OUT/parts"
@@ -279,7 +311,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     run = Run(preset, options.work, out, device, not options.no_compile)
     parameters = sum(value.numel() for value in run.model.parameters())
     print(f"{parameters / 1e6:.2f}M parameters on {device}, {asdict(run.shape)}", flush=True)
-    run.resume()
+    if not run.resume():
+        run.begin(options.init)
+    run.keep()
+    signal.signal(signal.SIGTERM, run.stop)
     if run.train(options.slice_minutes):
         weights = out / "weights.safetensors"
         run.write_weights(weights)

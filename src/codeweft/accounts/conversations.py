@@ -11,12 +11,17 @@ from typing import Any, Literal
 from sqlalchemy import delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from codeweft.accounts import branches
 from codeweft.accounts.access import readable
-from codeweft.accounts.tables import ConversationRow, TurnRow
+from codeweft.accounts.attachments import Attachment, Attachments, delete_of
+from codeweft.accounts.tables import ConversationRow, SnippetRow, TurnRow
 from codeweft.errors import NotFound
 
 TITLE_LENGTH = 80
 """Characters of a title taken from the first message; longer ones do not fit a sidebar."""
+
+EXCERPT_LENGTH = 120
+"""Characters of a turn shown for a search: two lines of a sidebar."""
 
 Rating = Literal["good", "bad"]
 
@@ -25,7 +30,10 @@ Rating = Literal["good", "bad"]
 class Turn:
     """One turn. `reason` of an assistant turn is None while it is being written.
 
-    `references`, `usage`, `error`, `sampling` and `timings` are kept as the JSON that was shown.
+    `parent_id` is the turn before it, "" for the first of a conversation; `siblings` are those in its place, itself
+    included, as they came. `references`, `usage`, `error`, `sampling` and `timings` are kept as the JSON that was
+    shown. `cost` is in USD, None when no price is known. `dropped` are the numbers of citations that failed;
+    `explained` tells whether an explanation is kept.
     """
 
     id: str
@@ -43,11 +51,20 @@ class Turn:
     timings: Mapping[str, Any] = field(default_factory=dict)
     rating: Rating | None = None
     comment: str = ""
+    parent_id: str = ""
+    dropped: Sequence[int] = ()
+    cost: float | None = None
+    explained: bool = False
+    siblings: tuple[str, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """`index` is what the last answer used: a name, None for the app's default, "" for no retrieval."""
+    """`index` is what the last answer used: a name, None for the app's default, "" for no retrieval.
+
+    `leaf_id` is the last turn of the branch that is shown. `excerpt` is where a search found its words.
+    """
 
     id: str
     user_id: str
@@ -56,6 +73,8 @@ class Conversation:
     index: str | None
     created_at: float
     updated_at: float
+    leaf_id: str = ""
+    excerpt: str = ""
 
 
 _CONVERSATION = (
@@ -66,6 +85,7 @@ _CONVERSATION = (
     ConversationRow.index_name,
     ConversationRow.created_at,
     ConversationRow.updated_at,
+    ConversationRow.leaf_id,
 )
 _TURN = (
     TurnRow.id,
@@ -83,6 +103,10 @@ _TURN = (
     TurnRow.timings,
     TurnRow.rating,
     TurnRow.comment,
+    TurnRow.parent_id,
+    TurnRow.dropped,
+    TurnRow.cost,
+    TurnRow.explanation.is_not(None),
 )
 
 
@@ -96,6 +120,7 @@ class Conversations:
         self._engine = engine
         self._clock = clock
         self._may_read = may_read
+        self.attachments = Attachments(engine, clock)
 
     def _now(self) -> float:
         """Whole microseconds, so that a time that was shown compares equal when it comes back."""
@@ -134,7 +159,18 @@ class Conversations:
             )
         query = query.order_by(ConversationRow.updated_at.desc(), ConversationRow.id).limit(limit)
         async with self._engine.connect() as connection:
-            return [Conversation(*row) for row in await connection.execute(query)]
+            found = [Conversation(*row) for row in await connection.execute(query)]
+            if not text:
+                return found
+            said = (
+                select(TurnRow.conversation_id, TurnRow.content)
+                .where(TurnRow.conversation_id.in_([one.id for one in found]))
+                .where(TurnRow.content.icontains(text, autoescape=True))
+                .order_by(TurnRow.position.desc())
+            )
+            # Of several turns the first is told; a later row of the dictionary wins.
+            excerpts = {one: excerpt(content, text) for one, content in await connection.execute(said)}
+        return [replace(one, excerpt=excerpts.get(one.id, "")) for one in found]
 
     async def get(self, user_id: str, conversation_id: str) -> Conversation:
         query = select(*_CONVERSATION).where(
@@ -163,10 +199,29 @@ class Conversations:
     async def delete(self, user_id: str, conversation_id: str) -> None:
         await self.get(user_id, conversation_id)
         async with self._engine.begin() as connection:
+            await delete_of(connection, conversation_id)
+            await connection.execute(delete(SnippetRow).where(SnippetRow.conversation_id == conversation_id))
             await connection.execute(delete(TurnRow).where(TurnRow.conversation_id == conversation_id))
             await connection.execute(delete(ConversationRow).where(ConversationRow.id == conversation_id))
 
+    async def branch(self, conversation: Conversation) -> tuple[Turn, ...]:
+        """The turns that are shown, with what stands beside them and what was given to them."""
+        path = branches.shown(await self.turns(conversation.id), conversation.leaf_id)
+        given = await self.attachments.of(turn.id for turn in path if turn.role == "user")
+        return tuple(replace(turn, attachments=given.get(turn.id, ())) for turn in path)
+
+    async def show(self, user_id: str, turn_id: str) -> Conversation:
+        """Show the branch through a turn, to its newest end."""
+        turn = await self.turn(user_id, turn_id)
+        leaf = branches.newest_leaf(await self.turns(turn.conversation_id), turn_id)
+        async with self._engine.begin() as connection:
+            await connection.execute(
+                update(ConversationRow).where(ConversationRow.id == turn.conversation_id).values(leaf_id=leaf)
+            )
+        return await self.get(user_id, turn.conversation_id)
+
     async def turns(self, conversation_id: str) -> tuple[Turn, ...]:
+        """All turns as they came."""
         query = (
             select(ConversationRow.user_id, *_TURN)
             .join(ConversationRow, ConversationRow.id == TurnRow.conversation_id)
@@ -194,7 +249,7 @@ class Conversations:
         return replace(turn, references=readable(turn.references, partial(self._may_read, user_id)))
 
     async def add_turns(self, *turns: Turn) -> None:
-        """Append turns of one conversation in this order."""
+        """Append turns of one conversation in this order, and show the branch that the last of them ends."""
         last = select(func.max(TurnRow.position)).where(TurnRow.conversation_id == turns[0].conversation_id)
         async with self._engine.begin() as connection:
             position = (await connection.execute(last)).scalar() or 0
@@ -203,26 +258,45 @@ class Conversations:
             await connection.execute(
                 update(ConversationRow)
                 .where(ConversationRow.id == turns[0].conversation_id)
-                .values(updated_at=self._now())
+                .values(updated_at=self._now(), leaf_id=turns[-1].id)
             )
 
     async def save_turn(self, turn: Turn) -> None:
         """Write what the turn is now, except what only its reader changes. Nothing happens if it was deleted."""
         values = _values(turn)
-        for fixed in ("id", "conversation_id", "rating", "comment"):
+        for fixed in ("id", "conversation_id", "parent_id", "rating", "comment"):
             del values[fixed]
         async with self._engine.begin() as connection:
             await connection.execute(update(TurnRow).where(TurnRow.id == turn.id).values(**values))
 
-    async def delete_turn(self, turn_id: str) -> None:
+    async def keep_explanation(self, turn_id: str, explanation: Mapping[str, Any]) -> None:
         async with self._engine.begin() as connection:
-            await connection.execute(delete(TurnRow).where(TurnRow.id == turn_id))
+            await connection.execute(
+                update(TurnRow).where(TurnRow.id == turn_id).values(explanation=dict(explanation))
+            )
+
+    async def explanation(self, user_id: str, turn_id: str) -> Mapping[str, Any]:
+        """How an answer came about."""
+        await self.turn(user_id, turn_id)
+        async with self._engine.connect() as connection:
+            kept: Mapping[str, Any] | None = (
+                await connection.execute(select(TurnRow.explanation).where(TurnRow.id == turn_id))
+            ).scalar()
+        if kept is not None and not all(self._may_read(user_id, index) for index in kept.get("indexes", ())):
+            raise NotFound("This explanation quotes an index that you may not read any more.")
+        if kept is None:
+            raise NotFound(
+                "This answer was not asked how it came about.", fix="Ask again with “Explain answers” on."
+            )
+        return kept
 
     async def rate(self, user_id: str, turn_id: str, rating: Rating | None, comment: str) -> None:
         await self.turn(user_id, turn_id)
         async with self._engine.begin() as connection:
             await connection.execute(
-                update(TurnRow).where(TurnRow.id == turn_id).values(rating=rating, comment=comment)
+                update(TurnRow)
+                .where(TurnRow.id == turn_id)
+                .values(rating=rating, comment=comment, rated_at=self._now() if rating else None)
             )
 
     async def any_answer(self) -> bool:
@@ -247,6 +321,14 @@ def title_from(content: str) -> str:
     return line if len(line) <= TITLE_LENGTH else line[: TITLE_LENGTH - 1].rstrip() + "…"
 
 
+def excerpt(content: str, text: str) -> str:
+    """The words around the first place where `text` is said, in one line."""
+    at = max(0, content.lower().find(text.lower()))
+    start = max(0, at - EXCERPT_LENGTH // 3)
+    cut = " ".join(content[start : start + EXCERPT_LENGTH].split())
+    return f"{'…' if start else ''}{cut}{'…' if start + EXCERPT_LENGTH < len(content) else ''}"
+
+
 def _values(turn: Turn) -> dict[str, Any]:
     return {
         "id": turn.id,
@@ -264,4 +346,7 @@ def _values(turn: Turn) -> dict[str, Any]:
         "timings": dict(turn.timings),
         "rating": turn.rating,
         "comment": turn.comment,
+        "parent_id": turn.parent_id,
+        "dropped": list(turn.dropped),
+        "cost": turn.cost,
     }

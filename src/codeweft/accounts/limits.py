@@ -48,7 +48,8 @@ class _Bucket:
     at: float
 
     def refilled(self, per_minute: int, now: float) -> float:
-        self.level = min(per_minute, self.level + (now - self.at) * per_minute / _MINUTE)
+        # A clock that was set back must not take away what it gave.
+        self.level = min(per_minute, self.level + max(0.0, now - self.at) * per_minute / _MINUTE)
         self.at = now
         return self.level
 

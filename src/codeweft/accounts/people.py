@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Final, Literal, get_args
@@ -287,7 +288,8 @@ class People:
         """Write a line in the same transaction as what it tells of."""
         await connection.execute(
             insert(AuditRow).values(
-                id=secrets.token_hex(12),
+                # Lines of the same moment stay in the order in which they were written.
+                id=f"{time.time_ns():016x}{secrets.token_hex(4)}",
                 at=self._clock(),
                 actor=actor.name,
                 action=action,

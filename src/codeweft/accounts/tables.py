@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-SCHEMA = "0003"
+SCHEMA = "0004"
 """The migration that these tables are at; equal to Alembic's head, so that an up-to-date start needs no Alembic."""
 
 
@@ -200,9 +200,13 @@ class ConversationRow(Base):
     index_name: Mapped[str | None] = mapped_column(String(200))
     created_at: Mapped[float]
     updated_at: Mapped[float]
+    leaf_id: Mapped[str] = mapped_column(String(32), server_default="")
+    """The last turn of the branch that is shown."""
 
 
 class TurnRow(Base):
+    """Turns are a tree: `parent_id` is the turn before this one, "" for the first. `position` counts as they came."""
+
     __tablename__ = "turns"
     __table_args__ = (Index("turns_of_conversation", "conversation_id", "position"),)
 
@@ -222,3 +226,45 @@ class TurnRow(Base):
     timings: Mapped[dict[str, Any]] = mapped_column(JSON)
     rating: Mapped[str | None] = mapped_column(String(10))
     comment: Mapped[str] = mapped_column(Text)
+    parent_id: Mapped[str] = mapped_column(String(32), server_default="")
+    dropped: Mapped[list[Any]] = mapped_column(JSON, server_default="[]")
+    cost: Mapped[float | None]
+    rated_at: Mapped[float | None]
+    explanation: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+
+
+class AttachmentRow(Base):
+    """A file as text, without its secrets. `turn_id` is "" until it is sent; only turns that are there own one."""
+
+    __tablename__ = "attachments"
+    __table_args__ = (Index("attachments_of_turn", "turn_id"), Index("attachments_of_user", "user_id"))
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    turn_id: Mapped[str] = mapped_column(String(32))
+    position: Mapped[int]
+    name: Mapped[str] = mapped_column(String(300))
+    language: Mapped[str] = mapped_column(String(50))
+    size: Mapped[int]
+    secrets: Mapped[int]
+    text: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[float]
+
+
+class SnippetRow(Base):
+    """A block of code of an answer, or one that was saved by hand (then of no conversation)."""
+
+    __tablename__ = "snippets"
+    __table_args__ = (
+        Index("snippets_of_user", "user_id", "created_at"),
+        Index("snippets_of_conversation", "conversation_id"),
+    )
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    conversation_id: Mapped[str] = mapped_column(String(32))
+    turn_id: Mapped[str] = mapped_column(String(32))
+    language: Mapped[str] = mapped_column(String(50))
+    title: Mapped[str] = mapped_column(String(200))
+    code: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[float]

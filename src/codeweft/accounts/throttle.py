@@ -64,7 +64,11 @@ class Throttle:
 
     def _of(self, subject: Hashable, now: float) -> _Failures:
         found = self._failures.get(subject)
-        return _Failures(0, now) if found is None or now - found.at > FORGET_SECONDS else found
+        if found is None or now - found.at > FORGET_SECONDS:
+            return _Failures(0, now)
+        # A clock that was set back must not make the wait longer.
+        found.at = min(found.at, now)
+        return found
 
 
 def _wait(found: _Failures, free: int) -> float:

@@ -58,7 +58,8 @@ def parse(text: str, where: str = "the flow") -> FlowSpec:
     """Read a flow document. Raises `InvalidRequest` naming the place at fault."""
     try:
         data: Any = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        # A date that does not exist is a ValueError.
         raise InvalidRequest(f"{where} is not YAML: {error}") from None
     if not isinstance(data, dict):
         raise InvalidRequest(f"{where} must be a mapping with `name` and `nodes`.")

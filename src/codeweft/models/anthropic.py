@@ -15,11 +15,13 @@ from codeweft.models import blocks, last_resort, schema, skills
 from codeweft.models.failing import told
 from codeweft.models.sse import data_lines
 from codeweft.models.upstream import ATTEMPTS, Upstream
+from codeweft.models.wire import MALFORMED, counted
 from codeweft.types import (
     Done,
     Event,
     FinishReason,
     ModelInfo,
+    Prompted,
     ReasoningDelta,
     Request,
     Skills,
@@ -135,11 +137,18 @@ class AnthropicModel:
         first_token: float | None = None
         async with self._upstream.request("POST", "/messages", body) as response:
             yield Started(self._info.name, note)
-            async with aclosing(data_lines(response.content.iter_any())) as lines:
-                async for line in lines:
-                    for event in reading.take(self._decoded(line)):
-                        first_token = first_token or time.monotonic() - began
-                        yield event
+            if request.explain and request.infill is not None:
+                yield Prompted(last_resort.pieces(last_resort.ask(request.infill)))
+            try:
+                async with aclosing(data_lines(response.content.iter_any())) as lines:
+                    async for line in lines:
+                        for event in reading.take(self._decoded(line)):
+                            first_token = first_token or time.monotonic() - began
+                            yield event
+                        if reading.ended:
+                            break
+            except ValueError:
+                raise self._no_event() from None
         if not reading.ended:
             raise self._upstream.broken()
         text = "".join(reading.written)
@@ -152,14 +161,17 @@ class AnthropicModel:
     def _decoded(self, line: bytes) -> _Event:
         try:
             event = _decode(line)
-        except msgspec.MsgspecError:
-            raise UpstreamFailed(
-                f"The endpoint of {self._info.name} sent something that is not an event of an answer.",
-                fix="Check that `base_url` speaks Anthropic's protocol.",
-            ) from None
+        except MALFORMED:
+            raise self._no_event() from None
         if event.type == "error":
             raise self._upstream.failure(500, line)
         return event
+
+    def _no_event(self) -> UpstreamFailed:
+        return UpstreamFailed(
+            f"The endpoint of {self._info.name} sent something that is not an event of an answer.",
+            fix="Check that `base_url` speaks Anthropic's protocol.",
+        )
 
     def _body(self, request: Request) -> tuple[dict[str, Any], str]:
         sampling = request.sampling
@@ -235,7 +247,9 @@ class _Reading:
         if delta.type == "thinking_delta":
             yield ReasoningDelta(delta.thinking)
         elif delta.type == "input_json_delta" and delta.partial_json:
-            yield ToolCallDelta(self._calls[index], delta.partial_json)
+            if (number := self._calls.get(index)) is None:
+                raise ValueError("arguments of a call that was never begun")
+            yield ToolCallDelta(number, delta.partial_json)
         else:
             yield from self._text(delta.text)
 
@@ -247,10 +261,10 @@ class _Reading:
 
     def _count(self, used: _Usage) -> None:
         """Counts are running totals; those of the prompt come with the first event, sometimes again with the last."""
-        cached = used.cache_read_input_tokens or 0
-        whole = (used.input_tokens or 0) + cached + (used.cache_creation_input_tokens or 0)
+        cached = counted(used.cache_read_input_tokens)
+        whole = counted(used.input_tokens) + cached + counted(used.cache_creation_input_tokens)
         self._input, self._cached = max(self._input, whole), max(self._cached, cached)
-        self._output = max(self._output, used.output_tokens or 0)
+        self._output = max(self._output, counted(used.output_tokens))
 
 
 def _block(block: blocks.Block) -> dict[str, Any]:

@@ -6,6 +6,7 @@ credentials that AWS's own tools would find, or carry a Bedrock API key. Needs `
 
 from __future__ import annotations
 
+import struct
 import time
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from typing import Any, Final
@@ -18,11 +19,13 @@ from codeweft.models import blocks, last_resort, skills
 from codeweft.models.failing import told
 from codeweft.models.prices import host_of
 from codeweft.models.upstream import ATTEMPTS, Upstream
+from codeweft.models.wire import MALFORMED, counted
 from codeweft.types import (
     Done,
     Event,
     FinishReason,
     ModelInfo,
+    Prompted,
     ReasoningDelta,
     Request,
     Skills,
@@ -139,6 +142,8 @@ class BedrockModel:
         first_token: float | None = None
         async with self._upstream.request("POST", self._path, body) as response:
             yield Started(self._info.name, note)
+            if request.explain and request.infill is not None:
+                yield Prompted(last_resort.pieces(last_resort.ask(request.infill)))
             buffer = EventStreamBuffer()
             try:
                 async for data in response.content.iter_any():
@@ -147,7 +152,8 @@ class BedrockModel:
                         for event in reading.take(self._event(message.headers, message.payload)):
                             first_token = first_token or time.monotonic() - began
                             yield event
-            except (ParserError, msgspec.MsgspecError):
+            # botocore checks lengths and sums, not what a header holds; a KeyError is a call that was never begun, too.
+            except (ParserError, *MALFORMED, KeyError, struct.error):
                 raise UpstreamFailed(
                     f"The endpoint of {self._info.name} did not answer with an event stream.",
                     fix="Check `base_url` and `region` of this model in the settings.",
@@ -226,8 +232,8 @@ class _Reading:
             self.reason = _REASONS.get(payload.stopReason, "stop")
             self.ended = True
         if (used := payload.usage) is not None:
-            cached = used.cacheReadInputTokens or 0
-            self.usage = Usage(used.inputTokens + cached, used.outputTokens, cached)
+            cached = counted(used.cacheReadInputTokens)
+            self.usage = Usage(counted(used.inputTokens) + cached, counted(used.outputTokens), cached)
         if payload.start is not None and (tool := payload.start.toolUse) is not None:
             number = self._calls[payload.contentBlockIndex] = len(self._calls)
             yield ToolCallDelta(number, "", tool.toolUseId, tool.name)

@@ -29,6 +29,7 @@ from codeweft.types import (
     FinishReason,
     Infill,
     ModelInfo,
+    Prompted,
     PromptProgress,
     Request,
     Sampling,
@@ -53,6 +54,7 @@ class _Prompt:
     note: str = ""
     schema: dict[str, Any] | None = None
     thinking: ThinkSplitter | None = None
+    pieces: tuple[Piece, ...] = ()
 
 
 @dataclass(slots=True)
@@ -141,6 +143,8 @@ class EmbeddedModel(OnFile):
         prompt = await self._prompt(request, sampling)
         async with file.turns.take(request.caller.user):
             yield Started(self._info.name, " ".join(filter(None, (self._info.note, prompt.note))))
+            if request.explain and request.infill is not None:
+                yield Prompted(prompt.pieces, prompt.tokens)
             # The engine may have crashed while this request waited.
             await file.engine.ready()
             async with aclosing(self._events(file, prompt, sampling, began)) as events:
@@ -286,9 +290,10 @@ class EmbeddedModel(OnFile):
         if request.skill == "chat" and (with_tools or self._template is None):
             return await self._chat_prompt(request, sampling, wanted)
         note = ""
+        pieces: list[Piece] = []
         if request.infill is not None:
             sampling = replace(sampling, stop=(*sampling.stop, *self._family.stop))
-            ids, note = await self._infill_ids(request.infill, sampling)
+            pieces, ids, note = await self._infill_prompt(request.infill, sampling)
         elif request.prompt is not None:
             ids = await self._ids([Piece(request.prompt)])
         else:
@@ -304,7 +309,7 @@ class EmbeddedModel(OnFile):
             thinking = ThinkSplitter(
                 started=pieces[-1].special and pieces[-1].text.rstrip().endswith("<think>")
             )
-        return _Prompt("/completion", body, len(ids), note, wanted, thinking)
+        return _Prompt("/completion", body, len(ids), note, wanted, thinking, tuple(pieces))
 
     async def _chat_prompt(
         self, request: Request, sampling: Sampling, wanted: dict[str, Any] | None
@@ -343,7 +348,7 @@ class EmbeddedModel(OnFile):
         self._check_length(sum(len(piece.text) for piece in pieces), None)
         return await self._tokens.of(pieces)
 
-    async def _infill_ids(self, infill: Infill, sampling: Sampling) -> tuple[list[int], str]:
+    async def _infill_prompt(self, infill: Infill, sampling: Sampling) -> tuple[list[Piece], list[int], str]:
         """The prompt, cut to what fits, and a note about what was left out.
 
         Of the code around the hole the nearest stays, of other files the first.
@@ -369,7 +374,7 @@ class EmbeddedModel(OnFile):
             notes.append(f"{left_out} of {len(infill.neighbours)} neighbouring files did not fit.")
         if (nearest := len(hole.prefix) + len(hole.suffix)) < len(infill.prefix) + len(infill.suffix):
             notes.append(f"Of the code around the hole, the nearest {nearest} characters fit.")
-        return ids, " ".join(notes)
+        return self._family.fim_prompt(replace(hole, neighbours=neighbours)), ids, " ".join(notes)
 
     async def _cut(self, hole: Infill, room: int) -> tuple[Infill, list[int]]:
         """As much of the code around a hole as fits `room` tokens, and its prompt."""

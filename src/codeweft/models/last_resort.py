@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Final
 
-from codeweft.types import Infill, Message
+from codeweft.types import Infill, Message, PromptPiece
 
 NOTE: Final = (
     "This endpoint cannot fill in the middle; the model was asked in a chat instead, which is less exact."
@@ -22,6 +23,18 @@ def ask(infill: Infill) -> tuple[Message, ...]:
     files = "".join(f"File {item.path}:\n{item.text}\n\n" for item in infill.neighbours)
     question = f"{files}Code before the cursor:\n{infill.prefix}\n\nCode after the cursor:\n{infill.suffix}"
     return (Message("system", _INSTRUCTION), Message("user", question))
+
+
+def labelled(parts: Iterable[tuple[str, str]]) -> tuple[PromptPiece, ...]:
+    """Named texts of a request as pieces of a prompt; the endpoint itself lays them out."""
+    return tuple(
+        piece for name, text in parts for piece in (PromptPiece(name, special=True), PromptPiece(text))
+    )
+
+
+def pieces(turns: Sequence[Message]) -> tuple[PromptPiece, ...]:
+    """Turns as pieces of a prompt."""
+    return labelled((turn.role, turn.content) for turn in turns)
 
 
 class FenceStripper:

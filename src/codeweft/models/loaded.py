@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-import msgspec
 
 from codeweft.errors import CodeweftError, ContextOverflow, EngineFailed, InvalidRequest, NotReady
 from codeweft.models import native
@@ -18,6 +17,7 @@ from codeweft.models.machine import this_machine
 from codeweft.models.plan import EngineOptions, EnginePlan, generation_parameters, plan
 from codeweft.models.prefill import Prefill
 from codeweft.models.turns import Turns
+from codeweft.models.wire import MALFORMED
 from codeweft.types import ModelInfo
 
 Parameters = Callable[[GgufHeader, EngineOptions, EnginePlan], dict[str, Any]]
@@ -162,7 +162,7 @@ def refusal(status: int, data: bytes) -> CodeweftError:
     """The engine's error answer as one of ours."""
     try:
         error = native.decode_error(data).error
-    except msgspec.MsgspecError:
+    except MALFORMED:
         return EngineFailed(f"The engine answered with status {status} and no explanation.")
     if error.type == "exceed_context_size_error":
         return ContextOverflow(f"The prompt does not fit: {error.message}.", fix="Shorten it.")

@@ -23,6 +23,8 @@ from codeweft.types import (
     Failed,
     Infill,
     ModelInfo,
+    Prompted,
+    PromptPiece,
     Request,
     Retrieval,
     Sampling,
@@ -58,6 +60,7 @@ class _Call:
     note: str = ""
     schema: dict[str, Any] | None = None
     strip_fence: bool = False
+    pieces: tuple[PromptPiece, ...] = ()
 
 
 class OpenAICompatible:
@@ -116,7 +119,7 @@ class OpenAICompatible:
         try:
             data = await upstream.json("GET", "/models")
             listed = msgspec.json.decode(data, type=_ModelList).data
-        except msgspec.MsgspecError:
+        except wire.MALFORMED:
             raise UpstreamFailed(
                 f"{base_url}/models does not answer as an OpenAI-compatible endpoint does.",
                 fix="Check `base_url`.",
@@ -133,6 +136,8 @@ class OpenAICompatible:
             call, response = await self._asked(request)
             async with self._upstream.reading(response):
                 yield Started(self._info.name, " ".join(filter(None, (self._info.note, call.note))))
+                if request.explain and call.pieces:
+                    yield Prompted(call.pieces)
                 reading = Reading(
                     response.content_type,
                     self._decoded,
@@ -207,7 +212,7 @@ class OpenAICompatible:
     def _decoded(self, line: bytes) -> wire.StreamChunk:
         try:
             chunk = wire.decode_chunk(line)
-        except msgspec.MsgspecError:
+        except wire.MALFORMED:
             raise UpstreamFailed(
                 f"The endpoint of {self._info.name} sent something that is not a chunk of an answer.",
                 fix="Try again.",
@@ -253,15 +258,20 @@ class OpenAICompatible:
             body = self._completion_body(prefix, sampling) | {"suffix": infill.suffix}
             if self._codeweft and shown:
                 body["neighbours"] = [{"path": one.path, "text": one.text} for one in shown]
-            return _Call(_SUFFIX_HOSTS.get(self._host, COMPLETIONS), body)
+            fields = ("prompt", prefix), ("suffix", infill.suffix)
+            return _Call(
+                _SUFFIX_HOSTS.get(self._host, COMPLETIONS), body, pieces=last_resort.labelled(fields)
+            )
         if route in ("kept", "tokens"):
-            prompt = skills.text_of(self._family.fim_prompt(self._family.harmless(infill)))
+            pieces = self._family.fim_prompt(self._family.harmless(infill))
             stops = (*sampling.stop, *self._family.stop)
-            body = self._completion_body(prompt, replace(sampling, stop=stops))
+            body = self._completion_body(skills.text_of(pieces), replace(sampling, stop=stops))
             # vLLM, SGLang and LMDeploy leave special tokens out of an answer, and then no stop string matches them.
-            return _Call(COMPLETIONS, body | ({"skip_special_tokens": False} if route == "kept" else {}))
-        body = self._chat_body(wire.messages_json(last_resort.ask(infill)), request.sampling)
-        return _Call(CHAT, body, note=last_resort.NOTE, strip_fence=True)
+            kept = {"skip_special_tokens": False} if route == "kept" else {}
+            return _Call(COMPLETIONS, body | kept, pieces=tuple(pieces))
+        asked = last_resort.ask(infill)
+        body = self._chat_body(wire.messages_json(asked), request.sampling)
+        return _Call(CHAT, body, note=last_resort.NOTE, strip_fence=True, pieces=last_resort.pieces(asked))
 
     def _completion_body(self, prompt: str, sampling: Sampling) -> dict[str, Any]:
         body = {"model": self._model, "prompt": prompt} | wire.sampling_json(sampling)
@@ -340,7 +350,7 @@ class OpenAIEmbedder:
             answer = msgspec.json.decode(data, type=_EmbeddingAnswer)
             rows = sorted(answer.data, key=lambda row: row.index)
             vectors = np.array([row.embedding for row in rows], dtype=np.float32)
-        except (msgspec.MsgspecError, ValueError):
+        except (*wire.MALFORMED, ValueError):
             vectors = np.zeros((0, 0), np.float32)
         if vectors.ndim != 2 or len(vectors) != len(texts):
             raise UpstreamFailed(
@@ -439,7 +449,9 @@ def _query(request: Request) -> str:
 
 
 def _estimate(body: dict[str, Any], text: str) -> Usage:
-    asked = body.get("prompt") or "".join(turn["content"] or "" for turn in body["messages"])
+    asked = (
+        body["prompt"] if "prompt" in body else "".join(turn["content"] or "" for turn in body["messages"])
+    )
     return Usage(_tokens(asked), _tokens(text), estimated=True)
 
 

@@ -13,6 +13,7 @@ from codeweft.errors import ContextOverflow, EngineFailed, UpstreamFailed
 from codeweft.models.loaded import LoadedFile, OnFile
 from codeweft.models.plan import EngineOptions, reranking_parameters
 from codeweft.models.upstream import Upstream
+from codeweft.models.wire import MALFORMED
 from codeweft.types import ModelInfo
 
 CHARACTERS_PER_TOKEN: Final = 3
@@ -106,7 +107,7 @@ def read_scores(data: bytes, count: int) -> list[float] | None:
     """One score per text, in their order; None when the answer is something else."""
     try:
         answer = msgspec.json.decode(data, type=_Answer)
-    except msgspec.MsgspecError:
+    except MALFORMED:
         return None
     scores = [math.nan] * count
     for row in answer.results or answer.data or ():

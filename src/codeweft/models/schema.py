@@ -85,6 +85,8 @@ def violation(text: str, schema: Mapping[str, Any]) -> str:
         return f"it is not JSON ({error})"
     except ValidationError as error:
         return error.message[:300]
+    except RecursionError:
+        return "it, or the schema, is nested without end"
     except Unresolvable as error:
         return f"the schema refers to {error.ref!r}, which does not exist"
     return ""

@@ -1,7 +1,8 @@
 """Model families: which tokens they were trained to fill holes with, and what each flavour and size can do.
 
 A layout is a tuple of parts. Parts with `{prefix}`, `{suffix}`, `{path}`, `{text}` or `{name}` take plain text, which is
-tokenised without special tokens; every other part is special-token text.
+tokenised without special tokens; every other part is special-token text. `{head}` and `{line}` are the prefix up to the
+line of the cursor, and what stands on that line before it.
 """
 
 from __future__ import annotations
@@ -13,23 +14,16 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from codeweft.errors import InvalidRequest, MissingSkill
-from codeweft.types import Infill, Neighbour, Request, Sampling, Skill, Skills
+from codeweft.types import Infill, Neighbour, PromptPiece, Request, Sampling, Skill, Skills
 
 Layout = tuple[str, ...]
 FILL: Final = "<FILL>"
+Piece = PromptPiece
 _FIELD: Final = re.compile(r"\{(\w+)\}")
 _REPOSITORY_NAME: Final = "repository"
 _HASH_COMMENTS: Final = frozenset(
     (".py", ".rb", ".sh", ".bash", ".yaml", ".yml", ".toml", ".r", ".pl", ".ex", ".exs", ".jl")
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """Part of a prompt: the text of special tokens, or plain text that must never be read as special."""
-
-    text: str
-    special: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +79,9 @@ class Family:
     def fim_prompt(self, infill: Infill) -> list[Piece]:
         """The infilling prompt. The answer continues it with the text of the hole. Raises `MissingSkill`."""
         layout = self._order(infill)
-        fields = {"prefix": infill.prefix, "suffix": infill.suffix}
+        cursor_line = infill.prefix.rfind("\n") + 1
+        head, line = infill.prefix[:cursor_line], infill.prefix[cursor_line:]
+        fields = {"prefix": infill.prefix, "suffix": infill.suffix, "head": head, "line": line}
         return [*self._neighbours(infill.neighbours), *_lay_out(layout, fields)]
 
     def defused(self, text: str) -> str:
@@ -185,8 +181,8 @@ FAMILIES: Final = (
         pattern=r"codeweft[-_ ]?starter|^starter$",
         rules=(SkillRule("", _ALL),),
         prefix_first=_QWEN_FIM,
-        # Bavarian et al. 2022, SPM variant 2: the answer directly continues the prefix.
-        suffix_first=_QWEN_SPM,
+        # The answer directly continues the line, and the mark before it says that the end is near (training/README.md).
+        suffix_first=("<|fim_suffix|>", "{suffix}", "<|fim_prefix|>", "{head}", "<|fim_middle|>", "{line}"),
         trained_suffix_first=True,
         stop=_QWEN_STOP,
     ),

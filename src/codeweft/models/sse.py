@@ -25,13 +25,22 @@ class Lines:
     """The value of every `data:` line, and of llama.cpp's `error:` lines."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        # In pieces: joining them as each arrives costs the square of a line's length.
+        self._held: list[bytes] = []
+        self._length = 0
 
     def feed(self, piece: bytes) -> list[bytes]:
         """See `Parts.feed`."""
-        *lines, self._rest = (self._rest + piece).split(b"\n")
-        if len(self._rest) > MAX_LINE:
-            raise ValueError("an event without end")
+        *lines, rest = piece.split(b"\n")
+        if lines:
+            if self._held:
+                lines[0] = b"".join((*self._held, lines[0]))
+            self._held, self._length = [], 0
+        if rest:
+            self._held.append(rest)
+            self._length += len(rest)
+            if self._length > MAX_LINE:
+                raise ValueError("an event without end")
         return [
             line[5 if line.startswith(b"data:") else 6 :].strip()
             for line in lines
@@ -40,7 +49,8 @@ class Lines:
 
     def rest(self) -> list[bytes]:
         """See `Parts.rest`."""
-        return [self._rest[5:].strip()] if self._rest.startswith(b"data:") else []
+        line = b"".join(self._held)
+        return [line[5:].strip()] if line.startswith(b"data:") else []
 
 
 class Whole:

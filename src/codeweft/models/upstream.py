@@ -18,6 +18,7 @@ from yarl import URL
 
 from codeweft import errors
 from codeweft.errors import CodeweftError, UpstreamFailed
+from codeweft.models.wire import MALFORMED
 
 Sign = Callable[[str, str, bytes | None], dict[str, str]]
 RETRIED: Final = frozenset((429, 502, 503, 504))
@@ -236,12 +237,11 @@ class _Read:
         try:
             if kind is None and not response.content.at_eof():
                 # Many servers end a body with a packet of its own; waiting for it saves the next request a handshake.
-                with suppress(TimeoutError):
+                # The answer is whole by now, however the connection ends.
+                with suppress(*_BROKEN):
                     async with asyncio.timeout(LINGER):
                         while await response.content.readany():
                             pass
-        except _BROKEN as late:
-            raise self._upstream.broken(late) from None
         finally:
             # Releases a finished connection to the pool, closes one that still sends.
             response.close() if not response.content.at_eof() else response.release()
@@ -277,7 +277,7 @@ def _error_body(body: bytes) -> _ErrorBody | None:
     """The error in OpenAI's shape, FastAPI's (`detail`) or a bare one."""
     try:
         answer = msgspec.json.decode(body, type=_ErrorAnswer)
-    except msgspec.MsgspecError:
+    except MALFORMED:
         return None
     if isinstance(answer.error, _ErrorBody):
         return answer.error

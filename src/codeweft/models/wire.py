@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -41,6 +41,18 @@ _REASONS: dict[str, FinishReason] = {
 
 NO_ERROR = msgspec.Raw(b"null")
 
+MALFORMED: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What decoding raises for bytes that are no message: not JSON, other types, not UTF-8, nested without end."""
+
+Number = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+"""A position or a count that goes back out as JSON; larger ones are not told apart by every reader of it."""
+_MOST_TOKENS: Final = 2**40
+
+
+def counted(tokens: int | None) -> int:
+    """A count of tokens as it is used for limits and bills: 0 for one that cannot be one."""
+    return tokens if tokens is not None and 0 <= tokens <= _MOST_TOKENS else 0
+
 
 class FunctionPart(msgspec.Struct, frozen=True):
     name: str | None = None
@@ -48,7 +60,7 @@ class FunctionPart(msgspec.Struct, frozen=True):
 
 
 class ToolCallPart(msgspec.Struct, frozen=True):
-    index: int | None = None
+    index: Number | None = None
     id: str | None = None
     function: FunctionPart | None = None
 
@@ -103,19 +115,19 @@ class UsagePart(msgspec.Struct, frozen=True):
     def usage(self) -> Usage:
         details = self.prompt_tokens_details
         return Usage(
-            prompt_tokens=self.prompt_tokens or 0,
-            completion_tokens=self.completion_tokens or 0,
-            cached_tokens=(details.cached_tokens or 0) if details else 0,
+            prompt_tokens=counted(self.prompt_tokens),
+            completion_tokens=counted(self.completion_tokens),
+            cached_tokens=counted(details.cached_tokens) if details else 0,
         )
 
 
 class Reference(msgspec.Struct, frozen=True):
     """A numbered source of an answer, as Codeweft servers send it."""
 
-    number: int
+    number: Number
     path: str
-    start_line: int
-    end_line: int
+    start_line: Number
+    end_line: Number
     repository: str = ""
     commit: str | None = None
     score: float = 0.0
@@ -145,21 +157,21 @@ class Reference(msgspec.Struct, frozen=True):
 
 
 class Progress(msgspec.Struct, frozen=True):
-    total: int = 0
-    processed: int = 0
+    total: Number = 0
+    processed: Number = 0
 
 
 class Citations(msgspec.Struct, frozen=True):
     """What became of the reference numbers in an answer."""
 
-    verified: list[int] = []
-    dropped: list[int] = []
+    verified: list[Number] = []
+    dropped: list[Number] = []
 
 
 class Candidate(Reference, frozen=True, kw_only=True):
     """What was looked up; without `number` it was not shown to the model."""
 
-    number: int | None = None  # type: ignore[assignment]
+    number: Number | None = None  # type: ignore[assignment]
 
 
 class PromptTurn(msgspec.Struct, frozen=True):
@@ -170,12 +182,12 @@ class PromptTurn(msgspec.Struct, frozen=True):
 class StepPart(msgspec.Struct, frozen=True):
     """A step of a Codeweft server's agent."""
 
-    number: int
+    number: Number
     tool: str
     arguments: dict[str, Any] = {}
     seconds: float = 0.0
-    results: int = 0
-    tokens: int = 0
+    results: Number = 0
+    tokens: Number = 0
     thought: str = ""
     error: str = ""
 

@@ -12,11 +12,11 @@ from functools import partial
 
 from codeweft.accounts import Accounts
 from codeweft.config import ModelSettings, Settings
-from codeweft.errors import NotFound
+from codeweft.errors import Conflict, NotFound
 from codeweft.flows import Flow, FlowSpec, Services, library, rewriting
 from codeweft.jobs import Jobs
 from codeweft.models.embedded import EmbeddedModel
-from codeweft.models.hub import installed
+from codeweft.models.hub import InstalledModel, installed
 from codeweft.models.loaded import EngineState
 from codeweft.models.openai_compatible import OpenAICompatible
 from codeweft.models.pool import EndpointState, Member, Pool, PoolPolicy
@@ -31,6 +31,7 @@ from codeweft.runtime.models import Single, embedder_of, engine_options, model_o
 from codeweft.runtime.redacting import Redacting
 from codeweft.runtime.running import Server, announce, retract
 from codeweft.runtime.searching import encoder_of, stages_of
+from codeweft.runtime.shelf import Shelf
 from codeweft.runtime.state import models_folder, open_accounts, open_indexes
 from codeweft.runtime.summaries import Summaries
 from codeweft.runtime.updates import Updates
@@ -74,13 +75,16 @@ class Runtime:
         self._encoder = encoder
         self._bridge = bridge
         self.prices = Prices(prices_of(settings))
+        self.shelf = Shelf(
+            models_folder(), self._put, self._take, mirror=settings.hub.mirror, token=settings.hub.token
+        )
         self._models: dict[str, Single | Pool] = {}
         self._embedders: dict[str, Embedder] = {ENCODER: LocalEmbedder(encoder)}
         self._rerankers: dict[str, Reranker] = {}
         self._apps: dict[str, FlowSpec] = library()
         if settings.index.rewrite_questions:
             self._apps = {name: rewriting(spec) for name, spec in self._apps.items()}
-        self._redactor = Redactor(settings.index.allow_secrets)
+        self.redactor = Redactor(settings.index.allow_secrets)
         self.sandbox: Sandbox | None = sandbox_of(settings)
 
     @property
@@ -158,6 +162,14 @@ class Runtime:
         """The embedded engines and how they are."""
         return [model.state for model in self._models.values() if isinstance(model, EmbeddedModel)]
 
+    def engine(self, name: str) -> EmbeddedModel:
+        """The embedded model of that name. Raises `NotFound`."""
+        model = self._models.get(name)
+        if not isinstance(model, EmbeddedModel):
+            names = ", ".join(state.name for state in self.engines())
+            raise NotFound(f"No engine on this machine runs {name!r}.", fix=f"There is: {names}.")
+        return model
+
     def pools(self) -> dict[str, list[EndpointState]]:
         """The endpoints of each pool and how they are."""
         return {name: model.states() for name, model in self._models.items() if isinstance(model, Pool)}
@@ -217,7 +229,7 @@ class Runtime:
         local = isinstance(model, EmbeddedModel) and wanted == "remote"
         if wanted == "never" or local or isinstance(model, Pool):
             return model
-        return Redacting(model, self._redactor)
+        return Redacting(model, self.redactor)
 
     async def open_models(self, stack: AsyncExitStack) -> None:
         """Make the models that settings and the models folder name; nothing is loaded yet.
@@ -239,21 +251,52 @@ class Runtime:
                 self._models[name] = model_of(self.settings, name, entry, pooled=name in pooled)
         for found in sorted(installed(models_folder()), key=lambda model: -model.pulled):
             if found.name not in self._models:
-                self._models[found.name] = EmbeddedModel(
-                    found.name, found.path, options=engine_options(self.settings)
-                )
+                self._models[found.name] = self._pulled(found)
         if STARTER not in self._models:
             self._models[STARTER] = EmbeddedModel(
                 STARTER, bundled(), options=engine_options(self.settings), note=NOTE
             )
-        for model in self._models.values():
-            if not isinstance(model, Pool):
-                stack.push_async_callback(model.close)
+        stack.push_async_callback(self._close_models)
         for name, entry in configured.items():
             if entry.pool is not None:
                 self._models[name] = self._pool_of(name, entry, entry.pool)
         if self.settings.model is not None:
             self._writer(self.settings.model)
+
+    async def _close_models(self) -> None:
+        await self.shelf.close()
+        for model in self._models.values():
+            if not isinstance(model, Pool):
+                await model.close()
+
+    def _pulled(self, found: InstalledModel) -> EmbeddedModel:
+        return EmbeddedModel(found.name, found.path, options=engine_options(self.settings))
+
+    def _put(self, found: InstalledModel) -> None:
+        """Let a model answer that was pulled while the server runs: behind those that settings name, before the others."""
+        if found.name in self._models:
+            return
+        configured = self.settings.all_models()
+        first = {name: model for name, model in self._models.items() if name in configured}
+        # Another thread may be going through the old ones.
+        self._models = first | {found.name: self._pulled(found)} | self._models
+
+    def _take(self, name: str) -> EmbeddedModel | None:
+        """Let a pulled model answer no more. Raises `Conflict` for one that settings need."""
+        configured = self.settings.all_models()
+        needed = {self.settings.model, *configured}
+        for entry in configured.values():
+            needed.update((*(entry.pool or ()), *entry.fallback))
+        if name in needed:
+            raise Conflict(
+                f"The settings use {name}.",
+                fix="Take it out of codeweft.yaml and start again, then delete it.",
+            )
+        model = self._models.get(name)
+        if not isinstance(model, EmbeddedModel):
+            return None
+        self._models = {other: one for other, one in self._models.items() if other != name}
+        return model
 
     def _pool_of(self, name: str, entry: ModelSettings, members: Sequence[str]) -> Pool:
         configured = self.settings.all_models()

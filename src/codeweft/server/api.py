@@ -15,16 +15,22 @@ from codeweft.errors import CodeweftError, InvalidRequest
 from codeweft.runtime.compose import Runtime
 from codeweft.server import failures
 from codeweft.server.admin import admin_routes
+from codeweft.server.attachments import attachment_routes
 from codeweft.server.chat import Answers
 from codeweft.server.conversations import conversation_routes
+from codeweft.server.feedback import feedback_routes
 from codeweft.server.find import find_routes
 from codeweft.server.knowledge import knowledge_routes
+from codeweft.server.model_files import model_file_routes
 from codeweft.server.people import people_routes
+from codeweft.server.playground import playground_routes
 from codeweft.server.service import Service
 from codeweft.server.session import session_routes
 from codeweft.server.setup import setup_routes
+from codeweft.server.snippets import snippet_routes
 from codeweft.server.summaries import summary_routes
 from codeweft.server.tasks import task_routes
+from codeweft.server.transfer import transfer_routes
 from codeweft.server.views import ErrorView
 
 
@@ -52,8 +58,15 @@ def create_api(runtime: Runtime, service: Service, answers: Answers) -> FastAPI:
         setup_routes(runtime),
         find_routes(),
         summary_routes(runtime),
+        # Before the routes that take any word for the id of a conversation.
+        transfer_routes(runtime),
         conversation_routes(service, answers),
+        attachment_routes(runtime),
+        snippet_routes(runtime),
+        feedback_routes(runtime),
         task_routes(service),
+        playground_routes(service),
+        model_file_routes(runtime),
     )
     for router in routers:
         api.include_router(router, prefix="/api")

@@ -14,12 +14,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from codeweft.errors import InvalidRequest, NotFound
 from codeweft.runtime.compose import Runtime
-from codeweft.server import auth, failures
+from codeweft.server import auth, failures, socket
 from codeweft.server.agents import Agents
 from codeweft.server.anthropic import Anthropic
 from codeweft.server.api import create_api
 from codeweft.server.chat import Answers
 from codeweft.server.connections import Body, too_large
+from codeweft.server.described import describe
+from codeweft.server.emit import dumps
 from codeweft.server.llamacpp import LlamaCpp
 from codeweft.server.ollama import Ollama
 from codeweft.server.opea import Opea
@@ -54,10 +56,14 @@ class Application:
             Ollama(self._service),
             Opea(self._service),
         )
-        v1 = [route for protocol in protocols for route in protocol.routes()]
+        v1 = [
+            Route("/v1/openapi.json", _description, methods=["GET"]),
+            *(route for protocol in protocols for route in protocol.routes()),
+        ]
         self._v1: ASGIApp = Router(v1, default=_nothing, redirect_slashes=False)
         self._endpoints = _endpoints(v1)
         self._agents = Agents(self._service)
+        self._socket = socket.ChatSocket(self._service, self._answers)
         self._api: ASGIApp = create_api(runtime, self._service, self._answers)
         self._site: ASGIApp = Router(
             create_site(self._service), redirect_slashes=False, lifespan=self._lifespan
@@ -85,8 +91,10 @@ class Application:
             await self._site(scope, receive, send)
         elif scope["type"] == "http":
             await self._http(scope, receive, send)
+        elif scope["path"] == socket.PATH:
+            await self._socket(scope, receive, send)
         else:
-            await send({"type": "websocket.close", "code": 1000, "reason": "There are no web sockets here."})
+            await send({"type": "websocket.close", "code": 1000, "reason": "There is no web socket here."})
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
@@ -181,6 +189,10 @@ def _do_nothing() -> None:
 def create_app(runtime: Runtime) -> Application:
     """The ASGI application over an opened runtime; its lifespan follows accounts and saves running answers."""
     return Application(runtime)
+
+
+async def _description(http: Request) -> Response:
+    return Response(dumps(describe()), media_type="application/json")
 
 
 async def _nothing(scope: Scope, receive: Receive, send: Send) -> None:

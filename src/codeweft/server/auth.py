@@ -134,6 +134,7 @@ _SCOPES: tuple[tuple[str, Scope], ...] = (
     ("/api/tags", "generate"),
     ("/api/ps", "generate"),
     ("/api/show", "generate"),
+    ("/api/chat/ws", "account"),
     ("/api/chat", "generate"),
     ("/api/generate", "generate"),
     ("/api/embed", "search"),

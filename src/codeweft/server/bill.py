@@ -38,13 +38,14 @@ class Bill:
         """As the model counted; None while it has not said."""
         self.cited = Cited()
         self._read = 0
-        self._written = 0
+        self.written = 0
+        """Pieces of text, thought or calls so far."""
         self._outcome: Outcome = "cancelled"
 
     def add(self, event: Event) -> None:
         """Take one event in."""
         if isinstance(event, _WRITTEN):
-            self._written += (len(event.pieces) or 1) if type(event) is TextDelta else 1
+            self.written += (len(event.pieces) or 1) if type(event) is TextDelta else 1
             if self.first_token_s is None:
                 self.first_token_s = time.monotonic() - self._began
         elif isinstance(event, Done):
@@ -58,9 +59,14 @@ class Bill:
         elif isinstance(event, Failed):
             self._outcome = "failed"
 
+    @property
+    def seconds(self) -> float:
+        """Since the answer was asked for."""
+        return time.monotonic() - self._began
+
     def entry(self, writer: Callable[[str], ModelInfo | None], prices: Prices) -> Entry:
         """The line of the ledger. An answer that was broken off is charged what is known of it: a token a piece."""
-        used = self.usage or Usage(self._read, self._written, estimated=True)
+        used = self.usage or Usage(self._read, self.written, estimated=True)
         info = writer(self._writer) or self._asked
         return Entry(
             at=time.time(),
@@ -73,6 +79,6 @@ class Bill:
             completion_tokens=used.completion_tokens,
             cost=prices.cost(info, used) if used.total_tokens else 0.0,
             first_token_s=self.first_token_s,
-            total_s=time.monotonic() - self._began,
+            total_s=self.seconds,
             outcome=self._outcome,
         )

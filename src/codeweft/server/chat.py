@@ -10,45 +10,35 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, Literal
 
 from codeweft.accounts import Turn
+from codeweft.accounts.branches import path_to
 from codeweft.accounts.conversations import title_from
-from codeweft.citations import without
 from codeweft.errors import CodeweftError, Conflict, InvalidRequest, NotFound, NotReady
-from codeweft.retrieval.record import explanation, step_record
+from codeweft.flows.nodes.retriever import looked_up
 from codeweft.runtime.compose import Runtime
-from codeweft.server.emit import check_record, dumps
+from codeweft.server.answer import Answer, Published
+from codeweft.server.attachments import enclosed
+from codeweft.server.chat_views import AskBody, TurnView
 from codeweft.server.failures import translate
 from codeweft.server.service import Service
-from codeweft.server.views import AskBody, Problem, ReferenceView, TurnView, UsageView
+from codeweft.server.snippets import code_blocks
+from codeweft.server.views import Problem
 from codeweft.server.wire import check_max_tokens
 from codeweft.stream import close
 from codeweft.types import (
     Caller,
-    Checked,
-    Cited,
     Done,
-    Event,
-    Explained,
     Failed,
     Message,
     Model,
-    NodeFinished,
-    NodeStarted,
-    PromptProgress,
-    ReasoningDelta,
     Request,
     Retrieval,
     Retrieved,
     Sampling,
-    Started,
-    Step,
-    TextDelta,
-    Withdrawn,
 )
 
 log = logging.getLogger("codeweft.server")
@@ -56,127 +46,8 @@ log = logging.getLogger("codeweft.server")
 SAVE_SECONDS = 1.0
 KEPT_SECONDS = 120
 """How long the events of a finished answer stay; later, its turn tells all that is worth knowing."""
-HEARTBEAT_SECONDS = 15
-"""A comment after so long without events keeps proxies from closing the connection."""
 
 STOPPED = NotReady("The server stopped while this answer was being written.", fix="Regenerate the answer.")
-
-
-class Answer:
-    """One answer that is being written, or was a moment ago."""
-
-    def __init__(self, turn: Turn, user: str) -> None:
-        self.turn = turn
-        self.user = user
-        self.events: list[bytes] = []
-        self.finished = False
-        self.ending: Literal["stopped", "server"] = "stopped"
-        self.task: asyncio.Task[None] | None = None
-        self._text: list[str] = []
-        self._grown = asyncio.Condition()
-        self._started = time.monotonic()
-        self._first: float | None = None
-
-    def snapshot(self) -> Turn:
-        return replace(self.turn, content="".join(self._text))
-
-    async def publish(self, kind: str, data: dict[str, Any]) -> None:
-        event = b"id: %d\nevent: %s\ndata: %s\n\n" % (len(self.events) + 1, kind.encode(), dumps(data))
-        async with self._grown:
-            self.events.append(event)
-            self.finished = self.finished or kind in ("done", "failed")
-            self._grown.notify_all()
-
-    async def follow(self, after: int) -> AsyncIterator[bytes]:
-        """The events after number `after`, then those to come, then nothing."""
-        while True:
-            if after < len(self.events):
-                fresh = self.events[after:]
-                after += len(fresh)
-                yield b"".join(fresh)
-            elif self.finished:
-                return
-            else:
-                try:
-                    async with asyncio.timeout(HEARTBEAT_SECONDS), self._grown:
-                        if after == len(self.events) and not self.finished:
-                            await self._grown.wait()
-                except TimeoutError:
-                    yield b": still here\n\n"
-
-    async def refer(self, found: Retrieved) -> None:
-        """Take in what was looked up."""
-        shown = [view.model_dump() for view in ReferenceView.all(found.results)]
-        self.turn = replace(self.turn, references=shown)
-        await self.publish("retrieved", {"query": found.query, "index": found.index, "results": shown})
-
-    async def take(self, event: Event) -> None:
-        """Grow by one other event of the model, except its end."""
-        match event:
-            case Started():
-                self.turn = replace(self.turn, model=event.model, note=event.note)
-                await self.publish("started", {"model": event.model, "note": event.note})
-            case PromptProgress():
-                await self.publish("progress", {"done": event.done, "total": event.total})
-            case TextDelta() if event.text:
-                self._first = self._first or time.monotonic()
-                self._text.append(event.text)
-                await self.publish("text", {"text": event.text})
-            case ReasoningDelta():
-                self._first = self._first or time.monotonic()
-                await self.publish("reasoning", {"text": event.text})
-            case Cited():
-                await self._check(event)
-            case Step():
-                await self.publish("step", step_record(event))
-            case Explained():
-                await self.publish("explained", explanation(event))
-            case Withdrawn():
-                self._text.clear()
-                await self.publish("withdrawn", {})
-            case Checked():
-                await self.publish("checked", check_record(event))
-            case NodeStarted():
-                await self.publish("node", {"node": event.node, "kind": event.kind, "state": "started"})
-            case NodeFinished():
-                await self.publish(
-                    "node",
-                    {"node": event.node, "kind": event.kind, "state": "finished", "seconds": event.seconds},
-                )
-
-    async def _check(self, cited: Cited) -> None:
-        """Mark the references that stand, and take the citations away that do not."""
-        marked = [{**one, "verified": one["number"] not in cited.gone} for one in self.turn.references]
-        self.turn = replace(self.turn, references=marked)
-        if cited.dropped:
-            self._text = [without("".join(self._text), cited.dropped)]
-        await self.publish(
-            "cited", {"verified": cited.verified, "dropped": cited.dropped, "gone": cited.gone}
-        )
-
-    def conclude(self, reason: str, done: Done | None, error: CodeweftError | None) -> None:
-        """Fix what the turn says from now on."""
-        timings = {"total_s": round(time.monotonic() - self._started, 3)}
-        if self._first is not None:
-            timings["first_token_s"] = round(self._first - self._started, 3)
-        if done is not None:
-            timings |= done.timings
-        self.turn = replace(
-            self.snapshot(),
-            reason=reason,
-            usage=UsageView.of(done.usage).model_dump() if done is not None else None,
-            timings=timings,
-            error=None if error is None else Problem.of(error).model_dump(),
-        )
-
-    async def farewell(self) -> None:
-        """The last event, which carries the whole turn."""
-        turn = TurnView.of(self.turn).model_dump()
-        if self.turn.reason == "failed":
-            await self.publish("failed", {"error": turn["error"], "turn": turn})
-        else:
-            done = {"reason": self.turn.reason, "usage": turn["usage"], "timings": turn["timings"]}
-            await self.publish("done", {**done, "turn": turn})
 
 
 class Answers:
@@ -214,7 +85,9 @@ class Answers:
             return TurnView.of(turn)
         return TurnView.of(answer.snapshot(), answer_id=turn.id)
 
-    async def ask(self, user: str, conversation_id: str, body: AskBody) -> tuple[Turn | None, Turn]:
+    async def ask(
+        self, user: str, conversation_id: str, body: AskBody, answer_id: str | None = None
+    ) -> tuple[Turn | None, Turn]:
         """Begin an answer; the user's turn (None when regenerating) and the answer's, whose id is the answer's.
 
         Raises `Conflict` while another answer is being written in the conversation.
@@ -223,6 +96,7 @@ class Answers:
             raise InvalidRequest("Send either `content` or `regenerate: true`.", param="content")
         if self._stopping:
             raise STOPPED
+        await self._conversations.get(user, conversation_id)
         if conversation_id in self._busy:
             raise Conflict(
                 "An answer is still being written in this conversation.", fix="Stop it, or wait for it."
@@ -237,52 +111,67 @@ class Answers:
         model = self._service.model(body.model)
         self._busy.add(conversation_id)
         try:
-            return await self._begin(user, conversation_id, body, model)
+            return await self._begin(user, conversation_id, body, model, answer_id or secrets.token_hex(8))
         except BaseException:
             self._busy.discard(conversation_id)
             raise
 
     async def _begin(
-        self, user: str, conversation_id: str, body: AskBody, model: Model
+        self, user: str, conversation_id: str, body: AskBody, model: Model, answer_id: str
     ) -> tuple[Turn | None, Turn]:
         conversation = await self._conversations.get(user, conversation_id)
-        turns = list(await self._conversations.turns(conversation_id))
+        everything = await self._conversations.turns(conversation_id)
+        turns = list(before(everything, conversation.leaf_id, body))
         user_turn = None
         now = time.time()
         if body.content is not None:
-            user_turn = Turn(secrets.token_hex(8), conversation_id, "user", body.content, now, reason="stop")
+            user_turn = Turn(
+                secrets.token_hex(8), conversation_id, "user", body.content, now, reason="stop",
+                parent_id=turns[-1].id if turns else "",
+            )  # fmt: skip
+            user_turn = beside(user_turn, everything)
+            given = await self._conversations.attachments.give(user, user_turn.id, body.attachments)
+            user_turn = replace(user_turn, attachments=given)
             turns.append(user_turn)
-        else:
-            if turns and turns[-1].role == "assistant":
-                await self._conversations.delete_turn(turns.pop().id)
-            if not turns:
-                raise InvalidRequest("There is nothing to answer in this conversation.", param="regenerate")
         sampling = body.sampling.model_dump(exclude_none=True)
         turn = Turn(
-            secrets.token_hex(8),
-            conversation_id,
-            "assistant",
-            "",
-            now,
-            model=model.info.name,
-            sampling=sampling,
-        )
+            answer_id, conversation_id, "assistant", "", now, model=model.info.name, sampling=sampling,
+            parent_id=turns[-1].id,
+        )  # fmt: skip
+        turn = beside(turn, everything)
         await self._conversations.add_turns(*([user_turn] if user_turn else []), turn)
         changes: dict[str, str | None] = {"model": model.info.name, "index": body.index}
         if not conversation.title:
             changes["title"] = title_from(turns[0].content)
         await self._conversations.update(user, conversation_id, **changes)
+        files = await self._files(turns)
         request = Request(
             model=model.info.name,
-            messages=history(turns),
+            messages=history(turns, files),
             sampling=Sampling(**sampling),
-            retrieval=Retrieval(index=body.index or None, enabled=body.index != "", agent=body.agent),
+            retrieval=Retrieval(
+                index=body.index or None,
+                enabled=body.index != "",
+                agent=body.agent,
+                # Whole files say too much to look anything up by.
+                query=looked_up([one.content for one in turns if one.role == "user"]) if files else None,
+            ),
             explain=body.explain,
             caller=Caller(user),
         )
         answer = self._answers[turn.id] = Answer(turn, user)
         answer.task = asyncio.create_task(self._write(answer, model, request), name=f"answer-{turn.id}")
         return user_turn, turn
+
+    async def _files(self, turns: Sequence[Turn]) -> dict[str, list[tuple[str, str, str]]]:
+        """Name, language and text of the files that were given to each of these turns."""
+        asked = [turn.id for turn in turns if turn.role == "user"]
+        attachments = self._conversations.attachments
+        given = await attachments.of(asked)
+        texts = await attachments.texts(asked) if given else {}
+        return {
+            turn: [(one.name, one.language, texts[one.id]) for one in files] for turn, files in given.items()
+        }
 
     async def _write(self, answer: Answer, model: Model, request: Request) -> None:
         done: Done | None = None
@@ -314,10 +203,12 @@ class Answers:
             error = translate(bug)
         finally:
             await close(events)
-        answer.conclude("failed" if error is not None else reason, done, error)
+        answer.conclude(
+            "failed" if error is not None else reason, done, error, self._cost(answer, model, done)
+        )
         with suppress(asyncio.CancelledError):
             try:
-                await self._conversations.save_turn(answer.turn)
+                await self._keep(answer)
             except Exception as failure:
                 # The reader still gets the answer; it is the keeping that failed.
                 log.error("an answer could not be saved", exc_info=failure)
@@ -325,7 +216,28 @@ class Answers:
         self._busy.discard(answer.turn.conversation_id)
         asyncio.get_running_loop().call_later(KEPT_SECONDS, self._answers.pop, answer.turn.id, None)
 
-    async def events(self, user: str, answer_id: str, after: int) -> AsyncIterator[bytes]:
+    def _cost(self, answer: Answer, model: Model, done: Done | None) -> float | None:
+        if done is None:
+            return None
+        info = self._runtime.writer_info(answer.turn.model or "") or model.info
+        return self._runtime.prices.cost(info, done.usage)
+
+    async def _keep(self, answer: Answer) -> None:
+        """Save a finished answer, how it came about, and the code in it."""
+        turn = answer.turn
+        await self._conversations.save_turn(turn)
+        if answer.explanation is not None:
+            await self._conversations.keep_explanation(turn.id, answer.explanation)
+        conversation = await self._conversations.get(answer.user, turn.conversation_id)
+        await self._runtime.accounts.snippets.add(
+            answer.user,
+            code_blocks(turn.content),
+            title=conversation.title,
+            conversation_id=turn.conversation_id,
+            turn_id=turn.id,
+        )
+
+    async def events(self, user: str, answer_id: str, after: int) -> AsyncIterator[Sequence[Published]]:
         """The events of an answer after number `after`. Raises `NotFound`."""
         answer = self._answers.get(answer_id)
         if answer is not None and answer.user == user:
@@ -334,8 +246,7 @@ class Answers:
         if turn.role != "assistant":
             raise NotFound("There is no such answer.")
         # Its events are gone; the last one can be told again from what was kept.
-        told = Answer(turn, user)
-        told.events = [b""] * after
+        told = Answer(turn, user, begins=after)
         await told.farewell()
         return told.follow(after)
 
@@ -358,13 +269,46 @@ class Answers:
         await self._conversations.delete(user, conversation_id)
 
 
-def history(turns: list[Turn]) -> tuple[Message, ...]:
-    """The turns as messages. A question whose answer failed is left out with it: chat templates want turns in turn."""
+def before(turns: Sequence[Turn], leaf_id: str, body: AskBody) -> tuple[Turn, ...]:
+    """The turns that a new question or answer follows. Raises `NotFound` and `InvalidRequest`."""
+    if body.beside is not None:
+        path = path_to(turns, body.beside)
+        if not path:
+            raise NotFound("There is no such turn in this conversation.", param="beside")
+        wanted = "assistant" if body.regenerate else "user"
+        if path[-1].role != wanted:
+            raise InvalidRequest(
+                "An answer is written anew with `regenerate`, a question is edited with `content`.",
+                param="beside",
+            )
+        return path[:-1]
+    path = path_to(turns, leaf_id) or (path_to(turns, turns[-1].id) if turns else ())
+    if body.regenerate and path and path[-1].role == "assistant":
+        path = path[:-1]
+    if body.regenerate and not path:
+        raise InvalidRequest("There is nothing to answer in this conversation.", param="regenerate")
+    return path
+
+
+def beside(turn: Turn, turns: Sequence[Turn]) -> Turn:
+    """A new turn with those that are in its place already."""
+    others = [one.id for one in turns if one.parent_id == turn.parent_id]
+    return replace(turn, siblings=(*others, turn.id))
+
+
+def history(
+    turns: Sequence[Turn], files: Mapping[str, Sequence[tuple[str, str, str]]]
+) -> tuple[Message, ...]:
+    """The turns as messages, each question below the (name, language, text) of its files.
+
+    A question whose answer failed is left out with it: chat templates want turns in turn.
+    """
     messages: list[Message] = []
     for turn in turns:
         if turn.role == "assistant" and not turn.content:
             if messages and messages[-1].role == "user":
                 messages.pop()
             continue
-        messages.append(Message("assistant" if turn.role == "assistant" else "user", turn.content))
+        given = "".join(enclosed(*file) for file in files.get(turn.id, ()))
+        messages.append(Message("assistant" if turn.role == "assistant" else "user", given + turn.content))
     return tuple(messages)

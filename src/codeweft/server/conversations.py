@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query
 from starlette.responses import Response
 
+from codeweft.accounts import Conversation
+from codeweft.errors import NotFound
+from codeweft.server.answer import Published
 from codeweft.server.chat import Answers
-from codeweft.server.deps import UserId
-from codeweft.server.emit import dumps
-from codeweft.server.failures import api_shape, translate
-from codeweft.server.service import Service
-from codeweft.server.streams import EventStream
-from codeweft.server.views import (
+from codeweft.server.chat_views import (
     AskBody,
     AskedView,
     ConversationPatch,
     ConversationView,
     ConversationWithTurns,
+    ExplainedView,
     NewConversationBody,
     RatingBody,
+    ShowBody,
 )
+from codeweft.server.deps import UserId
+from codeweft.server.emit import dumps
+from codeweft.server.failures import api_shape, translate
+from codeweft.server.service import Service
+from codeweft.server.streams import EventStream
 
 
 def conversation_routes(service: Service, answers: Answers) -> APIRouter:
     routes = APIRouter(tags=["conversations"])
     conversations = service.runtime.accounts.conversations
+
+    async def whole(conversation: Conversation) -> ConversationWithTurns:
+        turns = [answers.view(turn) for turn in await conversations.branch(conversation)]
+        return ConversationWithTurns(**ConversationView.of(conversation).model_dump(), turns=turns)
 
     @routes.get("/conversations")
     async def list_conversations(
@@ -49,11 +59,7 @@ def conversation_routes(service: Service, answers: Answers) -> APIRouter:
 
     @routes.get("/conversations/{conversation_id}")
     async def get_conversation(conversation_id: str, user: UserId) -> ConversationWithTurns:
-        conversation = await conversations.get(user, conversation_id)
-        turns = await conversations.turns(conversation_id)
-        return ConversationWithTurns(
-            **ConversationView.of(conversation).model_dump(), turns=[answers.view(turn) for turn in turns]
-        )
+        return await whole(await conversations.get(user, conversation_id))
 
     @routes.patch("/conversations/{conversation_id}")
     async def update_conversation(
@@ -64,6 +70,14 @@ def conversation_routes(service: Service, answers: Answers) -> APIRouter:
         if changes.get("title", "") is None:
             del changes["title"]
         return ConversationView.of(await conversations.update(user, conversation_id, **changes))
+
+    @routes.put("/conversations/{conversation_id}/branch")
+    async def show_branch(conversation_id: str, body: ShowBody, user: UserId) -> ConversationWithTurns:
+        """Show another branch of the conversation; the choice is kept."""
+        turn = await conversations.turn(user, body.turn_id)
+        if turn.conversation_id != conversation_id:
+            raise NotFound("There is no such turn in this conversation.", param="turn_id")
+        return await whole(await conversations.show(user, turn.id))
 
     @routes.delete("/conversations/{conversation_id}", status_code=204)
     async def delete_conversation(conversation_id: str, user: UserId) -> None:
@@ -84,7 +98,8 @@ def conversation_routes(service: Service, answers: Answers) -> APIRouter:
         response_class=Response,
         responses={
             200: {
-                "description": "Events: started, retrieved, progress, text, reasoning, node, done, failed.",
+                "description": "Events: started, retrieved, progress, text, reasoning, node, cited, explained, "
+                "done, failed.",
                 "content": {"text/event-stream": {"schema": {"type": "string"}}},
             }
         },
@@ -98,18 +113,29 @@ def conversation_routes(service: Service, answers: Answers) -> APIRouter:
         """Follow an answer; `after` or `Last-Event-ID` resumes after that event."""
         if last_event_id is not None and last_event_id.isdigit():
             after = max(after, min(int(last_event_id[:9]), 1_000_000))
-        return EventStream(await answers.events(user, answer_id, after), service.streams, _last_word)
+        batches = await answers.events(user, answer_id, after)
+        return EventStream(_as_sse(batches), service.streams, _last_word, batches)
 
     @routes.delete("/answers/{answer_id}", status_code=204)
     async def stop_answer(answer_id: str, user: UserId) -> None:
         """Stop writing; what was written stays."""
         await answers.cancel(user, answer_id)
 
+    @routes.get("/turns/{turn_id}/explanation")
+    async def explain_turn(turn_id: str, user: UserId) -> ExplainedView:
+        """What was looked up for an answer, what was found and shown, and the prompt in full."""
+        return ExplainedView.model_validate(await conversations.explanation(user, turn_id))
+
     @routes.put("/turns/{turn_id}/rating", status_code=204)
     async def rate_turn(turn_id: str, body: RatingBody, user: UserId) -> None:
         await conversations.rate(user, turn_id, body.rating, body.comment)
 
     return routes
+
+
+async def _as_sse(batches: AsyncIterator[Sequence[Published]]) -> AsyncIterator[bytes]:
+    async for batch in batches:
+        yield b"".join(event.sse() for event in batch) or b": still here\n\n"
 
 
 def _last_word(error: Exception) -> bytes:

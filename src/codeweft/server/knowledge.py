@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 from typing import Annotated
 
 from fastapi import APIRouter, File, Query, UploadFile
+from pydantic import Field
 
 from codeweft.errors import InvalidRequest, NotFound
 from codeweft.retrieval.catalogue import Indexes
@@ -18,6 +19,7 @@ from codeweft.runtime.compose import Runtime
 from codeweft.server.deps import Admin, Readable
 from codeweft.server.emit import clean
 from codeweft.server.views import (
+    Body,
     FilesView,
     FileView,
     IndexView,
@@ -25,10 +27,40 @@ from codeweft.server.views import (
     NewIndexBody,
     SecretView,
     SourceView,
+    View,
 )
+from codeweft.types import Chunk
 
 DELETE_SECONDS = 10
 """How long deleting waits for a cancelled update to notice; one batch of files takes well under a second."""
+
+
+class IndexPatch(Body):
+    refresh_minutes: float | None = Field(
+        ge=0, le=100_000, description="How often the source is looked at; 0 never, null as the settings say."
+    )
+
+
+class ChunkView(View):
+    start_line: int
+    end_line: int
+    kind: str
+    name: str
+    signature: str
+    summary: str
+    text: str
+
+    @classmethod
+    def of(cls, chunk: Chunk) -> ChunkView:
+        return cls(
+            start_line=chunk.start_line,
+            end_line=chunk.end_line,
+            kind=chunk.kind,
+            name=clean(chunk.qualified_name),
+            signature=clean(chunk.signature),
+            summary=clean(chunk.summary),
+            text=clean(chunk.text),
+        )
 
 
 def every(indexes: Indexes) -> Iterator[Index]:
@@ -91,6 +123,13 @@ def knowledge_routes(runtime: Runtime) -> APIRouter:
     def get_index(name: Name, indexes: Readable) -> IndexView:
         return view(runtime, indexes.get(name))
 
+    @routes.patch("/indexes/{name}")
+    def change_index(name: Name, body: IndexPatch, indexes: Readable) -> IndexView:
+        """Change how often the source is looked at."""
+        index = indexes.get(name)
+        index.set_refresh(body.refresh_minutes)
+        return view(runtime, index)
+
     @routes.delete("/indexes/{name}", status_code=204)
     def remove_index(name: Name, indexes: Readable) -> None:
         """Delete the index; its source is left alone, uploaded files are deleted."""
@@ -133,11 +172,29 @@ def knowledge_routes(runtime: Runtime) -> APIRouter:
         )
 
     @routes.delete("/indexes/{name}/files", status_code=204)
-    def remove_file(name: Name, path: Annotated[str, Query(min_length=1)], indexes: Readable) -> None:
+    def remove_file(
+        name: Name,
+        indexes: Readable,
+        path: Annotated[str | None, Query(min_length=1)] = None,
+        everything: Annotated[bool, Query(description="Delete all uploaded files instead of one.")] = False,
+    ) -> None:
         """Delete an uploaded file, or all that an uploaded archive or folder of that name holds."""
+        if (path is None) != everything:
+            raise InvalidRequest("Give either `path` or `everything=true`.", param="path")
         index = indexes.get(name)
-        index.remove_file(upload_path(path))
+        if path is not None:
+            index.remove_file(upload_path(path))
+        else:
+            for top in sorted({PurePosixPath(file.path).parts[0] for file in index.files()}):
+                index.remove_file(top)
         runtime.updates.start(index)
+
+    @routes.get("/indexes/{name}/chunks")
+    def list_chunks(
+        name: Name, path: Annotated[str, Query(min_length=1)], indexes: Readable
+    ) -> list[ChunkView]:
+        """The chunks of an indexed file in order, with their summaries."""
+        return [ChunkView.of(chunk) for chunk in indexes.get(name).chunks(path)]
 
     @routes.get("/indexes/{name}/secrets")
     def list_secrets(name: Name, indexes: Readable, _: Admin) -> list[SecretView]:

@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.process_collector import ProcessCollector
 
 from codeweft.server.bill import Bill
+from codeweft.server.megaservice import Megaservice
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 """From a search to a long answer on a slow processor."""
@@ -29,6 +30,8 @@ class Metrics:
         self._models: dict[str, ModelMetrics] = {}
         self._routes: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
         self.registry = CollectorRegistry()
+        self.megaservice = Megaservice()
+        self.registry.register(self.megaservice)
         ProcessCollector(namespace="codeweft", registry=self.registry)
         self._requests = Counter(
             "codeweft_requests", "Requests answered.", ["route", "status"], registry=self.registry
@@ -85,6 +88,7 @@ class Metrics:
 
     def count(self, model: str, bill: Bill) -> None:
         """Count an answer that has ended."""
+        self.megaservice.ended(model, bill)
         found = self.of_model(model)
         if bill.first_token_s is not None:
             found.first_token.observe(bill.first_token_s)

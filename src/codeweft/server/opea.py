@@ -64,6 +64,7 @@ class Opea:
             Route("/v1/dataprep/delete", self.delete, methods=["POST"]),
             Route("/v1/dataprep/indices", self.indices, methods=["POST", "GET"]),
             Route("/v1/health_check", self.health_check, methods=["GET"]),
+            Route("/v1/statistics", self.statistics, methods=["GET"]),
         ]
 
     def _indexes(self, http: HTTPRequest) -> Indexes:
@@ -269,6 +270,9 @@ class Opea:
         return json(
             dumps({"Service Title": "codeweft", "Version": __version__, "Service Description": description})
         )
+
+    async def statistics(self, http: HTTPRequest) -> Response:
+        return json(dumps(self._service.metrics.megaservice.statistics()))
 
     @asynccontextmanager
     async def _form(self, http: HTTPRequest) -> AsyncIterator[FormData]:

@@ -69,6 +69,8 @@ async def serve(
             config = uvicorn.Config(
                 application,
                 http=Protocol,
+                ws="websockets-sansio",
+                ws_max_size=int(settings.server.max_body_mb * 1_000_000),
                 lifespan="on",
                 log_config=None,
                 access_log=False,

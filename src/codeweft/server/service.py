@@ -43,6 +43,7 @@ class Service:
             bill = Bill(info, caller)
             running = self.metrics.of_model(info.name).running
             running.inc()
+            self.metrics.megaservice.pending += 1
             events = model.stream(request)
             try:
                 async for event in events:
@@ -53,6 +54,7 @@ class Service:
                     await close(events)
                 finally:
                     running.dec()
+                    self.metrics.megaservice.pending -= 1
                     self.metrics.count(info.name, bill)
                     accounts.spend(bill.entry(self.runtime.writer_info, self.runtime.prices))
 

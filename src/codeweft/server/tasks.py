@@ -18,13 +18,14 @@ from codeweft.accounts import Turn
 from codeweft.errors import CodeweftError, NotFound
 from codeweft.flows import FlowSpec, Input, checkable
 from codeweft.flows.inputs import Kind
-from codeweft.server.chat import Answer
+from codeweft.server.answer import Answer
+from codeweft.server.chat_views import SamplingBody
 from codeweft.server.deps import UserId
 from codeweft.server.emit import dumps
 from codeweft.server.failures import translate
 from codeweft.server.service import Service, caller
 from codeweft.server.streams import Choices
-from codeweft.server.views import Body, Problem, SamplingBody, View
+from codeweft.server.views import Body, Problem, View
 from codeweft.server.wire import check_max_tokens
 from codeweft.types import Done, Failed, Request, Retrieval, Retrieved, Sampling
 
@@ -171,14 +172,14 @@ async def _told(answer: Answer, events: Choices) -> AsyncIterator[bytes]:
                 await answer.take(event)
             if fresh := answer.events[told:]:
                 told = len(answer.events)
-                yield b"".join(fresh)
+                yield b"".join(one.sse() for one in fresh)
     except Exception as bug:
         error = translate(bug)
     if done is None and error is None:
         error = CodeweftError("The model ended without an answer.", fix="Try again.")
-    answer.conclude("failed" if done is None else done.reason, done, error)
+    answer.conclude("failed" if done is None else done.reason, done, error, None)
     await answer.farewell()
-    yield b"".join(answer.events[told:])
+    yield b"".join(one.sse() for one in answer.events[told:])
 
 
 def _last_word(error: Exception) -> bytes:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from codeweft.accounts import Conversation, Key, Scope, Turn, User
+from codeweft.accounts import Key, Scope, User
 from codeweft.errors import CodeweftError
 from codeweft.jobs import Job
 from codeweft.models.loaded import EngineState
@@ -16,7 +16,7 @@ from codeweft.retrieval.index import Index
 from codeweft.retrieval.store.base import StoredFile
 from codeweft.runtime.updates import Following
 from codeweft.server.emit import clean
-from codeweft.types import ModelInfo, SearchResult, Usage
+from codeweft.types import ModelInfo, SearchResult
 
 SHOWN_FILES = 200
 """Failed and skipped files listed in a status; the counts are whole."""
@@ -375,121 +375,3 @@ class ReferenceView(View):
             )
             for number, result in enumerate(results, 1)
         ]
-
-
-# ── conversations ────────────────────────────────────────────────────────────────────────────────────────────
-
-
-class UsageView(View):
-    prompt_tokens: int
-    completion_tokens: int
-    cached_tokens: int
-
-    @classmethod
-    def of(cls, used: Usage) -> UsageView:
-        return cls(
-            prompt_tokens=used.prompt_tokens,
-            completion_tokens=used.completion_tokens,
-            cached_tokens=used.cached_tokens,
-        )
-
-
-class SamplingBody(Body):
-    temperature: float | None = Field(None, ge=0, le=2)
-    top_p: float | None = Field(None, ge=0, le=1)
-    top_k: int | None = Field(None, ge=0, le=1_000_000)
-    max_tokens: int | None = Field(None, ge=1)
-    seed: int | None = Field(None, ge=-(2**63), lt=2**63)
-
-
-class TurnView(View):
-    id: str
-    role: Literal["user", "assistant"]
-    content: str
-    created_at: str
-    model: str | None
-    note: str
-    references: list[ReferenceView]
-    usage: UsageView | None
-    reason: str | None
-    error: Problem | None
-    sampling: dict[str, float | None]
-    timings: dict[str, float]
-    rating: Literal["good", "bad"] | None
-    comment: str
-    answer_id: str | None = Field(None, description="Set while the answer is being written.")
-
-    @classmethod
-    def of(cls, turn: Turn, answer_id: str | None = None) -> TurnView:
-        return cls.model_validate(
-            {**_fields(turn), "created_at": iso(turn.created_at), "answer_id": answer_id}
-        )
-
-
-def _fields(turn: Turn) -> Mapping[str, Any]:
-    names = (
-        "id", "role", "content", "model", "note", "references", "usage", "reason", "error", "sampling", "timings",
-        "rating", "comment",
-    )  # fmt: skip
-    return {name: getattr(turn, name) for name in names}
-
-
-class ConversationView(View):
-    id: str
-    title: str
-    model: str | None
-    index: str | None
-    created_at: str
-    updated_at: str
-
-    @classmethod
-    def of(cls, conversation: Conversation) -> ConversationView:
-        return cls(
-            id=conversation.id,
-            title=conversation.title,
-            model=conversation.model,
-            index=conversation.index,
-            created_at=iso(conversation.created_at),
-            updated_at=iso(conversation.updated_at),
-        )
-
-
-class ConversationWithTurns(ConversationView):
-    turns: list[TurnView]
-
-
-class NewConversationBody(Body):
-    model: str | None = Field(None, max_length=200)
-    index: str | None = Field(None, max_length=200)
-    title: str = Field("", max_length=200)
-
-
-class ConversationPatch(Body):
-    title: str | None = Field(None, min_length=1, max_length=200)
-    model: str | None = Field(None, max_length=200)
-    index: str | None = Field(None, max_length=200)
-
-
-class AskBody(Body):
-    content: str | None = Field(None, min_length=1)
-    regenerate: bool = Field(False, description="Write the last answer anew instead of asking something.")
-    model: str | None = Field(None, max_length=200)
-    index: str | None = Field(
-        None, max_length=200, description='null takes the app\'s default, "" looks nothing up.'
-    )
-    sampling: SamplingBody = SamplingBody()
-    explain: bool = Field(False, description="Tell what was looked up and why, and what the model read.")
-    agent: bool = Field(
-        False, description="Let the model look things up in steps before it answers. For apps."
-    )
-
-
-class AskedView(View):
-    answer_id: str
-    user_turn: TurnView | None
-    turn: TurnView
-
-
-class RatingBody(Body):
-    rating: Literal["good", "bad"] | None
-    comment: str = Field("", max_length=10_000)

@@ -2,8 +2,11 @@ import type {
   ApiKey,
   Ask,
   Asked,
+  Attachment,
+  ChunkOfFile,
   Conversation,
   ConversationWithTurns,
+  Explained,
   Hits,
   Index,
   IndexFiles,
@@ -18,6 +21,7 @@ import type {
   SearchRequest,
   Secret,
   Session,
+  Snippet,
   Source,
   Summaries,
   SummariesRequest,
@@ -77,7 +81,12 @@ interface Options {
   signal?: AbortSignal | undefined
 }
 
-async function call<T>(method: string, path: string, { query, body, signal }: Options = {}): Promise<T> {
+/** The server's answer to a request that it did not refuse. */
+export async function send(
+  method: string,
+  path: string,
+  { query, body, signal }: Options = {},
+): Promise<Response> {
   const headers: Record<string, string> = { Accept: 'application/json' }
   // Another site cannot set this header without permission; the server asks for it on every change.
   if (method !== 'GET') headers['X-Codeweft'] = '1'
@@ -97,6 +106,11 @@ async function call<T>(method: string, path: string, { query, body, signal }: Op
     throw new ApiError(0, { message: 'The server does not answer.', code: 'offline' })
   }
   if (!response.ok) throw new ApiError(response.status, await problemOf(response))
+  return response
+}
+
+export async function call<T>(method: string, path: string, options: Options = {}): Promise<T> {
+  const response = await send(method, path, options)
   return (response.status === 204 ? undefined : await response.json()) as T
 }
 
@@ -111,17 +125,18 @@ export const api = {
   indexes: () => call<Index[]>('GET', '/indexes'),
   index: (name: string) => call<Index>('GET', `/indexes/${part(name)}`),
   addIndex: (body: NewIndex) => call<Index>('POST', '/indexes', { body }),
+  scheduleIndex: (name: string, minutes: number | null) =>
+    call<Index>('PATCH', `/indexes/${part(name)}`, { body: { refresh_minutes: minutes } }),
   updateIndex: (name: string) => call<Index>('POST', `/indexes/${part(name)}/update`),
   deleteIndex: (name: string) => call<void>('DELETE', `/indexes/${part(name)}`),
   indexFiles: (name: string, query: { q?: string; offset?: number; limit?: number }, signal?: AbortSignal) =>
     call<IndexFiles>('GET', `/indexes/${part(name)}/files`, { query, signal }),
   deleteFile: (name: string, path: string) =>
     call<void>('DELETE', `/indexes/${part(name)}/files`, { query: { path } }),
-  upload: (name: string, files: readonly File[]) => {
-    const body = new FormData()
-    for (const file of files) body.append('files', file, file.webkitRelativePath || file.name)
-    return call<Index>('POST', `/indexes/${part(name)}/files`, { body })
-  },
+  deleteAllFiles: (name: string) =>
+    call<void>('DELETE', `/indexes/${part(name)}/files`, { query: { everything: true } }),
+  chunks: (name: string, path: string) =>
+    call<ChunkOfFile[]>('GET', `/indexes/${part(name)}/chunks`, { query: { path } }),
   secrets: (name: string) => call<Secret[]>('GET', `/indexes/${part(name)}/secrets`),
   summaries: (name: string) => call<Summaries>('GET', `/indexes/${part(name)}/summaries`),
   writeSummaries: (name: string, body: SummariesRequest) =>
@@ -151,14 +166,40 @@ export const api = {
     call<Conversation>('PATCH', `/conversations/${part(id)}`, { body }),
   deleteConversation: (id: string) => call<void>('DELETE', `/conversations/${part(id)}`),
   ask: (id: string, body: Ask) => call<Asked>('POST', `/conversations/${part(id)}/answers`, { body }),
+  showBranch: (id: string, turn: string) =>
+    call<ConversationWithTurns>('PUT', `/conversations/${part(id)}/branch`, { body: { turn_id: turn } }),
+  importConversations: (file: File) => {
+    const body = new FormData()
+    body.append('file', file)
+    return call<Conversation[]>('POST', '/conversations/import', { body })
+  },
+  explanation: (turn: string) => call<Explained>('GET', `/turns/${part(turn)}/explanation`),
+  attach: (file: File, signal?: AbortSignal) => {
+    const body = new FormData()
+    body.append('file', file)
+    return call<Attachment>('POST', '/attachments', { body, signal })
+  },
+  attachment: (id: string) => call<Attachment & { text: string }>('GET', `/attachments/${part(id)}`),
+  detach: (id: string) => call<void>('DELETE', `/attachments/${part(id)}`),
   stop: (answer: string) => call<void>('DELETE', `/answers/${part(answer)}`),
   rate: (turn: string, body: { rating: Rating; comment: string }) =>
     call<void>('PUT', `/turns/${part(turn)}/rating`, { body }),
+
+  snippets: (query: { q?: string; limit?: number; before?: string }, signal?: AbortSignal) =>
+    call<Snippet[]>('GET', '/snippets', { query, signal }),
+  saveSnippet: (body: { code: string; language?: string; title?: string }) =>
+    call<Snippet>('POST', '/snippets', { body }),
+  deleteSnippet: (id: string) => call<void>('DELETE', `/snippets/${part(id)}`),
+  clearSnippets: () => call<{ deleted: number }>('DELETE', '/snippets'),
 
   keys: () => call<ApiKey[]>('GET', '/keys'),
   createKey: (name: string) => call<NewKey>('POST', '/keys', { body: { name } }),
   deleteKey: (id: string) => call<void>('DELETE', `/keys/${part(id)}`),
 }
+
+/** Where a conversation is downloaded from; all of them without a name. */
+export const exportUrl = (conversation?: string, format?: 'json' | 'markdown'): string =>
+  url(conversation ? `/conversations/${part(conversation)}/export` : '/conversations/export', { format })
 
 /** Where an answer's events come from, after event number `after`. */
 export const eventsUrl = (answer: string, after: number): string =>

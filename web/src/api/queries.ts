@@ -8,7 +8,7 @@ import {
   useQueryClient,
 } from '@tanstack/react-query'
 import { ApiError, api } from './client'
-import type { ConversationWithTurns, Explained, Job, Step, Turn } from './types'
+import type { ConversationWithTurns, Job, Step, Turn } from './types'
 
 /** Whoever finds the server gone, or the session over, has the session asked for again; the shell shows what it says. */
 const onError = (error: unknown) => {
@@ -45,7 +45,10 @@ export const keys = {
   apiKeys: ['keys'],
   secrets: (name: string) => ['secrets', name],
   summaries: (name: string) => ['summaries', name],
-  told: (turn: string) => ['told', turn],
+  explanation: (turn: string) => ['explanation', turn],
+  steps: (turn: string) => ['steps', turn],
+  snippets: (query: string) => ['snippets', query],
+  allSnippets: ['snippets'],
 } as const
 
 /** Whether a job is waiting or at work. */
@@ -70,7 +73,10 @@ export const useSystem = () =>
   useQuery({
     queryKey: keys.system,
     queryFn: api.system,
-    refetchInterval: (query) => (query.state.data?.models_ready ? 20_000 : 2000),
+    refetchInterval: ({ state: { data } }) => {
+      const moving = data?.engine.some(({ status }) => status === 'starting' || status === 'restarting')
+      return data?.models_ready && !moving ? 20_000 : 2000
+    },
   })
 
 export const useModels = () => useQuery({ queryKey: keys.models, queryFn: api.models })
@@ -101,17 +107,26 @@ export const useSummaries = (name: string) =>
     refetchInterval: (query) => (isBusy(query.state.data?.job ?? null) ? 1000 : false),
   })
 
-/** What an answer told beside its turn, which the server does not keep: how it came about, what an agent did, what it could not verify. */
-export interface Told {
-  explained: Explained | null
-  steps: Step[]
-  dropped: number[]
-}
+/** How an answer came about, which never changes. */
+export const useExplanation = (turn: string) =>
+  useQuery({
+    queryKey: keys.explanation(turn),
+    queryFn: () => api.explanation(turn),
+    staleTime: Number.POSITIVE_INFINITY,
+  })
 
-queryClient.setQueryDefaults(['told'], { staleTime: Number.POSITIVE_INFINITY, gcTime: 3_600_000 })
+queryClient.setQueryDefaults(['steps'], { staleTime: Number.POSITIVE_INFINITY, gcTime: 3_600_000 })
 
-export const useTold = (turn: string): Told | undefined =>
-  useQuery<Told>({ queryKey: keys.told(turn), queryFn: skipToken }).data
+/** What an agent did before it answered; the server does not keep it. */
+export const useSteps = (turn: string): Step[] =>
+  useQuery<Step[]>({ queryKey: keys.steps(turn), queryFn: skipToken }).data ?? []
+
+export const useSnippets = (query: string, limit: number) =>
+  useQuery({
+    queryKey: [...keys.snippets(query), limit],
+    queryFn: ({ signal }) => api.snippets({ q: query, limit }, signal),
+    placeholderData: keepPreviousData,
+  })
 
 /** Changes one conversation's turns in the cache, which is what the page shows. */
 export function useChangeTurns(id: string): (change: (turns: Turn[]) => Turn[]) => void {

@@ -961,6 +961,66 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/conversations/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export Conversations
+         * @description All your conversations with all their branches, as JSON.
+         */
+        get: operations["export_conversations"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/conversations/{conversation_id}/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export Conversation
+         * @description One conversation: JSON with all its branches, or Markdown of the one that is shown.
+         */
+        get: operations["export_conversation"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/conversations/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Import Conversations
+         * @description Conversations from a JSON or Markdown file that was exported here; they are added as new ones.
+         */
+        post: operations["import_conversations"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/conversations": {
         parameters: {
             query?: never;
@@ -1002,6 +1062,26 @@ export interface paths {
          * @description Rename, or change the model or index of the next answer. Absent fields stay.
          */
         patch: operations["update_conversation"];
+        trace?: never;
+    };
+    "/api/conversations/{conversation_id}/branch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Show Branch
+         * @description Show another branch of the conversation; the choice is kept.
+         */
+        put: operations["show_branch"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/conversations/{conversation_id}/answers": {
@@ -1064,6 +1144,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/turns/{turn_id}/explanation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Explain Turn
+         * @description What was looked up for an answer, what was found and shown, and the prompt in full.
+         */
+        get: operations["explain_turn"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/turns/{turn_id}/rating": {
         parameters: {
             query?: never;
@@ -1074,6 +1174,135 @@ export interface paths {
         get?: never;
         /** Rate Turn */
         put: operations["rate_turn"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/attachments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Add Attachment
+         * @description Read a file for a question to come; secrets are taken out before it is kept. Forgotten after a day.
+         */
+        post: operations["add_attachment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/attachments/{attachment_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Attachment
+         * @description A file as the model reads it.
+         */
+        get: operations["get_attachment"];
+        put?: never;
+        post?: never;
+        /**
+         * Remove Attachment
+         * @description Forget a file that was not sent yet.
+         */
+        delete: operations["remove_attachment"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/snippets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Snippets
+         * @description The code of your answers and what you saved, latest first.
+         */
+        get: operations["list_snippets"];
+        put?: never;
+        /**
+         * Save Snippet
+         * @description Keep a piece of code by hand; it stays when conversations are deleted.
+         */
+        post: operations["save_snippet"];
+        /**
+         * Clear Snippets
+         * @description Delete your whole history of snippets.
+         */
+        delete: operations["clear_snippets"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/snippets/{snippet_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Delete Snippet */
+        delete: operations["delete_snippet"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/feedback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Feedback
+         * @description Rated answers with their questions, latest first.
+         */
+        get: operations["list_feedback"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/feedback/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export Feedback
+         * @description All rated answers, a line each.
+         */
+        get: operations["export_feedback"];
+        put?: never;
         post?: never;
         delete?: never;
         options?: never;
@@ -1167,10 +1396,20 @@ export interface components {
             content?: string | null;
             /**
              * Regenerate
-             * @description Write the last answer anew instead of asking something.
+             * @description Write an answer anew instead of asking something.
              * @default false
              */
             regenerate: boolean;
+            /**
+             * Beside
+             * @description The turn in whose place the new one stands: a question that is edited, an answer that is written anew (null: the last). The old one is kept beside it.
+             */
+            beside?: string | null;
+            /**
+             * Attachments
+             * @default []
+             */
+            attachments: string[];
             /** Model */
             model?: string | null;
             /**
@@ -1199,6 +1438,56 @@ export interface components {
             answer_id: string;
             user_turn: components["schemas"]["TurnView"] | null;
             turn: components["schemas"]["TurnView"];
+        };
+        /** AttachmentText */
+        AttachmentText: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Language */
+            language: string;
+            /**
+             * Size
+             * @description Characters of its text.
+             */
+            size: number;
+            /**
+             * Secrets
+             * @description Secrets that were taken out of it.
+             */
+            secrets: number;
+            /** Text */
+            text: string;
+        };
+        /** AttachmentView */
+        AttachmentView: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Language */
+            language: string;
+            /**
+             * Size
+             * @description Characters of its text.
+             */
+            size: number;
+            /**
+             * Secrets
+             * @description Secrets that were taken out of it.
+             */
+            secrets: number;
+        };
+        /** Body_add_attachment */
+        Body_add_attachment: {
+            /** File */
+            file: string;
+        };
+        /** Body_import_conversations */
+        Body_import_conversations: {
+            /** File */
+            file: string;
         };
         /** Body_upload_files */
         Body_upload_files: {
@@ -1273,6 +1562,34 @@ export interface components {
              * @description Whether one machine can serve that many.
              */
             reachable: boolean;
+        };
+        /** CandidateView */
+        CandidateView: {
+            /** Path */
+            path: string;
+            /** Start Line */
+            start_line: number;
+            /** End Line */
+            end_line: number;
+            /** Name */
+            name: string;
+            /** Kind */
+            kind: string;
+            /** Language */
+            language: string;
+            /** Score */
+            score: number;
+            /** Repository */
+            repository: string;
+            /** Why */
+            why: {
+                [key: string]: number;
+            };
+            /**
+             * Number
+             * @description Its number as a reference; null when it was left out of the prompt.
+             */
+            number: number | null;
         };
         /** ChangePersonBody */
         ChangePersonBody: {
@@ -1362,6 +1679,12 @@ export interface components {
             created_at: string;
             /** Updated At */
             updated_at: string;
+            /**
+             * Excerpt
+             * @description Where a search found its words.
+             * @default
+             */
+            excerpt: string;
         };
         /** ConversationWithTurns */
         ConversationWithTurns: {
@@ -1377,8 +1700,22 @@ export interface components {
             created_at: string;
             /** Updated At */
             updated_at: string;
-            /** Turns */
+            /**
+             * Excerpt
+             * @description Where a search found its words.
+             * @default
+             */
+            excerpt: string;
+            /**
+             * Turns
+             * @description The branch that is shown.
+             */
             turns: components["schemas"]["TurnView"][];
+        };
+        /** DeletedView */
+        DeletedView: {
+            /** Deleted */
+            deleted: number;
         };
         /** EndedView */
         EndedView: {
@@ -1467,6 +1804,17 @@ export interface components {
             /** Usd */
             usd: number | null;
         };
+        /** ExplainedView */
+        ExplainedView: {
+            /** Question */
+            question: string;
+            /** Query */
+            query: string;
+            /** Candidates */
+            candidates: components["schemas"]["CandidateView"][];
+            /** Prompt */
+            prompt: components["schemas"]["PromptView"][];
+        };
         /** ExplanationView */
         ExplanationView: {
             /**
@@ -1486,6 +1834,28 @@ export interface components {
             seconds: {
                 [key: string]: number;
             };
+        };
+        /** FeedbackView */
+        FeedbackView: {
+            /** Turn Id */
+            turn_id: string;
+            /** Rated At */
+            rated_at: string;
+            /** User */
+            user: string;
+            /** Model */
+            model: string;
+            /**
+             * Rating
+             * @enum {string}
+             */
+            rating: "good" | "bad";
+            /** Comment */
+            comment: string;
+            /** Question */
+            question: string;
+            /** Answer */
+            answer: string;
         };
         /** FileReason */
         FileReason: {
@@ -2055,6 +2425,13 @@ export interface components {
              */
             code: string;
         };
+        /** PromptView */
+        PromptView: {
+            /** Role */
+            role: string;
+            /** Content */
+            content: string;
+        };
         /** ProviderView */
         ProviderView: {
             /**
@@ -2312,6 +2689,14 @@ export interface components {
              */
             models: components["schemas"]["FittingModelView"][];
         };
+        /** ShowBody */
+        ShowBody: {
+            /**
+             * Turn Id
+             * @description Show the branch through this turn, to its newest end.
+             */
+            turn_id: string;
+        };
         /** SignInBody */
         SignInBody: {
             /** Name */
@@ -2361,6 +2746,41 @@ export interface components {
              * @description Append it to the server's address; it works once, for 15 minutes.
              */
             path: string;
+        };
+        /** SnippetBody */
+        SnippetBody: {
+            /** Code */
+            code: string;
+            /**
+             * Language
+             * @default
+             */
+            language: string;
+            /**
+             * Title
+             * @default
+             */
+            title: string;
+        };
+        /** SnippetView */
+        SnippetView: {
+            /** Id */
+            id: string;
+            /**
+             * Conversation Id
+             * @description Empty for one that was saved by hand.
+             */
+            conversation_id: string;
+            /** Turn Id */
+            turn_id: string;
+            /** Language */
+            language: string;
+            /** Title */
+            title: string;
+            /** Code */
+            code: string;
+            /** Created At */
+            created_at: string;
         };
         /** SourceView */
         SourceView: {
@@ -2607,6 +3027,34 @@ export interface components {
             rating: ("good" | "bad") | null;
             /** Comment */
             comment: string;
+            /**
+             * Cost
+             * @description USD; null when no price is known.
+             */
+            cost: number | null;
+            /**
+             * Dropped
+             * @description Numbers of citations that could not be verified.
+             * @default []
+             */
+            dropped: number[];
+            /**
+             * Explained
+             * @description Whether `GET /api/turns/ID/explanation` has something to tell.
+             * @default false
+             */
+            explained: boolean;
+            /**
+             * Siblings
+             * @description All turns in this one's place, as they came.
+             * @default []
+             */
+            siblings: string[];
+            /**
+             * Attachments
+             * @default []
+             */
+            attachments: components["schemas"]["AttachmentView"][];
             /**
              * Answer Id
              * @description Set while the answer is being written.
@@ -4617,6 +5065,103 @@ export interface operations {
             };
         };
     };
+    export_conversations: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                    "text/markdown": unknown;
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    export_conversation: {
+        parameters: {
+            query?: {
+                format?: "json" | "markdown";
+            };
+            header?: never;
+            path: {
+                conversation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                    "text/markdown": unknown;
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    import_conversations: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": components["schemas"]["Body_import_conversations"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConversationView"][];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
     list_conversations: {
         parameters: {
             query?: {
@@ -4779,6 +5324,41 @@ export interface operations {
             };
         };
     };
+    show_branch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                conversation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ShowBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConversationWithTurns"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
     ask: {
         parameters: {
             query?: never;
@@ -4829,7 +5409,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Events: started, retrieved, progress, text, reasoning, node, done, failed. */
+            /** @description Events: started, retrieved, progress, text, reasoning, node, cited, explained, done, failed. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4878,6 +5458,37 @@ export interface operations {
             };
         };
     };
+    explain_turn: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                turn_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExplainedView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
     rate_turn: {
         parameters: {
             query?: never;
@@ -4899,6 +5510,297 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    add_attachment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": components["schemas"]["Body_add_attachment"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AttachmentView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    get_attachment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                attachment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AttachmentText"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    remove_attachment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                attachment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    list_snippets: {
+        parameters: {
+            query?: {
+                q?: string;
+                limit?: number;
+                /** @description `created_at` of the last one seen. */
+                before?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SnippetView"][];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    save_snippet: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SnippetBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SnippetView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    clear_snippets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeletedView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    delete_snippet: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                snippet_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    list_feedback: {
+        parameters: {
+            query?: {
+                rating?: ("good" | "bad") | null;
+                model?: string | null;
+                /** @description Rated then or later. */
+                since?: string | null;
+                /** @description `rated_at` of the last one seen. */
+                before?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FeedbackView"][];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    export_feedback: {
+        parameters: {
+            query?: {
+                format?: "jsonl" | "csv";
+                rating?: ("good" | "bad") | null;
+                model?: string | null;
+                /** @description Rated then or later. */
+                since?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": unknown;
+                    "text/csv": unknown;
+                };
             };
             /** @description What went wrong, and what to do about it. */
             default: {

@@ -9,12 +9,25 @@ export type System = Schemas['SystemView']
 export type Engine = Schemas['EngineView']
 export type Model = Schemas['ModelView']
 
+export type CatalogueModel = Schemas['CatalogueView']
+export type ModelFile = Schemas['ModelFileView']
+export type Pull = Schemas['PullView']
+export type Shelf = Schemas['ShelfView']
+export type Pool = Schemas['PoolView']
+
+export type CodeTask = Schemas['TaskView']
+export type TaskInput = Schemas['InputView']
+export type CodeTasks = Schemas['TasksView']
+export type TaskRequest = Partial<Schemas['TaskBody']> & { inputs: Record<string, string> }
+export type InfillRequest = Partial<Schemas['InfillBody']> & { prefix: string }
+
 export type Index = Schemas['IndexView']
 export type State = Index['state']
 export type Job = Schemas['JobView']
 export type PathReason = Schemas['FileReason']
 export type IndexFile = Schemas['FileView']
 export type IndexFiles = Schemas['FilesView']
+export type ChunkOfFile = Schemas['ChunkView']
 export type NewIndex = Pick<Schemas['NewIndexBody'], 'source'> & Partial<Schemas['NewIndexBody']>
 export type Secret = Schemas['SecretView']
 export type Summaries = Schemas['SummariesView']
@@ -57,17 +70,12 @@ export interface Step {
   error: string
 }
 
-/** How an answer came about, as its event `explained` tells it. Candidates with a number were shown to the model. */
-export interface Explained {
-  question: string
-  query: string
-  candidates: Candidate[]
-  prompt: { role: string; content: string }[]
-}
-export type Candidate = Pick<
-  Reference,
-  'path' | 'start_line' | 'end_line' | 'name' | 'kind' | 'language' | 'score' | 'repository' | 'why'
-> & { number: number | null }
+export type Attachment = Schemas['AttachmentView']
+export type Snippet = Schemas['SnippetView']
+
+/** How an answer came about. Candidates with a number were shown to the model. */
+export type Explained = Schemas['ExplainedView']
+export type Candidate = Schemas['CandidateView']
 
 export type ApiKey = Schemas['KeyView']
 export type NewKey = Schemas['NewKeyView']

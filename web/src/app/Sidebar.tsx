@@ -1,13 +1,14 @@
 import { useMutation } from '@tanstack/react-query'
-import { Command, Ellipsis, LogOut, Pencil, Search, SquarePen, Trash2 } from 'lucide-react'
-import { useDeferredValue, useState } from 'react'
+import { Command, Download, Ellipsis, LogOut, Pencil, Search, SquarePen, Trash2, Upload } from 'lucide-react'
+import { useDeferredValue, useRef, useState } from 'react'
 import { NavLink, useMatch, useNavigate } from 'react-router'
-import { api, asProblem } from '../api/client'
+import { api, asProblem, exportUrl } from '../api/client'
 import { keys, queryClient, useConversations } from '../api/queries'
 import type { Conversation, User } from '../api/types'
 import { Logo } from '../components/Logo'
 import { MenuItem, Popover } from '../components/Menu'
 import { Button, Confirm, IconButton, ProblemNote, Skeleton } from '../components/ui'
+import { downloadFrom } from '../lib/download'
 import { useWords } from '../lib/i18n'
 import { groupByDay } from '../lib/time'
 import { Preferences } from './Preferences'
@@ -84,19 +85,70 @@ function Conversations() {
   const wanted = useDeferredValue(query.trim())
   const conversations = useConversations(wanted, limit)
   const list = conversations.data ?? []
+  const chooser = useRef<HTMLInputElement>(null)
+  const imported = useMutation({
+    mutationFn: api.importConversations,
+    onSuccess: () => queryClient.invalidateQueries({ queryKey: keys.allConversations }),
+  })
   return (
     <section aria-label={words.app.chats} className="mt-3 flex min-h-0 flex-1 flex-col border-t border-line">
-      <div className="relative px-3 pt-3 pb-1">
+      <div className="relative flex items-center gap-1 px-3 pt-3 pb-1">
         <Search className="pointer-events-none absolute start-5.5 top-5.5 size-4 text-ink-3" aria-hidden />
         <input
           type="search"
-          className="field border-line! ps-9 text-sm"
+          className="field min-w-0 flex-1 border-line! ps-9 text-sm"
           placeholder={words.app.searchChats}
           aria-label={words.app.searchChats}
           value={query}
           onChange={(event) => setQuery(event.target.value)}
         />
+        <Popover
+          label={words.list.more}
+          role="menu"
+          className="grid size-8 place-items-center rounded-lg text-ink-3 hover:bg-hover hover:text-ink"
+          panelClass="top-full end-0 mt-1 w-48"
+          trigger={<Ellipsis className="size-4" aria-hidden />}
+        >
+          {(close) => (
+            <>
+              <MenuItem
+                icon={<Upload aria-hidden />}
+                onSelect={() => {
+                  close()
+                  chooser.current?.click()
+                }}
+              >
+                {words.list.import}
+              </MenuItem>
+              <MenuItem
+                icon={<Download aria-hidden />}
+                onSelect={() => {
+                  close()
+                  downloadFrom(exportUrl())
+                }}
+              >
+                {words.list.exportAll}
+              </MenuItem>
+            </>
+          )}
+        </Popover>
+        <input
+          ref={chooser}
+          type="file"
+          accept=".json,.md,.markdown"
+          hidden
+          aria-label={words.list.import}
+          onChange={(event) => {
+            const file = event.target.files?.[0]
+            if (file) imported.mutate(file)
+            event.target.value = ''
+          }}
+        />
       </div>
+      {imported.error && <ProblemNote problem={asProblem(imported.error)} className="mx-3 mt-1" />}
+      <span role="status" className={imported.data ? 'px-4 pt-1 text-xs text-good' : 'sr-only'}>
+        {imported.data ? words.list.imported(imported.data.length) : ''}
+      </span>
       <div className="min-h-0 flex-1 overflow-y-auto px-2 pb-3">
         {conversations.isPending && (
           <div className="p-3">
@@ -183,15 +235,18 @@ function Entry({ conversation }: { conversation: Conversation }) {
       <NavLink
         to={`/c/${conversation.id}`}
         title={title}
-        className="min-w-0 flex-1 truncate rounded-lg px-3 py-1.5 text-sm"
+        className="min-w-0 flex-1 rounded-lg px-3 py-1.5 text-sm"
       >
-        {title}
+        <span className="block truncate">{title}</span>
+        {conversation.excerpt && (
+          <span className="line-clamp-2 text-xs text-ink-3">{conversation.excerpt}</span>
+        )}
       </NavLink>
       <Popover
         label={words.common.options(title)}
         role="menu"
         className="me-1 grid size-7 place-items-center rounded-md text-ink-3 hover:text-ink focus-visible:opacity-100 aria-expanded:opacity-100 md:opacity-0 md:group-hover:opacity-100"
-        panelClass="top-full end-0 w-40"
+        panelClass="top-full end-0 w-52"
         trigger={<Ellipsis className="size-4" aria-hidden />}
       >
         {(close) => (
@@ -199,6 +254,18 @@ function Entry({ conversation }: { conversation: Conversation }) {
             <MenuItem icon={<Pencil aria-hidden />} onSelect={() => setState('renaming')}>
               {words.common.rename}
             </MenuItem>
+            {(['json', 'markdown'] as const).map((format) => (
+              <MenuItem
+                key={format}
+                icon={<Download aria-hidden />}
+                onSelect={() => {
+                  close()
+                  downloadFrom(exportUrl(conversation.id, format))
+                }}
+              >
+                {format === 'json' ? words.list.exportJson : words.list.exportMarkdown}
+              </MenuItem>
+            ))}
             <MenuItem
               icon={<Trash2 aria-hidden />}
               danger

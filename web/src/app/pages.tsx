@@ -1,4 +1,4 @@
-import { BookOpen, Boxes, type LucideIcon, Plug } from 'lucide-react'
+import { BookOpen, Boxes, Code, ListChecks, type LucideIcon, Plug, TextCursorInput } from 'lucide-react'
 import { type ComponentType, lazy } from 'react'
 import type { User } from '../api/types'
 import { loadWords, type Part, type useWords } from '../lib/i18n'
@@ -25,6 +25,9 @@ export interface Page {
   may?: (user: User) => boolean
 }
 
+// One page at both addresses, so that code stays in its editor when another task is chosen for it.
+const tasks = page(async () => (await import('../features/tasks/TasksPage')).TasksPage, 'tasks', 'answer')
+
 /** The pages in the order of the menu. A new page is a row here and its name in the shell's words. */
 export const pages: readonly Page[] = [
   {
@@ -44,6 +47,42 @@ export const pages: readonly Page[] = [
         View: page(
           async () => (await import('../features/knowledge/IndexPage')).IndexPage,
           'knowledge',
+          'answer',
+        ),
+      },
+    ],
+  },
+  {
+    name: 'tasks',
+    icon: ListChecks,
+    routes: [
+      { path: '/tasks', View: tasks },
+      { path: '/tasks/:name', View: tasks },
+    ],
+  },
+  {
+    name: 'playground',
+    icon: TextCursorInput,
+    routes: [
+      {
+        path: '/playground',
+        View: page(
+          async () => (await import('../features/playground/PlaygroundPage')).PlaygroundPage,
+          'playground',
+          'answer',
+        ),
+      },
+    ],
+  },
+  {
+    name: 'snippets',
+    icon: Code,
+    routes: [
+      {
+        path: '/snippets',
+        View: page(
+          async () => (await import('../features/snippets/SnippetsPage')).SnippetsPage,
+          'snippets',
           'answer',
         ),
       },

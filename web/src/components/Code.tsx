@@ -1,9 +1,13 @@
 import { Download, WrapText } from 'lucide-react'
-import { memo, useEffect, useState } from 'react'
-import { download, downloadName, languageLabel, segments } from '../lib/code'
+import { createContext, memo, type ReactNode, use, useEffect, useState } from 'react'
+import { downloadName, languageLabel, segments } from '../lib/code'
+import { download } from '../lib/download'
 import { useWords } from '../lib/i18n'
 import { changeSettings, useSettings } from '../lib/settings'
 import { CopyButton, IconButton } from './ui'
+
+/** What a page offers for a finished block of code, beside what every block can do. */
+export const CodeActions = createContext<((code: string, language: string) => ReactNode) | null>(null)
 
 type Highlight = (code: string, language: string) => string
 
@@ -43,10 +47,11 @@ interface CodeBlockProps {
 export const CodeBlock = memo(function CodeBlock({ code, language, open = false }: CodeBlockProps) {
   const words = useWords()
   const { wrap } = useSettings()
+  const actions = use(CodeActions)
   const label = language ? languageLabel(language) : ''
   const inRuns = open || code.length > mostAtOnce
   return (
-    <figure className="overflow-hidden rounded-xl border border-line bg-code">
+    <figure className="rounded-xl border border-line bg-code">
       <figcaption className="flex h-10 items-center gap-0.5 border-b border-line ps-4 pe-1.5">
         <span className="flex-1 text-xs font-medium text-ink-3">{label}</span>
         <IconButton
@@ -60,6 +65,7 @@ export const CodeBlock = memo(function CodeBlock({ code, language, open = false 
           <Download aria-hidden />
         </IconButton>
         <CopyButton text={code} />
+        {!open && actions?.(code, language)}
       </figcaption>
       <pre
         // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard.

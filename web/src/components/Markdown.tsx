@@ -45,16 +45,20 @@ const Block = memo(function Block({ token, open }: { token: Token; open: boolean
   return renderBlock(token, open)
 })
 
-const children = (tokens: Token[] | undefined): ReactNode =>
+// People do not nest deeper; what a broken or hostile model nests without end is shown as it was written.
+const deepest = 40
+
+const children = (tokens: Token[] | undefined, depth: number): ReactNode =>
   tokens?.map((token, at) => {
+    const deeper = () => (isBlock(token) ? renderBlock(token, false, depth) : renderInline(token, depth))
     // biome-ignore lint/suspicious/noArrayIndexKey: tokens have no identity beyond their place.
-    return <Fragment key={at}>{isBlock(token) ? renderBlock(token, false) : renderInline(token)}</Fragment>
+    return <Fragment key={at}>{depth > deepest ? token.raw : deeper()}</Fragment>
   })
 
 const blockTypes = new Set(['heading', 'paragraph', 'list', 'code', 'blockquote', 'table', 'hr', 'space'])
 const isBlock = (token: Token): boolean => blockTypes.has(token.type)
 
-function renderBlock(token: Token, open: boolean): ReactNode {
+function renderBlock(token: Token, open: boolean, depth = 0): ReactNode {
   switch (token.type) {
     case 'space':
       return null
@@ -63,39 +67,39 @@ function renderBlock(token: Token, open: boolean): ReactNode {
     case 'heading': {
       // The page's own headings heading is h1; an answer's start below it.
       const Heading = `h${Math.min(6, (token as Tokens.Heading).depth + 1)}` as 'h2'
-      return <Heading>{children(token.tokens)}</Heading>
+      return <Heading>{children(token.tokens, depth + 1)}</Heading>
     }
     case 'paragraph':
-      return <p>{children(token.tokens)}</p>
+      return <p>{children(token.tokens, depth + 1)}</p>
     case 'blockquote':
-      return <blockquote>{children(token.tokens)}</blockquote>
+      return <blockquote>{children(token.tokens, depth + 1)}</blockquote>
     case 'code': {
       const { lang, text, raw } = token as Tokens.Code
       return <CodeBlock code={text} language={fenceLanguage(lang)} open={open && !isFenceClosed(raw)} />
     }
     case 'list':
-      return renderList(token as Tokens.List)
+      return renderList(token as Tokens.List, depth)
     case 'table':
-      return renderTable(token as Tokens.Table)
+      return renderTable(token as Tokens.Table, depth)
     default:
-      return <p>{renderInline(token)}</p>
+      return <p>{renderInline(token, depth)}</p>
   }
 }
 
-function renderList(list: Tokens.List): ReactNode {
+function renderList(list: Tokens.List, depth: number): ReactNode {
   const items = list.items.map((item, at) => (
     // biome-ignore lint/suspicious/noArrayIndexKey: items have no identity beyond their place.
     <li key={at} className={item.task ? 'list-none' : undefined}>
-      {children(item.tokens)}
+      {children(item.tokens, depth + 1)}
     </li>
   ))
   return list.ordered ? <ol start={list.start || 1}>{items}</ol> : <ul>{items}</ul>
 }
 
-function renderTable(table: Tokens.Table): ReactNode {
+function renderTable(table: Tokens.Table, depth: number): ReactNode {
   const cell = (Tag: 'th' | 'td', content: Tokens.TableCell, at: number) => (
     <Tag key={at} style={content.align ? { textAlign: content.align } : undefined}>
-      {children(content.tokens)}
+      {children(content.tokens, depth + 1)}
     </Tag>
   )
   return (
@@ -115,14 +119,14 @@ function renderTable(table: Tokens.Table): ReactNode {
   )
 }
 
-function renderInline(token: Token): ReactNode {
+function renderInline(token: Token, depth: number): ReactNode {
   switch (token.type) {
     case 'strong':
-      return <strong>{children(token.tokens)}</strong>
+      return <strong>{children(token.tokens, depth + 1)}</strong>
     case 'em':
-      return <em>{children(token.tokens)}</em>
+      return <em>{children(token.tokens, depth + 1)}</em>
     case 'del':
-      return <del>{children(token.tokens)}</del>
+      return <del>{children(token.tokens, depth + 1)}</del>
     case 'codespan':
       return <code>{token.text}</code>
     case 'br':
@@ -131,10 +135,10 @@ function renderInline(token: Token): ReactNode {
       return <input type="checkbox" checked={token.checked} readOnly disabled className="me-2" />
     case 'link': {
       const href = safeHref(token.href)
-      if (!href) return children(token.tokens)
+      if (!href) return children(token.tokens, depth + 1)
       return (
         <a href={href} target="_blank" rel="noopener noreferrer nofollow">
-          {children(token.tokens)}
+          {children(token.tokens, depth + 1)}
         </a>
       )
     }
@@ -143,7 +147,7 @@ function renderInline(token: Token): ReactNode {
     case 'escape':
       return token.text
     case 'text':
-      if (token.tokens?.length) return children(token.tokens)
+      if (token.tokens?.length) return children(token.tokens, depth + 1)
       return <CitedText text={decodeEntities(token.text)} />
     default:
       return token.raw

@@ -116,7 +116,7 @@ export function MenuItem({
       role="menuitem"
       tabIndex={-1}
       onClick={onSelect}
-      className={`${row} items-center [&_svg]:size-4 ${danger ? 'text-danger' : ''}`}
+      className={`${row} items-center! [&_svg]:size-4 ${danger ? 'text-danger' : ''}`}
     >
       {icon}
       {children}

@@ -319,16 +319,21 @@ export function Page({
   title,
   text,
   actions,
+  wide = false,
   children,
 }: {
   title: ReactNode
   text?: ReactNode
   actions?: ReactNode
+  /** Whether it may be wider than a readable column. */
+  wide?: boolean
   children: ReactNode
 }) {
   return (
     <div className="h-full overflow-auto">
-      <div className="mx-auto flex w-full max-w-5xl flex-col gap-6 px-4 py-6 sm:px-8 sm:py-10">
+      <div
+        className={`mx-auto flex w-full flex-col gap-6 px-4 py-6 sm:px-8 sm:py-10 ${wide ? 'max-w-[100rem]' : 'max-w-5xl'}`}
+      >
         <header className="flex flex-wrap items-end gap-x-6 gap-y-3">
           <div className="min-w-0 flex-[1_1_16rem]">
             <h1 className="text-2xl font-semibold tracking-tight">{title}</h1>

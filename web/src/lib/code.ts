@@ -53,6 +53,13 @@ export const downloadName = (language: string): string =>
 export const fenceLanguage = (info: string | undefined): string =>
   (/^[\w+#.-]+/.exec(info ?? '')?.[0] ?? '').toLowerCase()
 
+/** `code` as a Markdown block that nothing in it can close. */
+export function fenced(code: string, language: string): string {
+  const longest = Math.max(2, ...(code.match(/`+/g) ?? []).map((run) => run.length))
+  const fence = '`'.repeat(longest + 1)
+  return `${fence}${language}\n${code.replace(/\n$/, '')}\n${fence}`
+}
+
 /** `code` in runs of `lines` lines. Joined, they are `code` again. */
 export function segments(code: string, lines: number): string[] {
   const result: string[] = []
@@ -67,14 +74,4 @@ export function segments(code: string, lines: number): string[] {
   }
   if (start < code.length || result.length === 0) result.push(code.slice(start))
   return result
-}
-
-/** Offer `text` to the user as a file. */
-export function download(name: string, text: string): void {
-  const url = URL.createObjectURL(new Blob([text], { type: 'text/plain' }))
-  const link = document.createElement('a')
-  link.href = url
-  link.download = name
-  link.click()
-  setTimeout(() => URL.revokeObjectURL(url), 10_000)
 }

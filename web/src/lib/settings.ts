@@ -22,7 +22,7 @@ const initial: Settings = {
   index: null,
   sampling: {},
   wrap: false,
-  explain: false,
+  explain: true,
   agent: false,
 }
 

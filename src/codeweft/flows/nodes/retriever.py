@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -88,7 +88,13 @@ def question(state: State) -> str:
         return infilling.query(state.request.infill)
     if state.request.inputs:
         return inputs.query(state.request.inputs)
-    asked = [turn.content for turn in state.request.messages if turn.role == "user"]
+    if state.request.retrieval.query is not None:
+        return state.request.retrieval.query
+    return looked_up([turn.content for turn in state.request.messages if turn.role == "user"])
+
+
+def looked_up(asked: Sequence[str]) -> str:
+    """What to search for after these questions: the last, a short one together with the one before it."""
     if len(asked) > 1 and len(asked[-1].split()) < SHORT_QUESTION:
         return f"{asked[-2]}\n{asked[-1]}"
     return asked[-1] if asked else ""

@@ -17,8 +17,9 @@ import numpy as np
 import tantivy
 
 from codeweft.retrieval.forms import known_forms
-from codeweft.retrieval.store.base import FILE_FIELDS
+from codeweft.retrieval.store.base import FILE_FIELDS, KINDS, NewChunk
 from codeweft.retrieval.store.vectors import Ids
+from codeweft.retrieval.tokens import joined_words
 from codeweft.types import Vectors
 
 FIELDS: Final = ("name", "path", "doc", "body")
@@ -46,6 +47,22 @@ class LexicalDocument:
     path: str
     doc: str
     body: str
+
+
+def lexical_document(number: int, file: int, path: str, language: str, chunk: NewChunk) -> LexicalDocument:
+    """The terms of a chunk by field; `path` are those of its file's path."""
+    piece = chunk.piece
+    return LexicalDocument(
+        number,
+        file,
+        KINDS.index(piece.kind),
+        language,
+        joined_words(" ".join((piece.scope, piece.name, *piece.defines))),
+        path,
+        joined_words(f"{piece.docstring} {chunk.summary}"),
+        # A summary stands in the body as well, as documentation does by itself.
+        " ".join(filter(None, (chunk.words or joined_words(chunk.text), joined_words(chunk.summary)))),
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

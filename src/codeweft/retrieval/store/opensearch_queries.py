@@ -27,8 +27,7 @@ from codeweft.retrieval.store.base import (
     last_segment,
 )
 from codeweft.retrieval.store.gather import first_chunk, unit_rows
-from codeweft.retrieval.store.lexical import FIELDS
-from codeweft.retrieval.store.sqlite import lexical_document
+from codeweft.retrieval.store.lexical import FIELDS, lexical_document
 from codeweft.retrieval.tokens import joined_words, runs, terms_of_run
 from codeweft.types import Vectors
 

@@ -10,9 +10,9 @@ import numpy as np
 from codeweft.retrieval.store import gather
 from codeweft.retrieval.store.base import KINDS, NewFile, fold, last_segment
 from codeweft.retrieval.store.gather import first_chunk
+from codeweft.retrieval.store.lexical import lexical_document
 from codeweft.retrieval.store.postgres_database import Cursor
 from codeweft.retrieval.store.postings import packed
-from codeweft.retrieval.store.sqlite import lexical_document
 from codeweft.retrieval.tokens import joined_words
 
 # After `postgres_database`, which says what to do when they are missing.

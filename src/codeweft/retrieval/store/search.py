@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -68,7 +69,8 @@ class Searcher:
         self._files = 0
         self._selection = Selection(tables)
         self._known_rows: dict[int, Row] = {}
-        self._threads = ThreadPoolExecutor(2, thread_name_prefix="search")
+        # One for each core, since many may ask at a time; they are started as they are needed.
+        self._threads = ThreadPoolExecutor(max(2, os.cpu_count() or 2), thread_name_prefix="search")
 
     # ── the lexical index follows SQLite ─────────────────────────────────────────────────────────────────────
 

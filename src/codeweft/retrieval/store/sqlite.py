@@ -31,7 +31,7 @@ from codeweft.retrieval.store.base import (
     last_segment,
 )
 from codeweft.retrieval.store.failures import storage_errors
-from codeweft.retrieval.store.lexical import LexicalDocument
+from codeweft.retrieval.store.lexical import LexicalDocument, lexical_document
 from codeweft.retrieval.store.vectors import Added, Codes, VectorTable, code_words, sign_codes
 from codeweft.retrieval.tokens import joined_words
 
@@ -500,22 +500,6 @@ def _symbols(chunk: int, name: str, defines: Iterable[str]) -> Iterator[tuple[st
         for folded in {fold(one), fold(last_segment(one))}:
             if folded:
                 yield folded, chunk
-
-
-def lexical_document(number: int, file: int, path: str, language: str, chunk: NewChunk) -> LexicalDocument:
-    """The terms of a chunk by field; `path` are those of its file's path."""
-    piece = chunk.piece
-    return LexicalDocument(
-        number,
-        file,
-        KINDS.index(piece.kind),
-        language,
-        joined_words(" ".join((piece.scope, piece.name, *piece.defines))),
-        path,
-        joined_words(f"{piece.docstring} {chunk.summary}"),
-        # A summary stands in the body as well, as documentation does by itself.
-        " ".join(filter(None, (chunk.words or joined_words(chunk.text), joined_words(chunk.summary)))),
-    )
 
 
 def _row(values: Sequence[Any]) -> Row:

@@ -1,16 +1,17 @@
 import { CircleStop, ListTree, RefreshCw, Scissors, ShieldAlert } from 'lucide-react'
 import { lazy, memo, Suspense, useEffect, useMemo, useState } from 'react'
-import { useTold } from '../../api/queries'
+import { useSteps } from '../../api/queries'
 import type { Reference, Turn } from '../../api/types'
 import { Markdown } from '../../components/Markdown'
 import { ReferenceDialog } from '../../components/ReferenceDialog'
 import { Button, CopyButton, IconButton, ProblemNote, Progress } from '../../components/ui'
 import { type Answer, isOver } from '../../lib/answer/reduce'
 import type { Live } from '../../lib/answer/useAnswer'
-import { number } from '../../lib/format'
+import { dollars, number } from '../../lib/format'
 import { useLanguage, useWords } from '../../lib/i18n'
 import { Rate } from './Rate'
 import { ReferenceChips } from './ReferenceChips'
+import { Siblings } from './Siblings'
 import { Steps } from './Steps'
 
 const ExplainDrawer = lazy(() => import('./ExplainDrawer').then((m) => ({ default: m.ExplainDrawer })))
@@ -22,12 +23,14 @@ interface AnswerTurnProps {
   last: boolean
   /** Whether the conversation's app was asked to look references up. */
   looksUp: boolean
-  onRegenerate: () => void
+  /** Writes the answer anew beside this one; absent while an answer is being written. */
+  onRegenerate?: ((turn: Turn) => void) | undefined
   onContinue: () => void
+  onShow?: ((turn: string) => void) | undefined
 }
 
 export const AnswerTurn = memo(function AnswerTurn(props: AnswerTurnProps) {
-  const { conversation, turn, live, last, looksUp, onRegenerate, onContinue } = props
+  const { conversation, turn, live, last, looksUp, onRegenerate, onContinue, onShow } = props
   const words = useWords('chat')
   const answer = live?.answer ?? null
   const writing = turn.answer_id != null && !(answer && isOver(answer))
@@ -36,9 +39,10 @@ export const AnswerTurn = memo(function AnswerTurn(props: AnswerTurnProps) {
   const references = answer?.references ?? turn.references
   const [shown, setShown] = useState<Reference | null>(null)
   const [explaining, setExplaining] = useState(false)
-  const told = useTold(turn.id)
-  const steps = answer?.steps ?? told?.steps ?? []
-  const dropped = (answer?.dropped ?? told?.dropped ?? []).length
+  const kept = useSteps(turn.id)
+  const steps = answer?.steps ?? kept
+  const dropped = (answer?.dropped ?? turn.dropped).length
+  const again = onRegenerate && (() => onRegenerate(turn))
 
   const citations = useMemo(
     () => ({
@@ -70,11 +74,11 @@ export const AnswerTurn = memo(function AnswerTurn(props: AnswerTurnProps) {
         <ProblemNote
           problem={{ message: words.chat.empty, fix: words.chat.emptyFix }}
           className="mt-4"
-          {...(last && { onRetry: onRegenerate })}
+          {...(again && { onRetry: again })}
         />
       )}
       {turn.error && !writing && (
-        <ProblemNote problem={turn.error} className="mt-4" {...(last && { onRetry: onRegenerate })} />
+        <ProblemNote problem={turn.error} className="mt-4" {...(again && { onRetry: again })} />
       )}
       {!writing && turn.reason === 'length' && (
         <Ending icon={<Scissors aria-hidden />} text={words.chat.cut}>
@@ -89,26 +93,27 @@ export const AnswerTurn = memo(function AnswerTurn(props: AnswerTurnProps) {
           <>
             <div className="-ms-2 flex">
               <CopyButton text={text} label={words.chat.copyAnswer} />
-              {last && (
-                <IconButton label={words.chat.regenerate} onClick={onRegenerate}>
+              {again && (
+                <IconButton label={words.chat.regenerate} onClick={again}>
                   <RefreshCw aria-hidden />
                 </IconButton>
               )}
-              {told?.explained && (
+              {turn.explained && (
                 <IconButton label={words.chat.explain} onClick={() => setExplaining(true)}>
                   <ListTree aria-hidden />
                 </IconButton>
               )}
               <Rate conversation={conversation} turn={turn} />
             </div>
+            <Siblings turn={turn} onShow={onShow} />
             <Facts turn={turn} />
           </>
         )}
       </footer>
       <Announcement answer={answer} connected={live?.connected ?? true} />
-      {explaining && told?.explained && (
+      {explaining && (
         <Suspense>
-          <ExplainDrawer explained={told.explained} onClose={() => setExplaining(false)} />
+          <ExplainDrawer turn={turn.id} onClose={() => setExplaining(false)} />
         </Suspense>
       )}
       {shown && <ReferenceDialog reference={shown} onClose={() => setShown(null)} />}
@@ -179,7 +184,7 @@ function Ending({
 function Facts({ turn }: { turn: Turn }) {
   const words = useWords('chat')
   const language = useLanguage()
-  const { usage, timings, model, note } = turn
+  const { usage, timings, model, note, cost } = turn
   const rate = timings?.tokens_per_s
   return (
     <p className="flex min-w-0 flex-wrap items-center gap-x-3 text-xs text-ink-3">
@@ -200,6 +205,7 @@ function Facts({ turn }: { turn: Turn }) {
           {words.chat.tokens(number(usage.completion_tokens, language))}
         </span>
       )}
+      {cost ? <span title={words.chat.cost}>{dollars(cost, language)}</span> : null}
       {rate ? <span>{words.chat.rate(rate.toFixed(rate < 10 ? 1 : 0))}</span> : null}
     </p>
   )

@@ -2,12 +2,14 @@ import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { useCallback, useEffect, useRef, useState } from 'react'
 import { useNavigate, useParams } from 'react-router'
 import { ApiError, api, asProblem } from '../../api/client'
-import { keys, type Told, useChangeTurns, useConversation, useModels } from '../../api/queries'
+import { keys, useChangeTurns, useConversation, useModels } from '../../api/queries'
 import type { Asked, ConversationWithTurns, Model, Turn } from '../../api/types'
+import { CodeActions } from '../../components/Code'
 import { ProblemNote, Skeleton } from '../../components/ui'
 import { useAnswer } from '../../lib/answer/useAnswer'
 import { useWords } from '../../lib/i18n'
 import { useSettings } from '../../lib/settings'
+import { CodeMenu, type Task } from './CodeMenu'
 import { Composer, type ComposerHandle } from './Composer'
 import { Thread } from './Thread'
 import { Welcome } from './Welcome'
@@ -17,7 +19,11 @@ export function ChatPage() {
   return id ? <Existing key={id} id={id} /> : <New />
 }
 
-type Message = { content: string } | { regenerate: true }
+/** `model` answers this one message only; `beside` is the turn that it stands beside. */
+type Message = { model?: string | undefined; beside?: string } & (
+  | { content: string; attachments?: string[] }
+  | { regenerate: true }
+)
 
 /** Sends a message into conversation `id`, or into a new one, and shows what the server made of it. */
 function useAsk(id: string | null) {
@@ -26,7 +32,7 @@ function useAsk(id: string | null) {
   const models = useModels()
   const { model, index, sampling, explain, agent } = useSettings()
   return useMutation({
-    mutationFn: async (message: Message) => {
+    mutationFn: async ({ model: wanted, ...message }: Message) => {
       const known = models.data?.some((other) => other.name === model)
       const answerer = (known && model) || (models.data?.find((other) => other.default)?.name ?? null)
       const conversation = id ? null : await api.createConversation({ model: answerer, index })
@@ -35,7 +41,7 @@ function useAsk(id: string | null) {
         client.setQueryData<ConversationWithTurns>(keys.conversation(target), { ...conversation, turns: [] })
       const asked = await api.ask(target, {
         ...message,
-        model: answerer,
+        model: wanted ?? answerer,
         index,
         sampling,
         ...(explain && { explain }),
@@ -43,10 +49,10 @@ function useAsk(id: string | null) {
       })
       return { target, asked }
     },
-    onSuccess: ({ target, asked }) => {
+    onSuccess: ({ target, asked }, message) => {
       client.setQueryData<ConversationWithTurns>(
         keys.conversation(target),
-        (old) => old && { ...old, turns: withAnswer(old.turns, asked) },
+        (old) => old && { ...old, turns: withAnswer(old.turns, asked, message.beside) },
       )
       client.invalidateQueries({ queryKey: keys.allConversations })
       if (target !== id) navigate(`/c/${target}`)
@@ -54,12 +60,12 @@ function useAsk(id: string | null) {
   })
 }
 
-/** The turns once the server accepted a message; answering again replaces the last answer. */
-function withAnswer(turns: Turn[], { user_turn, turn, answer_id }: Asked): Turn[] {
+/** The shown turns once the server accepted a message: up to the one that it stands beside, then the new ones. */
+function withAnswer(turns: Turn[], { user_turn, turn, answer_id }: Asked, beside?: string): Turn[] {
   const running = { ...turn, answer_id: turn.answer_id ?? answer_id }
-  const known = new Set(turns.map((other) => other.id))
-  if (user_turn && !known.has(user_turn.id)) return [...turns, user_turn, running]
-  return [...(turns.at(-1)?.role === 'assistant' ? turns.slice(0, -1) : turns), running]
+  const at = beside === undefined ? -1 : turns.findIndex((other) => other.id === beside)
+  const before = at === -1 ? turns : turns.slice(0, at)
+  return user_turn ? [...before, user_turn, running] : [...before, running]
 }
 
 const isApp = (models: Model[] | undefined, name: string | null | undefined): boolean =>
@@ -77,7 +83,7 @@ function New() {
       <Composer
         ref={composer}
         busy={ask.isPending}
-        onSend={(content) => ask.mutateAsync({ content })}
+        onSend={(content, attachments) => ask.mutateAsync({ content, attachments })}
         problem={ask.error && asProblem(ask.error)}
         label={words.chat.composer}
       />
@@ -98,8 +104,10 @@ function Existing({ id }: { id: string }) {
 
   const live = useAnswer(
     running,
-    (finished, { explained, steps, dropped }) => {
-      client.setQueryData<Told>(keys.told(finished.id), { explained, steps, dropped })
+    (finished, { explained, steps }) => {
+      if (explained) client.setQueryData(keys.explanation(finished.id), explained)
+      client.setQueryData(keys.steps(finished.id), steps)
+      client.invalidateQueries({ queryKey: keys.allSnippets })
       changeTurns((old) =>
         old.map((turn) => (turn.answer_id === running ? { ...finished, answer_id: null } : turn)),
       )
@@ -122,6 +130,32 @@ function Existing({ id }: { id: string }) {
     return () => document.removeEventListener('keydown', onKey)
   }, [running, stop])
 
+  const show = useMutation({
+    mutationFn: (turn: string) => api.showBranch(id, turn),
+    onSuccess: (shown) => client.setQueryData(keys.conversation(id), shown),
+  })
+  const idle = !running && !ask.isPending && !show.isPending
+  const { mutate, mutateAsync } = ask
+  const regenerate = useCallback((turn: Turn) => mutate({ regenerate: true, beside: turn.id }), [mutate])
+  const edit = useCallback(
+    (turn: Turn, content: string) =>
+      mutateAsync({ content, beside: turn.id, attachments: turn.attachments.map((one) => one.id) }),
+    [mutateAsync],
+  )
+  const task = useCallback(
+    ({ content, app }: Task) => {
+      const known = models.data?.some((model) => model.name === app)
+      mutate({ content, model: known ? app : undefined })
+    },
+    [mutate, models.data],
+  )
+  const codeActions = useCallback(
+    (code: string, language: string) => (
+      <CodeMenu code={code} language={language} onTask={idle ? task : undefined} />
+    ),
+    [idle, task],
+  )
+
   const title = conversation.data?.title || words.list.untitled
   useEffect(() => {
     document.title = `${title} · Codeweft`
@@ -141,20 +175,23 @@ function Existing({ id }: { id: string }) {
       </div>
     )
   }
-  const problem = ask.error ?? stopProblem
+  const problem = ask.error ?? show.error ?? stopProblem
   return (
     <div className="flex h-full flex-col">
       <h1 className="sr-only">{title}</h1>
       {turns ? (
-        <Thread
-          conversation={id}
-          turns={turns}
-          live={live}
-          looksUp={conversation.data?.index !== '' && isApp(models.data, conversation.data?.model)}
-          onRegenerate={() => ask.mutate({ regenerate: true })}
-          onContinue={() => ask.mutate({ content: words.chat.continuePrompt })}
-          onEdit={(text) => composer.current?.fill(text)}
-        />
+        <CodeActions value={codeActions}>
+          <Thread
+            conversation={id}
+            turns={turns}
+            live={live}
+            looksUp={conversation.data?.index !== '' && isApp(models.data, conversation.data?.model)}
+            onRegenerate={idle ? regenerate : undefined}
+            onContinue={() => ask.mutate({ content: words.chat.continuePrompt })}
+            onEdit={idle ? edit : undefined}
+            onShow={idle ? show.mutate : undefined}
+          />
+        </CodeActions>
       ) : (
         <div className="mx-auto w-full max-w-3xl flex-1 px-4 py-8">
           <Skeleton widths={[50, 90, 80, 85, 60]} />
@@ -163,7 +200,7 @@ function Existing({ id }: { id: string }) {
       <Composer
         ref={composer}
         busy={ask.isPending}
-        onSend={(content) => ask.mutateAsync({ content })}
+        onSend={(content, attachments) => ask.mutateAsync({ content, attachments })}
         {...(running && { onStop: stop })}
         lastMessage={turns?.findLast((turn) => turn.role === 'user')?.content ?? null}
         problem={problem ? asProblem(problem) : null}

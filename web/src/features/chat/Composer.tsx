@@ -1,8 +1,17 @@
-import { ArrowUp, Square } from 'lucide-react'
-import { type KeyboardEvent, type Ref, useEffect, useImperativeHandle, useRef, useState } from 'react'
+import { ArrowUp, Paperclip, Square } from 'lucide-react'
+import {
+  type DragEvent,
+  type KeyboardEvent,
+  type Ref,
+  useEffect,
+  useImperativeHandle,
+  useRef,
+  useState,
+} from 'react'
 import type { Problem } from '../../api/types'
-import { ProblemNote } from '../../components/ui'
+import { IconButton, ProblemNote } from '../../components/ui'
 import { useWords } from '../../lib/i18n'
+import { PendingChips, useAttachments } from './Attachments'
 import { IndexPicker, ModelPicker } from './Pickers'
 import { SamplingPanel } from './SamplingPanel'
 
@@ -13,7 +22,7 @@ export interface ComposerHandle {
 interface ComposerProps {
   label: string
   /** Resolves when the server has the message; the text stays when it refuses. */
-  onSend: (text: string) => Promise<unknown>
+  onSend: (text: string, attachments: string[]) => Promise<unknown>
   /** Present while an answer runs. */
   onStop?: () => void
   lastMessage?: string | null
@@ -26,6 +35,9 @@ export function Composer({ label, onSend, onStop, lastMessage, busy, problem, re
   const words = useWords('chat')
   const [text, setText] = useState('')
   const area = useRef<HTMLTextAreaElement>(null)
+  const chooser = useRef<HTMLInputElement>(null)
+  const files = useAttachments()
+  const [over, setOver] = useState(false)
 
   useEffect(() => {
     // The page comes in late; whatever menu the person has opened meanwhile keeps the focus.
@@ -40,12 +52,13 @@ export function Composer({ label, onSend, onStop, lastMessage, busy, problem, re
   }
   useImperativeHandle(ref, () => ({ fill }))
 
-  const ready = text.trim() !== '' && !busy && !onStop
+  const ready = text.trim() !== '' && !busy && !onStop && !files.uploading
   const send = async () => {
     if (!ready) return
     try {
-      await onSend(text.trim())
+      await onSend(text.trim(), files.ids)
       setText('')
+      files.clear()
     } catch {
       // The problem is shown above the composer, and the text is still in it.
     }
@@ -63,6 +76,14 @@ export function Composer({ label, onSend, onStop, lastMessage, busy, problem, re
     }
   }
 
+  const hasFiles = (event: DragEvent) => event.dataTransfer.types.includes('Files')
+  const onDrop = (event: DragEvent) => {
+    if (!hasFiles(event)) return
+    event.preventDefault()
+    setOver(false)
+    files.add(event.dataTransfer.files)
+  }
+
   return (
     <div className="mx-auto w-full max-w-3xl px-3 pb-[max(0.75rem,env(safe-area-inset-bottom))] sm:px-4">
       {problem && <ProblemNote problem={problem} className="mb-2" />}
@@ -71,8 +92,21 @@ export function Composer({ label, onSend, onStop, lastMessage, busy, problem, re
           event.preventDefault()
           send()
         }}
-        className="rounded-2xl border border-line-strong bg-surface shadow-pop focus-within:border-accent"
+        onDragOver={(event) => {
+          if (!hasFiles(event)) return
+          event.preventDefault()
+          setOver(true)
+        }}
+        onDragLeave={() => setOver(false)}
+        onDrop={onDrop}
+        className={`relative rounded-2xl border bg-surface shadow-pop focus-within:border-accent ${over ? 'border-accent' : 'border-line-strong'}`}
       >
+        {over && (
+          <p className="pointer-events-none absolute inset-0 z-10 grid place-items-center rounded-2xl bg-accent-soft text-sm font-medium text-accent">
+            {words.attach.drop}
+          </p>
+        )}
+        {files.pending.length > 0 && <PendingChips pending={files.pending} onRemove={files.remove} />}
         <textarea
           ref={area}
           id="composer"
@@ -82,9 +116,28 @@ export function Composer({ label, onSend, onStop, lastMessage, busy, problem, re
           value={text}
           onChange={(event) => setText(event.target.value)}
           onKeyDown={onKeyDown}
+          onPaste={(event) => {
+            if (event.clipboardData.files.length === 0) return
+            event.preventDefault()
+            files.add(event.clipboardData.files)
+          }}
           className="field-sizing-content block max-h-[40dvh] min-h-12 w-full resize-none bg-transparent px-4 pt-3 pb-1 outline-none"
         />
         <div className="flex items-center gap-1 p-2">
+          <IconButton label={words.attach.add} className="size-9!" onClick={() => chooser.current?.click()}>
+            <Paperclip aria-hidden />
+          </IconButton>
+          <input
+            ref={chooser}
+            type="file"
+            multiple
+            hidden
+            aria-label={words.attach.add}
+            onChange={(event) => {
+              files.add(event.target.files ?? [])
+              event.target.value = ''
+            }}
+          />
           <ModelPicker />
           <IndexPicker />
           <SamplingPanel />

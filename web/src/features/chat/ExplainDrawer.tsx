@@ -1,18 +1,36 @@
 import { useState } from 'react'
+import { asProblem } from '../../api/client'
+import { useExplanation } from '../../api/queries'
 import type { Candidate, Explained } from '../../api/types'
-import { Badge, CopyButton, Dialog, Tabs } from '../../components/ui'
+import { Badge, CopyButton, Dialog, ProblemNote, Skeleton, Tabs } from '../../components/ui'
 import { WhyBars } from '../../components/WhyBars'
 import { useWords } from '../../lib/i18n'
 
 const tabs = ['candidates', 'prompt'] as const
 
 /** How an answer came about: what was looked up, what was found and why, what of it was shown, and the prompt. */
-export function ExplainDrawer({ explained, onClose }: { explained: Explained; onClose: () => void }) {
+export function ExplainDrawer({ turn, onClose }: { turn: string; onClose: () => void }) {
+  const words = useWords('chat')
+  const explanation = useExplanation(turn)
+  return (
+    <Dialog title={words.chat.explain} width={44} side onClose={onClose}>
+      {explanation.data ? (
+        <Explanation explained={explanation.data} />
+      ) : explanation.error ? (
+        <ProblemNote problem={asProblem(explanation.error)} onRetry={() => explanation.refetch()} />
+      ) : (
+        <Skeleton widths={[40, 90, 75, 82, 60]} />
+      )}
+    </Dialog>
+  )
+}
+
+function Explanation({ explained }: { explained: Explained }) {
   const words = useWords('chat')
   const [tab, setTab] = useState<(typeof tabs)[number]>('candidates')
   const { question, query } = explained
   return (
-    <Dialog title={words.chat.explain} width={44} side onClose={onClose}>
+    <>
       <dl className="mb-4 flex flex-col gap-2 text-sm">
         <Asked name={words.explained.question} text={question} />
         <Asked
@@ -35,7 +53,7 @@ export function ExplainDrawer({ explained, onClose }: { explained: Explained; on
           <Prompt prompt={explained.prompt} />
         )}
       </div>
-    </Dialog>
+    </>
   )
 }
 

@@ -19,7 +19,7 @@ export function SamplingPanel() {
       trigger={
         <>
           <SlidersHorizontal className="size-4" aria-hidden />
-          {(changed || explain || agent) && (
+          {(changed || agent) && (
             <span className="absolute end-1.5 top-1.5 size-1.5 rounded-full bg-accent" />
           )}
         </>

@@ -1,19 +1,22 @@
-import { ArrowDown, Pencil } from 'lucide-react'
-import { memo, useEffect, useLayoutEffect, useRef, useState } from 'react'
+import { ArrowDown } from 'lucide-react'
+import { useEffect, useLayoutEffect, useRef, useState } from 'react'
 import type { Turn } from '../../api/types'
-import { CopyButton, IconButton } from '../../components/ui'
+import { IconButton } from '../../components/ui'
 import type { Live } from '../../lib/answer/useAnswer'
 import { useWords } from '../../lib/i18n'
 import { AnswerTurn } from './AnswerTurn'
+import { UserTurn } from './UserTurn'
 
 interface ThreadProps {
   conversation: string
   turns: Turn[]
   live: Live | null
   looksUp: boolean
-  onRegenerate: () => void
+  /** What starts an answer or shows another branch is absent while an answer is being written. */
+  onRegenerate?: ((turn: Turn) => void) | undefined
   onContinue: () => void
-  onEdit: (text: string) => void
+  onEdit?: ((turn: Turn, text: string) => Promise<unknown>) | undefined
+  onShow?: ((turn: string) => void) | undefined
 }
 
 // Closer to the end than this (pixels) means that the reader follows the answer as it is written.
@@ -27,6 +30,7 @@ export function Thread({
   onRegenerate,
   onContinue,
   onEdit,
+  onShow,
 }: ThreadProps) {
   const words = useWords('chat')
   const box = useRef<HTMLDivElement>(null)
@@ -66,7 +70,7 @@ export function Thread({
         >
           {turns.map((turn, at) =>
             turn.role === 'user' ? (
-              <UserTurn key={turn.id} text={turn.content} onEdit={onEdit} />
+              <UserTurn key={turn.id} turn={turn} onEdit={onEdit} onShow={onShow} />
             ) : (
               <AnswerTurn
                 key={turn.id}
@@ -77,6 +81,7 @@ export function Thread({
                 looksUp={looksUp}
                 onRegenerate={onRegenerate}
                 onContinue={onContinue}
+                onShow={onShow}
               />
             ),
           )}
@@ -94,20 +99,3 @@ export function Thread({
     </div>
   )
 }
-
-const UserTurn = memo(function UserTurn({ text, onEdit }: { text: string; onEdit: (text: string) => void }) {
-  const words = useWords('chat')
-  return (
-    <article aria-label={words.chat.you} className="group flex flex-col items-end gap-1">
-      <div className="max-w-[min(40rem,90%)] rounded-2xl rounded-ee-md bg-hover px-4 py-2.5 break-words whitespace-pre-wrap">
-        {text}
-      </div>
-      <div className="flex transition-opacity group-focus-within:opacity-100 group-hover:opacity-100 md:opacity-0">
-        <CopyButton text={text} />
-        <IconButton label={words.chat.edit} onClick={() => onEdit(text)}>
-          <Pencil aria-hidden />
-        </IconButton>
-      </div>
-    </article>
-  )
-})

@@ -4,11 +4,11 @@ import { useDeferredValue, useState } from 'react'
 import { api, asProblem } from '../../api/client'
 import { keys, queryClient } from '../../api/queries'
 import type { Index, IndexFile } from '../../api/types'
-import { FileView } from '../../components/ReferenceDialog'
 import { Badge, Button, Dialog, IconButton, ProblemNote, Skeleton } from '../../components/ui'
 import { languageLabel } from '../../lib/code'
 import { number } from '../../lib/format'
 import { useLanguage, useWords } from '../../lib/i18n'
+import { FileDetails } from './FileDetails'
 
 const pageSize = 100
 
@@ -79,7 +79,7 @@ export function Files({ index }: { index: Index }) {
           width={64}
           onClose={() => setOpen(null)}
         >
-          <FileView index={index.name} path={open} />
+          <FileDetails index={index.name} path={open} />
         </Dialog>
       )}
     </>

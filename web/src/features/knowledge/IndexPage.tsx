@@ -1,4 +1,4 @@
-import { ArrowLeft, RefreshCw, Sparkles, Trash2, Upload } from 'lucide-react'
+import { ArrowLeft, CalendarClock, Eraser, RefreshCw, Sparkles, Trash2, Upload } from 'lucide-react'
 import { lazy, Suspense, useState } from 'react'
 import { Link, useNavigate, useParams, useSearchParams } from 'react-router'
 import { asProblem } from '../../api/client'
@@ -8,6 +8,7 @@ import { Button, Page, ProblemNote, Skeleton, Tabs } from '../../components/ui'
 import { bytes, number } from '../../lib/format'
 import { useLanguage, useWords } from '../../lib/i18n'
 import { ago } from '../../lib/time'
+import { ClearIndex } from './ClearIndex'
 import { Files } from './Files'
 import { Finder } from './Finder'
 import {
@@ -20,6 +21,7 @@ import {
   StateBadge,
   useUpdate,
 } from './parts'
+import { ScheduleDialog } from './ScheduleDialog'
 import { Secrets } from './Secrets'
 import { UploadDialog } from './UploadDialog'
 
@@ -62,7 +64,7 @@ function Details({ index }: { index: Index }) {
   const language = useLanguage()
   const navigate = useNavigate()
   const [query, setQuery] = useSearchParams()
-  const [open, setOpen] = useState<'delete' | 'upload' | 'summaries' | null>(null)
+  const [open, setOpen] = useState<'delete' | 'upload' | 'summaries' | 'schedule' | 'clear' | null>(null)
   const update = useUpdate(index.name)
   const { knowledge } = words
   const admin = useSession().data?.user?.role === 'admin'
@@ -88,6 +90,18 @@ function Details({ index }: { index: Index }) {
             <Button onClick={() => setOpen('upload')}>
               <Upload aria-hidden />
               {knowledge.upload}
+            </Button>
+          )}
+          {index.kind === 'uploads' && index.files > 0 && (
+            <Button onClick={() => setOpen('clear')}>
+              <Eraser aria-hidden />
+              {knowledge.clear}
+            </Button>
+          )}
+          {index.kind !== 'uploads' && (
+            <Button onClick={() => setOpen('schedule')}>
+              <CalendarClock aria-hidden />
+              {knowledge.schedule}
             </Button>
           )}
           <Button onClick={() => setOpen('summaries')}>
@@ -164,6 +178,8 @@ function Details({ index }: { index: Index }) {
           <SummariesDialog name={index.name} onClose={() => setOpen(null)} />
         </Suspense>
       )}
+      {open === 'schedule' && <ScheduleDialog index={index} onClose={() => setOpen(null)} />}
+      {open === 'clear' && <ClearIndex index={index} onClose={() => setOpen(null)} />}
       {open === 'delete' && (
         <DeleteIndex index={index} onClose={() => setOpen(null)} onDeleted={() => navigate('/knowledge')} />
       )}

@@ -3,11 +3,12 @@ import { useState } from 'react'
 import { asProblem } from '../../api/client'
 import { useIndexes } from '../../api/queries'
 import { Button, Page, ProblemNote, Skeleton } from '../../components/ui'
+import { useDrop } from '../../lib/drop'
 import { useWords } from '../../lib/i18n'
 import { AddDialog } from './AddDialog'
 import { Finder } from './Finder'
 import { IndexCard } from './IndexCard'
-import { UploadDialog, useDrop } from './UploadDialog'
+import { UploadDialog } from './UploadDialog'
 
 export function KnowledgePage() {
   const { knowledge: words } = useWords('knowledge')
@@ -51,9 +52,12 @@ export function KnowledgePage() {
             <FolderPlus className="size-8 text-accent" aria-hidden />
             <h2 className="text-lg font-semibold">{words.empty}</h2>
             <p className="max-w-md text-ink-2">{words.emptyText}</p>
-            <Button look="primary" className="mt-2" onClick={() => setAdding(true)}>
-              {words.add}
-            </Button>
+            <div className="mt-2 flex flex-wrap justify-center gap-2">
+              <Button look="primary" onClick={() => setAdding(true)}>
+                {words.add}
+              </Button>
+              <Button onClick={() => setUploading([])}>{words.upload}</Button>
+            </div>
           </div>
         )}
         {all.length > 0 && (

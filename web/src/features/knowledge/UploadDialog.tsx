@@ -1,45 +1,11 @@
-import { useMutation } from '@tanstack/react-query'
-import { FileUp, X } from 'lucide-react'
-import { type DragEvent, type FormEvent, useId, useRef, useState } from 'react'
-import { api, asProblem } from '../../api/client'
-import { keys, queryClient } from '../../api/queries'
+import { Check, FileUp, FolderUp, X } from 'lucide-react'
+import { type FormEvent, useId } from 'react'
 import type { Index } from '../../api/types'
-import { Button, Dialog, Field, IconButton, ProblemNote } from '../../components/ui'
+import { Button, Dialog, Field, IconButton, Progress } from '../../components/ui'
+import { useDrop } from '../../lib/drop'
 import { bytes } from '../../lib/format'
 import { useLanguage, useWords } from '../../lib/i18n'
-
-/** Whether files hang over an element, and the handlers that it needs. */
-export function useDrop(onFiles: (files: File[]) => void) {
-  const [over, setOver] = useState(false)
-  // Entering a child leaves its parent, so enters and leaves are counted.
-  const depth = useRef(0)
-  const carriesFiles = (event: DragEvent) => event.dataTransfer.types.includes('Files')
-  return {
-    over,
-    handlers: {
-      onDragEnter: (event: DragEvent) => {
-        if (!carriesFiles(event)) return
-        depth.current += 1
-        setOver(true)
-      },
-      onDragLeave: (event: DragEvent) => {
-        if (!carriesFiles(event)) return
-        depth.current -= 1
-        if (depth.current === 0) setOver(false)
-      },
-      onDragOver: (event: DragEvent) => {
-        if (carriesFiles(event)) event.preventDefault()
-      },
-      onDrop: (event: DragEvent) => {
-        if (!carriesFiles(event)) return
-        event.preventDefault()
-        depth.current = 0
-        setOver(false)
-        onFiles([...event.dataTransfer.files])
-      },
-    },
-  }
-}
+import { type Upload, useUploads } from './useUploads'
 
 interface UploadDialogProps {
   indexes: Index[]
@@ -51,22 +17,17 @@ interface UploadDialogProps {
 
 export function UploadDialog({ indexes, initial, into, onClose }: UploadDialogProps) {
   const words = useWords('knowledge')
-  const language = useLanguage()
   const form = useId()
   const names = useId()
-  const [files, setFiles] = useState(initial)
-  const { over, handlers } = useDrop((more) => setFiles([...files, ...more]))
+  const { uploads, busy, add, remove, send } = useUploads(initial)
+  const { over, handlers } = useDrop(add)
   const targets = indexes.filter((index) => index.kind === 'uploads').map((index) => index.name)
-  const upload = useMutation({
-    mutationFn: (name: string) => api.upload(name, files),
-    onSuccess: async () => {
-      await queryClient.invalidateQueries({ queryKey: keys.indexes })
-      onClose()
-    },
-  })
-  const submit = (event: FormEvent<HTMLFormElement>) => {
+  const left = uploads.filter((one) => one.state !== 'done')
+  const failed = uploads.filter((one) => one.state === 'failed').length
+  const submit = async (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault()
-    upload.mutate(into ?? String(new FormData(event.currentTarget).get('name')).trim())
+    const name = into ?? String(new FormData(event.currentTarget).get('name')).trim()
+    if (await send(name)) onClose()
   }
   return (
     <Dialog
@@ -75,14 +36,12 @@ export function UploadDialog({ indexes, initial, into, onClose }: UploadDialogPr
       actions={
         <>
           <Button onClick={onClose}>{words.common.cancel}</Button>
-          <Button
-            type="submit"
-            form={form}
-            look="primary"
-            busy={upload.isPending}
-            disabled={files.length === 0}
-          >
-            {upload.isPending ? words.knowledge.uploading(files.length) : words.knowledge.upload}
+          <Button type="submit" form={form} look="primary" busy={busy} disabled={left.length === 0}>
+            {busy
+              ? words.knowledge.uploading(left.length)
+              : failed > 0
+                ? words.common.retry
+                : words.knowledge.upload}
           </Button>
         </>
       }
@@ -100,23 +59,28 @@ export function UploadDialog({ indexes, initial, into, onClose }: UploadDialogPr
             multiple
             className="sr-only"
             aria-label={words.knowledge.choose}
-            onChange={(event) => setFiles([...files, ...(event.target.files ?? [])])}
+            onChange={(event) => add(event.target.files ?? [])}
           />
         </label>
-        {files.length > 0 && (
-          <ul className="max-h-40 overflow-auto text-sm">
-            {files.map((file, at) => (
-              // biome-ignore lint/suspicious/noArrayIndexKey: two files may have one name.
-              <li key={at} className="flex items-center gap-2">
-                <span className="min-w-0 flex-1 truncate">{file.name}</span>
-                <span className="text-xs text-ink-3">{bytes(file.size, language)}</span>
-                <IconButton
-                  label={words.knowledge.removeFile(file.name)}
-                  onClick={() => setFiles(files.filter((other) => other !== file))}
-                >
-                  <X aria-hidden />
-                </IconButton>
-              </li>
+        <label className="flex min-h-9 w-fit items-center gap-2 rounded-lg px-3 text-sm text-ink-2 focus-within:outline-2 focus-within:outline-accent hover:bg-hover hover:text-ink">
+          <FolderUp className="size-4" aria-hidden />
+          {words.knowledge.chooseFolder}
+          <input
+            ref={(input) => input?.setAttribute('webkitdirectory', '')}
+            type="file"
+            multiple
+            className="sr-only"
+            onChange={(event) => add(event.target.files ?? [])}
+          />
+        </label>
+        {uploads.length > 0 && (
+          <ul className="flex max-h-60 flex-col gap-1 overflow-auto text-sm">
+            {uploads.map((upload) => (
+              <UploadRow
+                key={upload.id}
+                upload={upload}
+                {...(!busy && upload.state !== 'done' && { onRemove: () => remove(upload.id) })}
+              />
             ))}
           </ul>
         )}
@@ -139,8 +103,39 @@ export function UploadDialog({ indexes, initial, into, onClose }: UploadDialogPr
             </datalist>
           </Field>
         )}
-        {upload.error && <ProblemNote problem={asProblem(upload.error)} />}
       </form>
     </Dialog>
+  )
+}
+
+/** One file with how far it came, or why it did not. */
+function UploadRow({ upload, onRemove }: { upload: Upload; onRemove?: () => void }) {
+  const { knowledge: words } = useWords('knowledge')
+  const language = useLanguage()
+  const { file, state, share, problem } = upload
+  const name = file.webkitRelativePath || file.name
+  return (
+    <li className="flex min-h-9 items-center gap-2">
+      <div className="min-w-0 flex-1">
+        <p className="flex items-baseline gap-2">
+          <span className="min-w-0 flex-1 truncate">{name}</span>
+          <span className="text-xs text-ink-3 tabular-nums">{bytes(file.size, language)}</span>
+        </p>
+        {state === 'sending' && (
+          <Progress label={words.sending(name)} value={share < 1 ? share : undefined} />
+        )}
+        {problem && (
+          <p role="alert" className="text-xs text-danger">
+            {problem.message} {problem.fix && <span className="text-ink-2">{problem.fix}</span>}
+          </p>
+        )}
+      </div>
+      {state === 'done' && <Check className="size-4 shrink-0 text-good" aria-label={words.sent} />}
+      {onRemove && (
+        <IconButton label={words.removeFile(name)} onClick={onRemove}>
+          <X aria-hidden />
+        </IconButton>
+      )}
+    </li>
   )
 }

@@ -1,15 +1,20 @@
-import { Cpu, HardDrive, MemoryStick, MessageSquare } from 'lucide-react'
-import { useEffect, useRef } from 'react'
-import { useLocation, useNavigate } from 'react-router'
+import { Cpu, HardDrive, MemoryStick } from 'lucide-react'
+import { type FormEvent, useEffect, useRef } from 'react'
+import { useLocation } from 'react-router'
 import { asProblem } from '../../api/client'
-import { useModels, useSystem } from '../../api/queries'
-import type { Engine, Model, System } from '../../api/types'
-import { Badge, Button, Page, ProblemNote, Skeleton, type Tone } from '../../components/ui'
-import { bytes, number } from '../../lib/format'
+import { useModels, useSession, useSystem } from '../../api/queries'
+import { useShelf } from '../../api/shelf'
+import type { Model, System } from '../../api/types'
+import { Button, Page, ProblemNote, Skeleton } from '../../components/ui'
+import { bytes } from '../../lib/format'
 import { useLanguage, useWords } from '../../lib/i18n'
-import { changeSettings } from '../../lib/settings'
-import { canChat } from '../chat/Pickers'
+import { Capabilities } from './Capabilities'
+import { Catalogue } from './Catalogue'
+import { ModelCard } from './ModelCard'
 import { PlugIn } from './PlugIn'
+import { Pools } from './Pools'
+import { Pulls } from './Pulls'
+import { usePull } from './usePull'
 
 const kinds = ['app', 'embedded', 'upstream'] as const
 
@@ -20,6 +25,9 @@ export function ModelsPage() {
   const { models: words } = useWords('models')
   const models = useModels()
   const system = useSystem()
+  const shelf = useShelf()
+  const pull = usePull()
+  const admin = useSession().data?.user?.role === 'admin'
   const titles = { app: words.apps, embedded: words.embedded, upstream: words.upstream }
   const all = models.data ?? []
 
@@ -34,6 +42,7 @@ export function ModelsPage() {
       {models.isPending && <Skeleton widths={[70, 90, 60]} />}
       {models.isError && <ProblemNote problem={asProblem(models.error)} onRetry={() => models.refetch()} />}
       {models.isSuccess && all.length === 0 && <p className="text-ink-2">{words.none}</p>}
+      <Pulls pull={pull} admin={admin} />
       {kinds.map((kind) => {
         const group = all.filter((model) => groupOf(model) === kind)
         if (group.length === 0) return null
@@ -46,13 +55,19 @@ export function ModelsPage() {
                   key={model.name}
                   model={model}
                   engine={system.data?.engine.find((engine) => engine.name === model.name)}
+                  file={shelf.data?.files.find((file) => file.name === model.name)}
+                  admin={admin}
                 />
               ))}
             </ul>
           </section>
         )
       })}
+      <Pools />
       {system.data && <Machine system={system.data} />}
+      <Catalogue pull={pull} admin={admin} />
+      {admin && <PullOther pull={pull} />}
+      {all.length > 0 && <Capabilities models={all.filter((model) => model.kind !== 'app')} />}
       <div ref={plug} className="scroll-mt-6">
         <PlugIn />
       </div>
@@ -60,64 +75,38 @@ export function ModelsPage() {
   )
 }
 
-function ModelCard({ model, engine }: { model: Model; engine: Engine | undefined }) {
+/** Any other model file: of the hub, of an address, of this server's disk. */
+function PullOther({ pull }: { pull: ReturnType<typeof usePull> }) {
   const { models: words } = useWords('models')
-  const language = useLanguage()
-  const navigate = useNavigate()
+  const submit = (event: FormEvent<HTMLFormElement>) => {
+    event.preventDefault()
+    const form = event.currentTarget
+    const reference = String(new FormData(form).get('reference')).trim()
+    if (reference) pull.mutate(reference, { onSuccess: () => form.reset() })
+  }
   return (
-    <li className="card flex flex-col gap-3 p-5">
-      <div className="flex flex-wrap items-center gap-2">
-        <h3 className="font-semibold break-all">{model.name}</h3>
-        {model.default && <Badge tone="accent">{words.default}</Badge>}
-        {engine && <EngineBadge engine={engine} />}
+    <form onSubmit={submit} className="flex flex-col gap-1 text-sm">
+      <label htmlFor="reference" className="font-medium">
+        {words.other}
+      </label>
+      <div className="flex flex-wrap gap-2">
+        <input
+          id="reference"
+          name="reference"
+          required
+          className="field min-w-48 flex-1 font-mono text-xs"
+          placeholder="OWNER/REPOSITORY/FILE.gguf"
+          autoComplete="off"
+          spellCheck={false}
+          maxLength={2000}
+        />
+        <Button type="submit" busy={pull.isPending}>
+          {words.pullAct}
+        </Button>
       </div>
-      {model.description && <p className="text-sm text-ink-2">{model.description}</p>}
-      {model.note && <p className="text-sm text-warn">{model.note}</p>}
-      {engine?.status === 'failed' && engine.reason && <ProblemNote problem={{ message: engine.reason }} />}
-      <ul className="flex flex-wrap gap-1.5">
-        {model.skills.map((skill) => (
-          <li key={skill}>
-            <Badge>{words.skills[skill] ?? skill}</Badge>
-          </li>
-        ))}
-      </ul>
-      <div className="mt-auto flex flex-wrap items-center gap-x-4 gap-y-2 text-xs text-ink-3">
-        {model.context !== null && <span>{words.context(number(model.context, language))}</span>}
-        {engine && engine.slots > 0 && <span>{words.slots(engine.busy, engine.slots)}</span>}
-        {engine && engine.waiting > 0 && <span>{words.waiting(engine.waiting)}</span>}
-        {engine?.memory_mb ? (
-          <span>
-            {words.memory} {bytes(engine.memory_mb * 2 ** 20, language)}
-          </span>
-        ) : null}
-        {canChat(model) && (
-          <Button
-            className="ms-auto"
-            onClick={() => {
-              changeSettings({ model: model.default ? null : model.name })
-              navigate('/')
-            }}
-          >
-            <MessageSquare aria-hidden />
-            {words.use}
-          </Button>
-        )}
-      </div>
-    </li>
+      <span className="text-xs text-ink-3">{words.otherText}</span>
+    </form>
   )
-}
-
-const tones: Record<Engine['status'], Tone> = {
-  stopped: 'neutral',
-  starting: 'accent',
-  ready: 'good',
-  failed: 'danger',
-  restarting: 'warn',
-}
-
-function EngineBadge({ engine }: { engine: Engine }) {
-  const { models: words } = useWords('models')
-  return <Badge tone={tones[engine.status]}>{words.engine[engine.status]}</Badge>
 }
 
 function Machine({ system }: { system: System }) {

@@ -13,6 +13,9 @@ interface Dictionaries {
   knowledge: typeof import('../../words/en/knowledge').default
   models: typeof import('../../words/en/models').default
   overlays: typeof import('../../words/en/overlays').default
+  playground: typeof import('../../words/en/playground').default
+  tasks: typeof import('../../words/en/tasks').default
+  snippets: typeof import('../../words/en/snippets').default
   signin: typeof import('../../words/en/signin').default
 }
 type Shell = typeof shell

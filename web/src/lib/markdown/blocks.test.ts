@@ -104,3 +104,9 @@ test('a fence is closed by a fence at least as long, of the same kind', () => {
   expect(isFenceClosed('~~~\nx\n```')).toBe(false)
   expect(isFenceClosed('    indented')).toBe(true)
 })
+
+test('what is nested deeper than the reader can follow stays text', () => {
+  const deep = `${'> '.repeat(50_000)}x`
+  const { done, open } = extendBlocks(noBlocks, `before\n\n${deep}`)
+  expect([...done, open].map((token) => token?.raw).join('')).toContain('x')
+})

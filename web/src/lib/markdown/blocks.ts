@@ -20,6 +20,16 @@ export const noBlocks: Blocks = { text: '', done: [], doneLength: 0, open: null 
 
 const unixLines = (text: string): string => (text.includes('\r') ? text.replace(/\r\n?/g, '\n') : text)
 
+/** The blocks of a text. The reader is recursive: what is nested too deep for it stays the text that it is. */
+function blocksOf(text: string): Token[] {
+  try {
+    return marked.lexer(text)
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error
+    return [{ type: 'code', raw: text, text, lang: '' }]
+  }
+}
+
 /**
  * The blocks of `source`, reusing `previous` when `source` continues it: only the last, unfinished block is read
  * again, so a long answer costs the same per token as a short one.
@@ -28,7 +38,7 @@ export function extendBlocks(previous: Blocks, source: string): Blocks {
   const text = unixLines(source)
   if (text === previous.text) return previous
   const base = text.startsWith(previous.text) ? previous : noBlocks
-  const tokens = marked.lexer(text.slice(base.doneLength))
+  const tokens = blocksOf(text.slice(base.doneLength))
   // Blank lines may still turn into a continuation of the block before them (lists, indented code).
   let last = tokens.length - 1
   while (last > 0 && tokens[last]?.type === 'space') last -= 1

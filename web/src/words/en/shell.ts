@@ -17,7 +17,10 @@ export default {
     version: (version: string) => `Codeweft ${version}`,
   },
   pages: {
+    snippets: 'Snippets',
     knowledge: 'Knowledge',
+    tasks: 'Code tasks',
+    playground: 'Playground',
     models: 'Models',
     connect: 'Connect',
   },
@@ -45,6 +48,13 @@ export default {
     older: 'Older',
   },
   list: {
+    exportJson: 'Export as JSON',
+    exportMarkdown: 'Export as Markdown',
+    exportAll: 'Export all',
+    import: 'Import…',
+    more: 'More for conversations',
+    imported: (count: number) =>
+      count === 1 ? '1 conversation imported' : `${count} conversations imported`,
     empty: 'Your conversations appear here.',
     noMatch: (query: string) => `No conversation mentions “${query}”.`,
     deleteTitle: 'Delete this conversation?',

@@ -19,7 +19,10 @@ const words: typeof en = {
     version: (version) => `Codeweft ${version}`,
   },
   pages: {
+    snippets: '코드 조각',
     knowledge: '지식',
+    tasks: '코드 작업',
+    playground: '플레이그라운드',
     models: '모델',
     connect: '연결',
   },
@@ -47,6 +50,12 @@ const words: typeof en = {
     older: '이전',
   },
   list: {
+    exportJson: 'JSON으로 내보내기',
+    exportMarkdown: 'Markdown으로 내보내기',
+    exportAll: '모두 내보내기',
+    import: '가져오기…',
+    more: '대화 더 보기 메뉴',
+    imported: (count) => `대화 ${count}개를 가져왔습니다`,
     empty: '대화가 여기에 나타납니다.',
     noMatch: (query) => `“${query}”이(가) 나오는 대화가 없습니다.`,
     deleteTitle: '이 대화를 삭제할까요?',

@@ -1,0 +1,76 @@
+"""The code that answers brought: finding it in their text, and its history over HTTP."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from codeweft.runtime.compose import Runtime
+from codeweft.server.chat_views import LONGEST_SNIPPET, DeletedView, SnippetBody, SnippetView
+from codeweft.server.deps import UserId
+
+_OPENING = re.compile(r"^ {0,3}(`{3,}|~{3,})[ \t]*([\w+#.-]*)[^`]*$")
+MOST_BLOCKS = 50
+"""Blocks of one answer that are kept; more are a broken model repeating itself."""
+
+
+def code_blocks(text: str) -> list[tuple[str, str]]:
+    """The fenced blocks of a Markdown text as (language, code); one that was cut off counts, an empty one does not."""
+    found: list[tuple[str, str]] = []
+    fence, language, lines = "", "", list[str]()
+    for line in [*text.split("\n"), None]:
+        if not fence:
+            opening = _OPENING.match(line) if line is not None else None
+            if opening:
+                fence, language, lines = opening[1], opening[2].lower(), []
+        elif line is None or _closes(line, fence):
+            code = "\n".join(lines).rstrip("\n")
+            if code.strip() and len(code) <= LONGEST_SNIPPET:
+                found.append((language, code))
+            fence = ""
+        else:
+            lines.append(line)
+    return found[:MOST_BLOCKS]
+
+
+def _closes(line: str, fence: str) -> bool:
+    mark = line.strip()
+    return len(mark) >= len(fence) and not mark.strip(fence[0]) and len(line) - len(line.lstrip(" ")) < 4
+
+
+def snippet_routes(runtime: Runtime) -> APIRouter:
+    routes = APIRouter(tags=["snippets"])
+    snippets = runtime.accounts.snippets
+
+    @routes.get("/snippets")
+    async def list_snippets(
+        user: UserId,
+        q: Annotated[str, Query(max_length=1000)] = "",
+        limit: Annotated[int, Query(ge=1, le=200)] = 50,
+        before: Annotated[datetime | None, Query(description="`created_at` of the last one seen.")] = None,
+    ) -> list[SnippetView]:
+        """The code of your answers and what you saved, latest first."""
+        found = await snippets.list(
+            user, text=q, limit=limit, before=None if before is None else before.timestamp()
+        )
+        return [SnippetView.of(one) for one in found]
+
+    @routes.post("/snippets", status_code=201)
+    async def save_snippet(body: SnippetBody, user: UserId) -> SnippetView:
+        """Keep a piece of code by hand; it stays when conversations are deleted."""
+        kept = await snippets.add(user, [(body.language, body.code)], title=body.title.strip())
+        return SnippetView.of(kept[0])
+
+    @routes.delete("/snippets/{snippet_id}", status_code=204)
+    async def delete_snippet(snippet_id: str, user: UserId) -> None:
+        await snippets.delete(user, snippet_id)
+
+    @routes.delete("/snippets")
+    async def clear_snippets(user: UserId) -> DeletedView:
+        """Delete your whole history of snippets."""
+        return DeletedView(deleted=await snippets.clear(user))
+
+    return routes

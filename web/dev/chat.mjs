@@ -1,0 +1,390 @@
+// Conversations of the stand-in server: a tree of turns, answers that are written while nobody reads, files, snippets.
+import { answers, conversations, explained, models, references, steps } from './data.mjs'
+import { nextId, now, pace, Refusal, scene } from './shared.mjs'
+
+const state = {
+  conversations: scene === 'empty' ? [] : structuredClone(conversations),
+  snippets: [],
+}
+const running = new Map()
+const told = new Map()
+const files = new Map()
+
+/** Shows the branch that ends with a turn, each turn knowing what stands beside it. */
+function show(conversation, leaf) {
+  const { all } = conversation
+  const path = []
+  for (let turn = all.find((one) => one.id === leaf); turn; ) {
+    const { parent_id } = turn
+    turn.siblings = all.filter((one) => one.parent_id === parent_id).map((one) => one.id)
+    path.unshift(turn)
+    turn = all.find((one) => one.id === parent_id)
+  }
+  conversation.turns = path
+}
+for (const conversation of state.conversations) {
+  conversation.all = conversation.turns
+  conversation.all.forEach((turn, at) => {
+    turn.parent_id = conversation.all[at - 1]?.id ?? ''
+    if (turn.explained) told.set(turn.id, explained(conversation.title))
+  })
+  show(conversation, conversation.all.at(-1)?.id)
+}
+
+function keepSnippets(conversation, turn) {
+  for (const [, language, code] of turn.content.matchAll(/^`{3}(\w*)\n(.*?)^`{3}$/gms))
+    state.snippets.unshift({
+      id: nextId('s'),
+      conversation_id: conversation.id,
+      turn_id: turn.id,
+      language,
+      title: conversation.title,
+      code: code.trimEnd(),
+      created_at: now(),
+    })
+}
+for (const conversation of state.conversations)
+  for (const turn of conversation.all) if (turn.role === 'assistant') keepSnippets(conversation, turn)
+
+const findConversation = (id) => {
+  const conversation = state.conversations.find((other) => other.id === id)
+  if (!conversation) throw new Refusal(404, 'There is no such conversation.', null, 'not_found')
+  return conversation
+}
+
+const turnOf = (role, content, extra = {}) => ({
+  id: nextId('t'),
+  role,
+  content,
+  created_at: now(),
+  model: null,
+  note: '',
+  references: [],
+  usage: null,
+  reason: null,
+  error: null,
+  sampling: {},
+  timings: {},
+  rating: null,
+  comment: '',
+  cost: null,
+  dropped: [],
+  explained: false,
+  siblings: [],
+  attachments: [],
+  answer_id: null,
+  parent_id: '',
+  ...extra,
+})
+
+function emit(answer, type, data) {
+  const event = { seq: answer.events.length + 1, type, data }
+  answer.events.push(event)
+  for (const write of answer.readers) write(event)
+}
+
+async function runAnswer(answer, question, { index, model, explain, agent }) {
+  const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
+  const { turn } = answer
+  const model_ = models.find((other) => other.name === model) ?? models[0]
+  const writer = model_.kind === 'app' ? models.find((other) => other.kind === 'embedded') : model_
+  emit(answer, 'started', { model: writer.name, note: writer.note })
+  if (model_.kind === 'app' && index !== '') {
+    emit(answer, 'node', { node: 'retriever', kind: 'retriever', state: 'started' })
+    await wait(pace * 40)
+    turn.references = references
+    emit(answer, 'retrieved', { query: question, index: index || 'codeweft', results: references })
+    emit(answer, 'node', { node: 'retriever', kind: 'retriever', state: 'finished', seconds: 0.012 })
+  }
+  if (agent) {
+    for (const step of steps) {
+      await wait(pace * 40)
+      emit(answer, 'step', step)
+    }
+  }
+  for (let done = 256; done <= 1024; done += 256) {
+    await wait(pace * 12)
+    emit(answer, 'progress', { done, total: 1024 })
+  }
+  const text = /fail/i.test(question)
+    ? answers.failing
+    : /long/i.test(question)
+      ? answers.long
+      : /inject/i.test(question)
+        ? answers.hostile
+        : /nested/i.test(question)
+          ? answers.nested
+          : answers.normal
+  const started = Date.now()
+  const tokens = text.match(/\s*\S{1,6}/g)
+  let written = 0
+  for (const token of tokens) {
+    if (answer.stopped) break
+    if (/fail/i.test(question) && written > 20) {
+      turn.error = {
+        message: 'The engine stopped while it was writing.',
+        fix: 'It was started again; ask once more. If it happens often, choose a smaller model.',
+      }
+      Object.assign(turn, { reason: 'failed', answer_id: null })
+      emit(answer, 'failed', { error: { ...turn.error, code: 'engine_failed' }, turn })
+      return finish(answer)
+    }
+    turn.content += token
+    emit(answer, 'text', { text: token })
+    written += 1
+    if (written % 4 === 0) await wait(pace * 4)
+  }
+  if (turn.references.length && !answer.stopped) {
+    // A question with “stale” in it finds that the source of reference 2 was edited.
+    const gone = /stale/i.test(question) ? [2] : []
+    turn.references = turn.references.map((one) => ({ ...one, verified: !gone.includes(one.number) }))
+    if (gone.length) turn.content = turn.content.replace(' [2]', '')
+    emit(answer, 'cited', { verified: [1, 3, 4, 5], dropped: gone, gone })
+    turn.dropped = gone
+    if (explain) {
+      turn.explained = true
+      told.set(turn.id, explained(question))
+      emit(answer, 'explained', explained(question))
+    }
+  }
+  const seconds = Math.max(0.01, (Date.now() - started) / 1000)
+  Object.assign(turn, {
+    model: writer.name,
+    note: writer.note,
+    answer_id: null,
+    reason: answer.stopped ? 'stopped' : /cut/i.test(question) ? 'length' : 'stop',
+    usage: { prompt_tokens: 1024, completion_tokens: written, cached_tokens: 612 },
+    timings: { first_token_s: 0.21, tokens_per_s: written / seconds },
+    cost: writer.kind === 'upstream' ? 0.0042 : 0,
+  })
+  keepSnippets(answer.conversation, turn)
+  emit(answer, 'done', { reason: turn.reason, usage: turn.usage, timings: turn.timings, turn })
+  finish(answer)
+}
+
+function finish(answer) {
+  for (const write of answer.readers) write(null)
+  setTimeout(() => running.delete(answer.id), 5000)
+}
+
+function ask(conversation, body) {
+  if (!body.regenerate && !body.content?.trim())
+    throw new Refusal(400, 'The message is empty.', 'Write something.', 'empty')
+  if (body.content?.length > 50_000)
+    throw new Refusal(
+      400,
+      'The prompt has 14,212 tokens, but the context has room for 4,096.',
+      'Shorten the message, or choose a model with a longer context.',
+      'context_length_exceeded',
+    )
+  const { turns, all } = conversation
+  const replaced = body.beside
+    ? all.find((turn) => turn.id === body.beside)
+    : body.regenerate
+      ? turns.findLast((turn) => turn.role === 'assistant')
+      : null
+  let parent = replaced ? replaced.parent_id : (turns.at(-1)?.id ?? '')
+  let userTurn = all.find((turn) => turn.id === parent)
+  if (!body.regenerate) {
+    const given = (body.attachments ?? []).map((id) => files.get(id)).filter(Boolean)
+    userTurn = turnOf('user', body.content, { parent_id: parent, attachments: given, reason: 'stop' })
+    all.push(userTurn)
+    parent = userTurn.id
+    if (!conversation.title) conversation.title = body.content.slice(0, 60)
+  }
+  const id = nextId('a')
+  const turn = turnOf('assistant', '', { answer_id: id, sampling: body.sampling, parent_id: parent })
+  all.push(turn)
+  show(conversation, turn.id)
+  conversation.updated_at = now()
+  const answer = {
+    id,
+    turn,
+    conversation,
+    events: [],
+    readers: new Set(),
+    sockets: new Set(),
+    stopped: false,
+  }
+  running.set(id, answer)
+  runAnswer(answer, userTurn.content, body)
+  return { answer_id: id, user_turn: body.regenerate ? null : userTurn, turn }
+}
+
+export function follow(request, response, id, after) {
+  const answer = running.get(id)
+  if (!answer) throw new Refusal(404, 'This answer is over.', 'Read the conversation.', 'not_found')
+  response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' })
+  const write = (event) => {
+    if (!event) return response.end()
+    response.write(`id: ${event.seq}\nevent: ${event.type}\ndata: ${JSON.stringify(event.data)}\n\n`)
+  }
+  for (const event of answer.events) if (event.seq > after) write(event)
+  if (!answer.turn.answer_id) return response.end()
+  answer.readers.add(write)
+  answer.sockets.add(request.socket)
+  request.on('close', () => {
+    answer.readers.delete(write)
+    answer.sockets.delete(request.socket)
+  })
+}
+
+const plain = ({ turns: _turns, all: _all, ...conversation }) => conversation
+const whole = ({ all: _all, ...conversation }) => conversation
+/** Cuts every event stream, as a broken network would. */
+export function cut() {
+  for (const answer of running.values()) for (const socket of answer.sockets) socket.destroy()
+}
+
+export const chatRoutes = [
+  [
+    'GET',
+    '/conversations',
+    ({ query }) =>
+      state.conversations
+        .filter((one) => one.title.toLowerCase().includes((query.get('q') ?? '').toLowerCase()))
+        .map((one) => ({ ...plain(one), excerpt: query.get('q') ? `…as asked about ${one.title}…` : '' })),
+  ],
+  [
+    'POST',
+    '/conversations',
+    ({ body }) => {
+      const conversation = {
+        id: nextId('c'),
+        title: body.title ?? '',
+        model: body.model,
+        index: body.index,
+        created_at: now(),
+        updated_at: now(),
+        excerpt: '',
+        turns: [],
+        all: [],
+      }
+      state.conversations.push(conversation)
+      return plain(conversation)
+    },
+  ],
+  ['GET', '/conversations/:id', ({ params }) => whole(findConversation(params.id))],
+  [
+    'PATCH',
+    '/conversations/:id',
+    ({ params, body }) => plain(Object.assign(findConversation(params.id), body)),
+  ],
+  [
+    'DELETE',
+    '/conversations/:id',
+    ({ params }) => {
+      state.conversations = state.conversations.filter((one) => one !== findConversation(params.id))
+    },
+  ],
+  ['POST', '/conversations/:id/answers', ({ params, body }) => [202, ask(findConversation(params.id), body)]],
+  [
+    'DELETE',
+    '/answers/:id',
+    ({ params }) => {
+      const answer = running.get(params.id)
+      if (answer) answer.stopped = true
+    },
+  ],
+  [
+    'PUT',
+    '/turns/:id/rating',
+    ({ params, body }) => {
+      for (const one of state.conversations)
+        for (const turn of one.all) if (turn.id === params.id) Object.assign(turn, body)
+    },
+  ],
+  [
+    'PUT',
+    '/conversations/:id/branch',
+    ({ params, body }) => {
+      const conversation = findConversation(params.id)
+      let leaf = body.turn_id
+      for (let next = leaf; next; next = conversation.all.findLast((one) => one.parent_id === leaf)?.id)
+        leaf = next
+      show(conversation, leaf)
+      return whole(conversation)
+    },
+  ],
+  [
+    'POST',
+    '/conversations/import',
+    ({ body }) => {
+      if (!body.file?.text.includes('codeweft'))
+        throw new Refusal(
+          400,
+          'This is no file of conversations.',
+          'Import what was exported here.',
+          'invalid',
+        )
+      const made = { ...structuredClone(state.conversations[0]), id: nextId('c'), title: 'Imported chat' }
+      state.conversations.push(Object.assign(made, { updated_at: now() }))
+      return [201, [plain(made)]]
+    },
+  ],
+  ['GET', '/conversations/:id/export', ({ params }) => whole(findConversation(params.id))],
+  [
+    'GET',
+    '/turns/:id/explanation',
+    ({ params }) => {
+      if (!told.has(params.id)) throw new Refusal(404, 'This answer was not explained.', null, 'not_found')
+      return told.get(params.id)
+    },
+  ],
+  [
+    'POST',
+    '/attachments',
+    ({ body }) => {
+      const { name, text } = body.file
+      if (text.includes('\0'))
+        throw new Refusal(
+          400,
+          `${name} cannot be attached: binary content.`,
+          'Attach code or text.',
+          'invalid',
+        )
+      const secrets = /AKIA/.test(text) ? 1 : 0
+      const file = { id: nextId('f'), name, language: 'python', size: text.length, secrets }
+      files.set(file.id, { ...file, text })
+      return [201, file]
+    },
+  ],
+  ['GET', '/attachments/:id', ({ params }) => files.get(params.id)],
+  [
+    'DELETE',
+    '/attachments/:id',
+    ({ params }) => {
+      files.delete(params.id)
+    },
+  ],
+  [
+    'GET',
+    '/snippets',
+    ({ query }) => state.snippets.filter((one) => `${one.title}${one.code}`.includes(query.get('q') ?? '')),
+  ],
+  [
+    'POST',
+    '/snippets',
+    ({ body }) => {
+      const snippet = { id: nextId('s'), conversation_id: '', turn_id: '', created_at: now(), ...body }
+      state.snippets.unshift(snippet)
+      return [201, snippet]
+    },
+  ],
+  [
+    'DELETE',
+    '/snippets/:id',
+    ({ params }) => {
+      state.snippets = state.snippets.filter((one) => one.id !== params.id)
+    },
+  ],
+  [
+    'DELETE',
+    '/snippets',
+    () => {
+      const deleted = state.snippets.length
+      state.snippets = []
+      return { deleted }
+    },
+  ],
+]

@@ -1,0 +1,16 @@
+// What the parts of the stand-in server share.
+export const pace = Number(process.env.STUB_PACE ?? 12)
+export const scene = process.env.STUB_SCENE ?? 'normal'
+
+let serial = 100
+export const nextId = (prefix) => `${prefix}${++serial}`
+export const now = () => new Date().toISOString()
+
+export class Refusal extends Error {
+  constructor(status, message, fix, code = 'invalid') {
+    super(message)
+    this.status = status
+    this.fix = fix
+    this.code = code
+  }
+}

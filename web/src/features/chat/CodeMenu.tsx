@@ -1,0 +1,128 @@
+import {
+  ArrowLeft,
+  BookmarkPlus,
+  CircleHelp,
+  ClipboardCheck,
+  EllipsisVertical,
+  FlaskConical,
+  Languages,
+} from 'lucide-react'
+import { useState } from 'react'
+import { api } from '../../api/client'
+import { keys, queryClient } from '../../api/queries'
+import { MenuItem, Popover } from '../../components/Menu'
+import { fenced, languageLabel } from '../../lib/code'
+import { useWords } from '../../lib/i18n'
+
+/** A follow-up about a block of code. `app` answers it where it is installed, otherwise the chosen model does. */
+export interface Task {
+  app: string
+  content: string
+}
+
+interface CodeMenuProps {
+  code: string
+  language: string
+  /** Absent while an answer is being written. */
+  onTask?: ((task: Task) => void) | undefined
+}
+
+const tasks = [
+  { app: 'explain', icon: CircleHelp },
+  { app: 'tests', icon: FlaskConical },
+  { app: 'review', icon: ClipboardCheck },
+] as const
+
+const targets = [
+  'python',
+  'typescript',
+  'javascript',
+  'java',
+  'csharp',
+  'go',
+  'rust',
+  'cpp',
+  'kotlin',
+  'ruby',
+  'php',
+]
+
+/** What can be done with a block of code beside copying it. */
+export function CodeMenu({ code, language, onTask }: CodeMenuProps) {
+  const words = useWords('chat')
+  const { block } = words
+  const [translating, setTranslating] = useState(false)
+  const [said, setSaid] = useState('')
+  const save = () =>
+    api.saveSnippet({ code, language, title: code.trim().split('\n')[0]?.slice(0, 80) ?? '' }).then(
+      () => {
+        setSaid(block.saved)
+        return queryClient.invalidateQueries({ queryKey: keys.allSnippets })
+      },
+      () => setSaid(words.common.failed),
+    )
+  const ask = (app: string, request: string) =>
+    onTask?.({ app, content: `${request}\n\n${fenced(code, language)}` })
+  return (
+    <>
+      <Popover
+        label={block.menu}
+        role="menu"
+        className="inline-grid size-8 place-items-center rounded-lg text-ink-2 hover:bg-hover hover:text-ink aria-expanded:bg-hover"
+        panelClass="top-full end-0 mt-1 w-56 font-sans"
+        trigger={<EllipsisVertical className="size-4" aria-hidden />}
+      >
+        {(close) => {
+          const done = (act: () => void) => () => {
+            act()
+            setTranslating(false)
+            close()
+          }
+          if (translating)
+            return (
+              <>
+                <MenuItem icon={<ArrowLeft aria-hidden />} onSelect={() => setTranslating(false)}>
+                  {block.back}
+                </MenuItem>
+                {targets
+                  .filter((target) => target !== language)
+                  .map((target) => (
+                    <MenuItem
+                      key={target}
+                      onSelect={done(() => ask('translate', block.translateText(languageLabel(target))))}
+                    >
+                      {languageLabel(target)}
+                    </MenuItem>
+                  ))}
+              </>
+            )
+          return (
+            <>
+              {onTask &&
+                tasks.map(({ app, icon: Icon }) => (
+                  <MenuItem
+                    key={app}
+                    icon={<Icon aria-hidden />}
+                    onSelect={done(() => ask(app, block.texts[app]))}
+                  >
+                    {block[app]}
+                  </MenuItem>
+                ))}
+              {onTask && (
+                <MenuItem icon={<Languages aria-hidden />} onSelect={() => setTranslating(true)}>
+                  {block.translate}
+                </MenuItem>
+              )}
+              <MenuItem icon={<BookmarkPlus aria-hidden />} onSelect={done(save)}>
+                {block.save}
+              </MenuItem>
+            </>
+          )
+        }}
+      </Popover>
+      <span role="status" className={said ? 'pe-2 text-xs text-ink-2' : 'sr-only'}>
+        {said}
+      </span>
+    </>
+  )
+}

@@ -1,0 +1,52 @@
+import type en from '../en/playground'
+
+const words: typeof en = {
+  playground: {
+    title: '플레이그라운드',
+    text: '커서나 <FILL> 자리의 코드를 완성하고, 모델이 읽은 내용을 그대로 확인하세요.',
+    live: '입력하면서 완성',
+    complete: '완성',
+    stop: '중지',
+    editor: '편집기',
+    code: '빈 자리가 있는 코드',
+    placeholder: '코드를 입력하고, 빠진 자리에 <FILL>을 넣으세요…',
+    language: '언어',
+    model: '모델 또는 앱',
+    index: '인덱스',
+    anyIndex: '기본 인덱스',
+    noIndex: '검색 안 함',
+    insert: '커서에 <FILL> 넣기',
+    reset: '예제로 되돌리기',
+    keys: 'Tab 수락 · Esc 닫기 · Ctrl+Enter 완성',
+    accept: '수락',
+    offered: (text: string) => `제안: ${text}`,
+    noModel: '빈 자리를 채울 수 있는 모델이 없습니다.',
+    noModelFix: '“모델” 페이지에서 Qwen2.5-Coder 같은 모델을 내려받으세요.',
+    inspector: '모델이 읽은 내용',
+    prompt: '실제 프롬프트',
+    references: '검색 결과',
+    firstToken: '첫 토큰',
+    ms: (count: string) => `${count} ms`,
+    rate: '토큰/초',
+    read: '읽은 토큰',
+    written: '쓴 토큰',
+    promptText: '순서대로이며, 모델 고유의 토큰은 표시되어 있습니다. 답은 맨 끝에 이어집니다.',
+    promptEmpty:
+      '모델 계열마다 빈 자리를 채우는 고유한 토큰이 있습니다. 완성을 실행하면 실제 프롬프트가 여기에 나타납니다.',
+    promptUnknown: '이 모델은 프롬프트를 알려 주지 않습니다.',
+    copyPrompt: '프롬프트 복사',
+    noReferences: '아직 검색하지 않았거나, 주변 코드에 없는 것을 찾지 못했습니다.',
+    noRetrieval: '검색하지 않습니다. 팀의 코드로 완성하려면 앱과 인덱스를 고르세요.',
+    sampling: '샘플링',
+    default: '기본값',
+    fields: {
+      temperature: '온도',
+      top_p: 'Top-p',
+      top_k: 'Top-k',
+      max_tokens: '최대 토큰',
+      seed: '시드',
+    },
+  },
+}
+
+export default words
