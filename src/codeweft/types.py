@@ -183,6 +183,8 @@ class Request:
     """Ask an app to tell what it looked up, why, and what the model read (`Explained`)."""
     whole: bool = False
     """Nobody reads along: the answer may come as few large events."""
+    packed: bool = False
+    """Deltas that arrive together may come as one that tells its `pieces`: each event costs more than its text."""
     caller: Caller = Caller()
 
     @property
@@ -327,6 +329,8 @@ class PromptProgress:
 class TextDelta:
     text: str
     logprobs: tuple[TokenLogprob, ...] = ()
+    pieces: tuple[str, ...] = ()
+    """`text` as the endpoint cut it, where several deltas arrived together; only for requests that are `packed`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,3 +128,33 @@ async def test_the_journal_of_a_living_server_is_left_alone(tmp_path: Path) -> N
         one.ledger.record(ENTRY)
         assert await two.ledger.recover() == 0
         assert list((tmp_path / "journals").iterdir())
+
+
+async def test_only_what_others_used_has_the_accounts_read_again(tmp_path: Path) -> None:
+    async with (
+        await Accounts.open(tmp_path / "a.db") as one,
+        await Accounts.open(tmp_path / "a.db") as other,
+    ):
+        one.ledger.record(ENTRY)
+        await one.ledger.flush()
+        await one._refresh()
+        reads = 0
+
+        async def reload() -> None:
+            nonlocal reads
+            reads += 1
+
+        one._reload = reload  # type: ignore[method-assign]
+        for number in range(3):
+            one.ledger.record(replace(ENTRY, id=f"mine{number}"))
+            await one.ledger.flush()
+            await one._refresh()
+        assert reads == 0
+        other.ledger.record(replace(ENTRY, id="theirs"))
+        await other.ledger.flush()
+        await one._refresh()
+        await one._refresh()
+        assert reads == 1
+        await other.create_key("new")
+        await one._refresh()
+        assert reads == 2

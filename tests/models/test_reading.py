@@ -11,7 +11,7 @@ from codeweft.errors import UpstreamFailed
 from codeweft.models.openai_compatible import OpenAICompatible
 from codeweft.models.reading import Reading, in_one_piece
 from codeweft.models.upstream import Upstream
-from codeweft.models.wire import decode_chunk
+from codeweft.models.wire import StreamChunk, decode_chunk
 from codeweft.stream import fold
 from codeweft.types import Event, Message, ReasoningDelta, Request, TextDelta, ToolCallDelta
 from tests.models import endpoint
@@ -36,6 +36,52 @@ def test_where_the_network_cuts_makes_no_difference() -> None:
         assert events == [TextDelta("größer "), TextDelta("als 1 \N{DESERT}")]
         assert reading.ended and reading.reason == "stop"
         assert reading.usage is not None and reading.usage.total_tokens == 10
+
+
+def packed() -> Reading:
+    def decode(line: bytes) -> StreamChunk:
+        if line == b"garbage":
+            raise UpstreamFailed("garbage")
+        return decode_chunk(line)
+
+    return Reading("text/event-stream", decode, name="m", packed=True)
+
+
+def test_deltas_that_arrive_together_go_on_together_and_say_the_same() -> None:
+    for cut in range(1, len(STREAM)):
+        reading = packed()
+        events = [event for piece in (STREAM[:cut], STREAM[cut:]) for event in reading.feed(piece)]
+        told = [
+            piece
+            for event in events
+            if isinstance(event, TextDelta)
+            for piece in event.pieces or (event.text,)
+        ]
+        assert told == ["größer ", "als 1 \N{DESERT}"]
+        assert (reading.text, reading.chunks) == ("größer als 1 \N{DESERT}", 4)
+        assert reading.ended and reading.reason == "stop" and reading.first_token_s is not None
+        assert reading.usage is not None and reading.usage.total_tokens == 10
+    assert list(packed().feed(STREAM)) == [
+        TextDelta("größer als 1 \N{DESERT}", pieces=("größer ", "als 1 \N{DESERT}"))
+    ]
+
+
+def test_deltas_stay_in_order_with_what_is_no_text() -> None:
+    thought = {"choices": [{"index": 0, "delta": {"reasoning_content": "hm"}}]}
+    parts = (said("a"), said("b"), thought, said("c"))
+    stream = b"".join(b"data: %s\n\n" % json.dumps(part).encode() for part in parts)
+    assert list(packed().feed(stream)) == [
+        TextDelta("ab", pieces=("a", "b")),
+        ReasoningDelta("hm"),
+        TextDelta("c"),
+    ]
+    broken = (
+        b"".join(b"data: %s\n\n" % json.dumps(part).encode() for part in parts[:2]) + b"data: garbage\n\n"
+    )
+    events = iter(packed().feed(broken))
+    assert next(events) == TextDelta("ab", pieces=("a", "b"))
+    with pytest.raises(UpstreamFailed):
+        next(events)
 
 
 def test_what_came_before_garbage_is_told() -> None:

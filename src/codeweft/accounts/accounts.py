@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -48,6 +49,9 @@ POLL_SECONDS = 0.5
 FLUSH_SECONDS = 30
 """How often `last_used_at` is written: it informs people, so it need not cost a write a request."""
 
+_REVISION: Final = "SELECT n * 4294967296 + coalesce((SELECT max(rowid) FROM usage), 0) FROM revision"
+"""What changes with accounts, and with what was used: the rows of the ledger are numbered as they come."""
+
 
 @dataclass(frozen=True, slots=True)
 class Key:
@@ -81,8 +85,9 @@ class Accounts:
         self._identities: dict[str, Identity] = {}
         self._visitors: dict[str, Identity] = {}
         self._used: dict[str, float] = {}
-        self._watcher: AsyncConnection | None = None
+        self._watcher: sqlite3.Connection | None = None
         self._version: int | None = None
+        self._known: object = None
         self._reading = asyncio.Lock()
         self._refreshing = asyncio.Lock()
         self._poll: asyncio.Task[None] | None = None
@@ -114,9 +119,11 @@ class Accounts:
         folder = journals or Path(url_or_path).parent / "journals"
         accounts = cls(await connect(url_or_path), folder, clock, policy)
         if accounts._engine.dialect.name == "sqlite":
-            accounts._watcher = await accounts._engine.connect()
-            # A pragma outside a transaction: an open read transaction would hold the version still.
-            accounts._watcher = await accounts._watcher.execution_options(isolation_level="AUTOCOMMIT")
+            # Outside a transaction: an open read transaction would hold the version still. On this thread: asking
+            # takes some microseconds, handing the question to another several hundred.
+            accounts._watcher = sqlite3.connect(
+                str(accounts._engine.url.database), isolation_level=None, timeout=0
+            )
         await accounts._reload()
         return accounts
 
@@ -128,7 +135,7 @@ class Accounts:
         await self._flush()
         await self.ledger.close()
         if self._watcher is not None:
-            await self._watcher.close()
+            self._watcher.close()
         await self._engine.dispose()
 
     async def __aenter__(self) -> Accounts:
@@ -419,9 +426,8 @@ class Accounts:
 
     async def _wrote(self) -> None:
         """Put what this process just wrote in force, here and in others."""
-        if self._watcher is None:
-            async with self._engine.begin() as connection:
-                await connection.execute(update(RevisionRow).values(n=RevisionRow.n + 1))
+        async with self._engine.begin() as connection:
+            await connection.execute(update(RevisionRow).values(n=RevisionRow.n + 1))
         await self._reload()
 
     async def _reload(self) -> None:
@@ -441,13 +447,21 @@ class Accounts:
                 await self._reload()
 
     async def _changed(self) -> bool:
-        """Whether another connection wrote since the last call. SQLite knows; for other databases writers count."""
-        if self._watcher is not None:
-            version = (await self._watcher.exec_driver_sql("PRAGMA data_version")).scalar()
-        else:
+        """Whether others changed accounts, or what was used, since the last call."""
+        if self._watcher is None:
             async with self._engine.connect() as connection:
-                version = (await connection.execute(select(RevisionRow.n))).scalar()
-        changed, self._version = version != self._version, version
+                known: object = (await connection.execute(select(RevisionRow.n))).scalar()
+        else:
+            try:
+                version = self._watcher.execute("PRAGMA data_version").fetchone()[0]
+                if version == self._version:
+                    return False
+                # Every answer and every chat writes, too, and what this process wrote it knows.
+                known = self._watcher.execute(_REVISION).fetchone()[0] - self.ledger.taken
+                self._version = version
+            except sqlite3.OperationalError:
+                return False  # somebody holds the database for a moment; the next round asks again
+        changed, self._known = known != self._known, known
         return changed
 
     async def _follow(self) -> None:

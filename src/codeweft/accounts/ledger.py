@@ -10,12 +10,14 @@ import asyncio
 import fcntl
 import logging
 import os
+import random
 import secrets
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -33,6 +35,9 @@ BATCH: Final = 500
 LONGEST_WAIT: Final = 5.0
 """Seconds until entries are taken over that are fewer than `BATCH`."""
 _DAY: Final = 86400.0
+
+_ids = random.Random()
+"""Names entries, which is no secret; seeded by the system."""
 
 Outcome = Literal["stop", "length", "tool_calls", "content_filter", "failed", "cancelled"]
 Group = Literal["day", "user", "key", "team", "model", "app"]
@@ -58,7 +63,7 @@ class Entry:
     first_token_s: float | None = None
     total_s: float = 0.0
     outcome: Outcome = "stop"
-    id: str = field(default_factory=lambda: secrets.token_hex(12))
+    id: str = field(default_factory=lambda: f"{_ids.getrandbits(96):024x}")
 
     @property
     def tokens(self) -> int:
@@ -93,6 +98,9 @@ class Ledger:
         self._offered = False
         self._task: asyncio.Task[None] | None = None
         self._flushing = asyncio.Lock()
+        self.taken = 0
+        """How many entries this process has taken over into the database."""
+        self._insertion = insert(UsageRow).compile(dialect=engine.dialect)
 
     def record(self, entry: Entry) -> None:
         """Keep an entry. It survives the death of this process from the moment this returns."""
@@ -132,6 +140,7 @@ class Ledger:
                 return
             try:
                 await self._insert(entries, again=self._offered)
+                self.taken += len(entries)
                 self._offered = False
             except SQLAlchemyError as error:
                 self._offered = True
@@ -230,17 +239,24 @@ class Ledger:
 
     async def _insert(self, entries: Sequence[Entry], *, again: bool) -> None:
         """`again` says that some may have been taken over before without our hearing of it."""
-        rows = [{name: getattr(entry, name) for name in _COLUMNS} for entry in entries]
         async with self._engine.begin() as connection:
-            await connection.run_sync(_insert_new if again else _insert_all, rows)
+            if again:
+                known = await connection.run_sync(_taken_over, [entry.id for entry in entries])
+                entries = [entry for entry in entries if entry.id not in known]
+            if entries:
+                await connection.exec_driver_sql(self._insertion.string, self._rows(entries))
+
+    def _rows(self, entries: Sequence[Entry]) -> Any:
+        """The rows as the database's driver takes them; nothing of an entry needs to be converted."""
+        order = self._insertion.positiontup
+        if order is not None:
+            values = attrgetter(*order)
+            return [values(entry) for entry in entries]
+        return [{name: getattr(entry, name) for name in _COLUMNS} for entry in entries]
 
 
 _encode = msgspec.json.Encoder().encode
 _COLUMNS: Final = tuple(one.name for one in fields(Entry))
-
-
-def _insert_all(connection: Connection, rows: list[dict[str, Any]]) -> None:
-    connection.execute(insert(UsageRow), rows)
 
 
 _GROUPS: Final[Mapping[Group, Any]] = {
@@ -263,16 +279,13 @@ _SUMS: Final = (
 """What a `Total` counts after its group."""
 
 
-def _insert_new(connection: Connection, rows: list[dict[str, Any]]) -> None:
-    """An entry whose taking over was not noted is offered again, and is there once all the same."""
+def _taken_over(connection: Connection, ids: Sequence[str]) -> set[str]:
+    """Which entries are there: one whose taking over was not noted is offered again, and is there once all the same."""
     known: set[str] = set()
-    ids = [row["id"] for row in rows]
     for low in range(0, len(ids), 500):
         found = connection.execute(select(UsageRow.id).where(UsageRow.id.in_(ids[low : low + 500])))
         known.update(found.scalars())
-    fresh = [row for row in rows if row["id"] not in known]
-    if fresh:
-        _insert_all(connection, fresh)
+    return known
 
 
 def _entries(data: bytes) -> list[Entry]:

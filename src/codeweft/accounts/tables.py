@@ -85,7 +85,7 @@ class AuditRow(Base):
 
 
 class RevisionRow(Base):
-    """One row that counts changes, for databases that cannot tell whether another connection wrote."""
+    """One row that counts the changes of accounts, so that every process notices those of others."""
 
     __tablename__ = "revision"
 

@@ -144,6 +144,7 @@ class OpenAICompatible:
                     name=self._info.name,
                     query=_query(request) if self._codeweft else "",
                     fence=last_resort.FenceStripper() if call.strip_fence else None,
+                    packed=request.packed,
                 )
                 while not reading.ended:
                     for event in reading.feed(await response.content.readany()):
@@ -216,7 +217,7 @@ class OpenAICompatible:
                 f"The endpoint of {self._info.name} sent something that is not a chunk of an answer.",
                 fix="Try again.",
             ) from None
-        if chunk.failed:
+        if chunk.error is not wire.NO_ERROR and chunk.failed:
             raise self._upstream.failure(500, line)
         return chunk
 

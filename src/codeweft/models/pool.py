@@ -133,9 +133,12 @@ class Pool:
 
     @property
     def info(self) -> ModelInfo:
-        infos = tuple(member.model.info for member in self._members)
-        if infos != self._told[0]:
-            self._told = infos, self._summed_up(infos)
+        told, summed_up = self._told
+        for member, info in zip(self._members, told, strict=True):
+            if member.model.info is not info:
+                infos = tuple(member.model.info for member in self._members)
+                self._told = infos, summed_up if infos == told else self._summed_up(infos)
+                break
         return self._told[1]
 
     def _summed_up(self, infos: Sequence[ModelInfo]) -> ModelInfo:
@@ -179,9 +182,10 @@ class Pool:
     async def _in_turn(self, request: Request) -> AsyncIterator[Event]:
         """The stream of an endpoint that has begun to answer. Raises why none did."""
         skills.require(request.skill, self.info.skills, self._name)
+        if self._turns is None:
+            return self._followed(*await self._try_members(request), None)
         async with AsyncExitStack() as stack:
-            if self._turns is not None:
-                await stack.enter_async_context(self._turns.take(request.caller.user))
+            await stack.enter_async_context(self._turns.take(request.caller.user))
             member, begun = await self._try_members(request)
             return self._followed(member, begun, stack.pop_all())
 
@@ -216,7 +220,7 @@ class Pool:
         raise failure
 
     async def _followed(
-        self, member: Member, events: Replayed[Event], held: AsyncExitStack
+        self, member: Member, events: Replayed[Event], held: AsyncExitStack | None
     ) -> AsyncGenerator[Event]:
         """The events of an endpoint to their end, and what they say about it."""
         try:
@@ -231,7 +235,8 @@ class Pool:
             try:
                 await events.aclose()
             finally:
-                await held.aclose()
+                if held is not None:
+                    await held.aclose()
 
     def _choose(self, request: Request, tried: Sequence[Member]) -> Member | None:
         """The least busy endpoint that can do it, is free and well; one that rests only when no other is left."""
@@ -257,13 +262,11 @@ async def _begin(model: Model, request: Request, first_token: float | None) -> R
     stream = model.stream(replace(request, model=model.info.name))
     read: list[Event] = []
     try:
-        async with asyncio.timeout(first_token):
-            async for event in stream:
-                if isinstance(event, Failed):
-                    raise event.error
-                read.append(event)
-                if isinstance(event, _BEGUN):
-                    break
+        if first_token is None:
+            await _read_to_first(stream, read)
+        else:
+            async with asyncio.timeout(first_token):
+                await _read_to_first(stream, read)
         return Replayed(read, stream)
     except BaseException as error:
         await close(stream)
@@ -273,6 +276,15 @@ async def _begin(model: Model, request: Request, first_token: float | None) -> R
                 fix="Try again, or raise `first_token_s` of the pool in the settings.",
             ) from None
         raise
+
+
+async def _read_to_first(stream: AsyncIterator[Event], read: list[Event]) -> None:
+    async for event in stream:
+        if isinstance(event, Failed):
+            raise event.error
+        read.append(event)
+        if isinstance(event, _BEGUN):
+            break
 
 
 async def _fall_back(model: Callable[[], Model], request: Request) -> AsyncIterator[Event]:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from codeweft.errors import UpstreamFailed
+from codeweft.errors import CodeweftError, UpstreamFailed
 from codeweft.models.last_resort import FenceStripper
 from codeweft.models.sse import Lines, Parts, Whole
 from codeweft.models.wire import StreamChunk
@@ -36,13 +36,18 @@ class Reading:
         name: str,
         query: str = "",
         fence: FenceStripper | None = None,
+        packed: bool = False,
     ) -> None:
-        """`name` is the model's; `query` is what was asked, for answers with references; `decode` raises on errors."""
+        """`name` is the model's; `query` is what was asked, for answers with references; `decode` raises on errors.
+
+        `packed`: see `Request.packed`.
+        """
         self._parts: Parts = Whole() if content_type.startswith("application/json") else Lines()
         self._decode = decode
         self._name = name
         self._query = query
         self._fence = fence
+        self._packed = packed and fence is None
         self._began = time.monotonic()
         self._written: list[str] = []
         self.chunks = 0
@@ -58,14 +63,37 @@ class Reading:
 
     def feed(self, piece: bytes) -> Iterator[Event]:
         """The events that `piece` completes; an empty one is the end of the body. Raises `UpstreamFailed`."""
+        texts: list[str] = []
         for part in self._cut(piece):
             if part == b"[DONE]":
                 self.reason = self.reason or "stop"
                 self.ended = True
-                return
-            yield from self._events(self._decode(part))
+                break
+            try:
+                chunk = self._decode(part)
+            except CodeweftError:
+                if texts:
+                    yield self._together(texts)
+                raise
+            if self._packed and (text := chunk.only_text):
+                texts.append(text)
+                continue
+            if texts:
+                yield self._together(texts)
+                texts = []
+            yield from self._events(chunk)
+        if texts:
+            yield self._together(texts)
         if not piece:
             self.ended = True
+
+    def _together(self, texts: list[str]) -> TextDelta:
+        """Deltas that arrived together as one event."""
+        self.chunks += len(texts)
+        if self.first_token_s is None:
+            self.first_token_s = time.monotonic() - self._began
+        self._written += texts
+        return TextDelta("".join(texts), pieces=tuple(texts)) if len(texts) > 1 else TextDelta(texts[0])
 
     def flush(self) -> Iterator[Event]:
         """What was held back until the end."""

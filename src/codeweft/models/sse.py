@@ -42,7 +42,9 @@ class Lines:
             if self._length > MAX_LINE:
                 raise ValueError("an event without end")
         return [
-            line[line.index(b":") + 1 :].strip() for line in lines if line.startswith((b"data:", b"error:"))
+            line[5 if line.startswith(b"data:") else 6 :].strip()
+            for line in lines
+            if line and line.startswith((b"data:", b"error:"))
         ]
 
     def rest(self) -> list[bytes]:

@@ -7,11 +7,13 @@ import random
 import re
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
+from functools import lru_cache
 from typing import Any, Final
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import msgspec
+from multidict import CIMultiDict
 from yarl import URL
 
 from codeweft import errors
@@ -27,6 +29,7 @@ CONNECT_TIMEOUT: Final = 10.0
 LINGER: Final = 0.1
 """Seconds that the end of a body is waited for after all that matters of it has come."""
 _JSON: Final = {"Content-Type": "application/json"}
+_BROKEN: Final = (aiohttp.ClientError, ConnectionError, TimeoutError)
 _LONGEST_WORDS: Final = 300
 _LONGEST_ERROR_BODY: Final = 64 << 10
 _FIXES: Final = {
@@ -74,9 +77,12 @@ class Upstream:
         """
         self.name = name
         self.base_url = base_url.rstrip("/")
-        self._key = api_key
         self._secret = secret or api_key
-        self._headers = dict(headers or {})
+        sent = dict(headers or {})
+        if api_key and "Authorization" not in sent:
+            sent["Authorization"] = f"Bearer {api_key}"
+        self._bare = CIMultiDict(sent)
+        self._with_body = CIMultiDict({**_JSON, **sent})
         self._sign = sign
         self._timeout = timeout
         self._attempts = attempts
@@ -103,23 +109,9 @@ class Upstream:
         async with self.reading(await self.send(method, path, body)) as response:
             yield response
 
-    @asynccontextmanager
-    async def reading(self, response: aiohttp.ClientResponse) -> AsyncGenerator[aiohttp.ClientResponse]:
+    def reading(self, response: aiohttp.ClientResponse) -> _Read:
         """A response of `send` to read from; see `request`."""
-        try:
-            yield response
-            if not response.content.at_eof():
-                # Many servers end a body with a packet of its own; waiting for it saves the next request a handshake.
-                # The answer is whole by now, however the connection ends.
-                with suppress(TimeoutError, aiohttp.ClientError, ConnectionError):
-                    async with asyncio.timeout(LINGER):
-                        while await response.content.readany():
-                            pass
-        except (aiohttp.ClientError, ConnectionError, TimeoutError) as error:
-            raise self.broken(error) from None
-        finally:
-            # Releases a finished connection to the pool, closes one that still sends.
-            response.close() if not response.content.at_eof() else response.release()
+        return _Read(self, response)
 
     async def json(self, method: str, path: str, body: Any = None) -> bytes:
         """The whole answer's bytes."""
@@ -146,20 +138,16 @@ class Upstream:
         """
         session = self._open()
         data = None if body is None else msgspec.json.encode(body)
-        headers = dict(self._headers) if data is None else {**_JSON, **self._headers}
-        if self._key and "Authorization" not in self._headers:
-            headers["Authorization"] = f"Bearer {self._key}"
+        headers: Mapping[str, str] = self._bare if data is None else self._with_body
         url = self._urls.get(path)
         if url is None:
             url = self._urls[path] = URL(self.base_url + path, encoded=True)
-        timeout = aiohttp.ClientTimeout(
-            total=None, sock_connect=CONNECT_TIMEOUT, sock_read=self._timeout * patience
-        )
+        timeout = _timeout(self._timeout * patience)
         failure: CodeweftError
         for attempt in range(1, self._attempts + 1):
             if self._sign is not None:
                 # A signature holds for some minutes only, and finding credentials may ask the network.
-                headers |= await asyncio.to_thread(self._sign, method, str(url), data)
+                headers = {**headers, **await asyncio.to_thread(self._sign, method, str(url), data)}
             try:
                 response = await session.request(
                     method,
@@ -230,6 +218,40 @@ class Upstream:
 
     def _without_key(self, words: str) -> str:
         return words.replace(self._secret, "…") if self._secret else words
+
+
+class _Read:
+    """See `Upstream.reading`."""
+
+    def __init__(self, upstream: Upstream, response: aiohttp.ClientResponse) -> None:
+        self._upstream = upstream
+        self._response = response
+
+    async def __aenter__(self) -> aiohttp.ClientResponse:
+        return self._response
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: object
+    ) -> None:
+        response = self._response
+        try:
+            if kind is None and not response.content.at_eof():
+                # Many servers end a body with a packet of its own; waiting for it saves the next request a handshake.
+                # The answer is whole by now, however the connection ends.
+                with suppress(*_BROKEN):
+                    async with asyncio.timeout(LINGER):
+                        while await response.content.readany():
+                            pass
+        finally:
+            # Releases a finished connection to the pool, closes one that still sends.
+            response.close() if not response.content.at_eof() else response.release()
+        if isinstance(error, _BROKEN):
+            raise self._upstream.broken(error) from None
+
+
+@lru_cache(256)
+def _timeout(silence: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT, sock_read=silence)
 
 
 def _proxy_for(base_url: str) -> str | None:

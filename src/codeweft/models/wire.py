@@ -39,7 +39,7 @@ _REASONS: dict[str, FinishReason] = {
     "content_filter": "content_filter",
 }
 
-_NO_ERROR = msgspec.Raw(b"null")
+NO_ERROR = msgspec.Raw(b"null")
 
 MALFORMED: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What decoding raises for bytes that are no message: not JSON, other types, not UTF-8, nested without end."""
@@ -250,7 +250,7 @@ class StreamChunk(msgspec.Struct, frozen=True):
     withdrawn: bool = False
     note: str | None = None
     prompt_progress: Progress | None = None
-    error: msgspec.Raw = _NO_ERROR
+    error: msgspec.Raw = NO_ERROR
 
     def events(self, query: str = "") -> list[Event]:
         """What this chunk says, except usage and the end."""
@@ -276,8 +276,40 @@ class StreamChunk(msgspec.Struct, frozen=True):
         return found
 
     @property
+    def only_text(self) -> str:
+        """The text of a chunk that says nothing else; empty for any other."""
+        choices = self.choices
+        if (
+            choices is None
+            or len(choices) != 1
+            or self.usage is not None
+            or self.references is not None
+            or self.citations is not None
+            or self.explained is not None
+            or self.step is not None
+            or self.checked is not None
+            or self.withdrawn
+            or self.note is not None
+            or self.prompt_progress is not None
+        ):
+            return ""
+        choice = choices[0]
+        delta = choice.delta
+        if (
+            delta is None
+            or choice.index
+            or choice.finish_reason is not None
+            or choice.logprobs is not None
+            or delta.tool_calls is not None
+            or delta.reasoning_content is not None
+            or delta.reasoning is not None
+        ):
+            return ""
+        return delta.content or ""
+
+    @property
     def failed(self) -> bool:
-        return self.error is not _NO_ERROR and bytes(self.error) != bytes(_NO_ERROR)
+        return self.error is not NO_ERROR and bytes(self.error) != bytes(NO_ERROR)
 
     @property
     def finish_reason(self) -> FinishReason | None:

@@ -14,6 +14,7 @@ import re
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
@@ -70,7 +71,7 @@ class Secrets:
         Waits for Kingfisher's rules unless `sure`. Raises `NotReady` when they cannot be loaded.
         """
         found = list(by_shape(text, path))
-        if not self.sure(text) or self._formats.ready:
+        if self._formats.ready or not self.sure(text):
             found.extend(self._formats.find(text))
         kept: list[Found] = []
         for one in sorted(found, key=lambda one: (one.start, one.rule in GUESSED, -one.end)):
@@ -92,11 +93,15 @@ class Secrets:
 
 def by_shape(text: str, path: str = "") -> Iterator[Found]:
     """Secrets that our own rules find."""
-    name = PurePosixPath(path).name
-    config = bool(name) and (name.startswith(".env") or PurePosixPath(name).suffix.lower() in CONFIG_SUFFIXES)
-    for rule, match in _matches(text, config):
+    for rule, match in _matches(text, _is_config(path)):
         if match is not None and rule.holds(match):
             yield Found(rule.name, *match.span("secret"))
+
+
+@lru_cache(1024)
+def _is_config(path: str) -> bool:
+    name = PurePosixPath(path).name
+    return bool(name) and (name.startswith(".env") or PurePosixPath(name).suffix.lower() in CONFIG_SUFFIXES)
 
 
 def _matches(text: str, config: bool) -> Iterator[tuple[Rule, re.Match[str] | None]]:

@@ -19,6 +19,7 @@ from typing import Any
 
 from codeweft.errors import InvalidRequest, NoSandbox
 from codeweft.sandbox import seccomp
+from codeweft.sandbox.own_loop import on_own_loop
 from codeweft.types import LimitName, Limits, Ran
 
 NOBODY = 65534
@@ -95,6 +96,11 @@ class Bubblewrap:
         return "" if ran.ok else f"bwrap cannot make a sandbox: {ran.output.strip() or ran.limit}"
 
     async def _run(
+        self, command: Sequence[str], files: Mapping[str, bytes], limits: Limits, stdin: bytes
+    ) -> Ran:
+        return await on_own_loop(self._started(command, files, limits, stdin))
+
+    async def _started(
         self, command: Sequence[str], files: Mapping[str, bytes], limits: Limits, stdin: bytes
     ) -> Ran:
         with contextlib.ExitStack() as stack:

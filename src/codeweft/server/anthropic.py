@@ -152,7 +152,7 @@ class Anthropic:
             tools=[_tool(tool, f"tools[{n}]") for n, tool in enumerate(body.tools or ())] or None,
             tool_choice=_choice(body.tool_choice),
         )
-        refuse_retrieval(model, sampling_body)
+        refuse_retrieval(model.info, sampling_body)
         return Request(
             model=model.info.name,
             messages=_messages(body),

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -144,7 +144,7 @@ class Application:
         if endpoint is None:
             await self._room(path)(scope, receive, send)
         else:
-            response = await endpoint(Request(scope, receive, send))
+            response = await endpoint(Asked(scope, receive, send))
             await response(scope, receive, send)
 
     def _room(self, path: str) -> ASGIApp:
@@ -153,6 +153,23 @@ class Application:
         if path.startswith("/api/"):
             return self._api
         return self._agents if path == "/mcp" else self._site
+
+
+class Asked(Request):
+    """A request whose body is read without the generator that Starlette's takes."""
+
+    async def body(self) -> bytes:
+        if not hasattr(self, "_body"):
+            pieces: list[bytes] = []
+            more = True
+            while more:
+                message = await self.receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientDisconnect
+                pieces.append(message.get("body", b""))
+                more = message.get("more_body", False)
+            self._body = b"".join(pieces)
+        return self._body
 
 
 def _endpoints(routes: Iterable[Route]) -> dict[tuple[str, str], Endpoint]:

@@ -45,7 +45,7 @@ class Bill:
     def add(self, event: Event) -> None:
         """Take one event in."""
         if isinstance(event, _WRITTEN):
-            self.written += 1
+            self.written += (len(event.pieces) or 1) if type(event) is TextDelta else 1
             if self.first_token_s is None:
                 self.first_token_s = time.monotonic() - self._began
         elif isinstance(event, Done):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Any
 
 from starlette.types import Message, Receive
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from codeweft.errors import TooLarge, TooSlow
+from codeweft.server.steps import begin
 
 HEAD_SECONDS = 20.0
 """From a connection's first byte to the end of the headers. One that says nothing at all is idle, and has longer."""
@@ -21,22 +23,44 @@ BODY_RATE = 1_000
 """Bytes a second that a body has to come with on average, after the first `BODY_SECONDS`."""
 
 
+CONNECTION = "codeweft.connection"
+"""Where a request's scope holds its connection."""
+
+
 class Protocol(HttpToolsProtocol):
     """uvicorn's HTTP/1.1, which waits for the first request and for the end of headers only so long."""
 
     _deadline: asyncio.TimerHandle | None = None
+    _lost = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._watching: dict[int, Callable[[], object]] = {}
         self._close_in(IDLE_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._forget()
+        self._lost = True
         super().connection_lost(exc)
+        for left in tuple(self._watching.values()):
+            left()
+
+    def watch(self, left: Callable[[], object]) -> int:
+        """Call `left` when the client leaves, until `unwatch`; soon, if it has left."""
+        self.flow.resume_reading()
+        if self._lost:
+            self.loop.call_soon(left)
+        self._watching[id(left)] = left
+        return id(left)
+
+    def unwatch(self, watching: int) -> None:
+        """Take back what `watch` gave a number."""
+        self._watching.pop(watching, None)
 
     def on_message_begin(self) -> None:
         self._close_in(HEAD_SECONDS)
         super().on_message_begin()
+        self.scope[CONNECTION] = self  # type: ignore[literal-required]
 
     def on_headers_complete(self) -> None:
         self._forget()
@@ -72,11 +96,15 @@ class Body:
         """The next message. Raises `TooLarge` (a chunked body announces no length) and `TooSlow`."""
         if self._whole:
             return await self._receive()
-        try:
-            async with asyncio.timeout(BODY_SECONDS):
-                message = await self._receive()
-        except TimeoutError:
-            raise TOO_SLOW from None
+        message, rest = begin(self._receive())
+        if rest is not None:
+            # Only what is not there yet needs a timer.
+            try:
+                async with asyncio.timeout(BODY_SECONDS):
+                    message = await rest
+            except TimeoutError:
+                raise TOO_SLOW from None
+        assert message is not None
         self._length += len(message.get("body", b""))
         self._whole = not message.get("more_body", False)
         if self._length > self._largest:

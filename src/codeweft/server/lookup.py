@@ -22,6 +22,11 @@ _ASKING: Final = (
 """Fields that ask for a look-up; OPEA's clients send the search type and its parameters with every request."""
 
 
+_EVERYTHING: Final = Filters()
+_USUAL: Final = Selection()
+_SELECTING: Final = ("search_type", "fetch_k", "lambda_mult", "distance_threshold", "score_threshold")
+
+
 class Body(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """Base of all bodies. None and absent mean the same: the client leaves the choice to the server."""
 
@@ -67,6 +72,8 @@ def index_of(body: LookupBody) -> str | None:
 
 def filters(body: LookupBody) -> Filters:
     """The checked filters. Raises `InvalidRequest` for a language or kind that does not exist."""
+    if not (body.paths or body.languages or body.kinds or body.repositories or body.branches):
+        return _EVERYTHING
     made = Filters(
         paths=tuple(body.paths or ()),
         languages=tuple(body.languages or ()),
@@ -82,6 +89,8 @@ def selection(
     body: LookupBody, default: SearchType = "hybrid", vector: tuple[float, ...] | None = None
 ) -> Selection:
     """The checked way of choosing. Raises `InvalidRequest`."""
+    if vector is None and default == _USUAL.type and all(getattr(body, name) is None for name in _SELECTING):
+        return _USUAL
     given: dict[str, Any] = {
         "type": body.search_type or default,
         "fetch_k": body.fetch_k,

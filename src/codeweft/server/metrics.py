@@ -95,9 +95,11 @@ class Metrics:
         if bill.usage is not None:
             found.prompt.inc(bill.usage.prompt_tokens)
             found.completion.inc(bill.usage.completion_tokens)
-            found.cached.inc(bill.usage.cached_tokens)
-        self._verified.inc(len(bill.cited.verified))
-        self._dropped.inc(len(bill.cited.dropped))
+            if bill.usage.cached_tokens:
+                found.cached.inc(bill.usage.cached_tokens)
+        if bill.cited.verified or bill.cited.dropped:
+            self._verified.inc(len(bill.cited.verified))
+            self._dropped.inc(len(bill.cited.dropped))
 
     def editor(self, kind: str) -> None:
         """Count what an editor did with a completion: view, select or dismiss."""

@@ -214,7 +214,7 @@ class Ollama:
         texts = wire.texts(body.input, "input")
         embedder = self._service.runtime.embedder(_named(body.model))
         began = time.monotonic_ns()
-        async with self._service.streams.attended(http.receive):
+        async with self._service.streams.attended(http.scope):
             made = await embedder.embed(texts)
         return json(
             dumps(

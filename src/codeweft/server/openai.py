@@ -48,7 +48,7 @@ class OpenAI:
     async def completions(self, http: HTTPRequest) -> Response:
         body = wire.decode(await http.body(), wire.CompletionBody, fields.COMPLETION)
         model = self._service.model(body.model)
-        refuse_retrieval(model, body)
+        refuse_retrieval(model.info, body)
         check_best_of(body.best_of, body.n)
         if body.logprobs is not None and not 0 <= body.logprobs <= 20:
             raise InvalidRequest("`logprobs` must be between 0 and 20.", param="logprobs")
@@ -108,7 +108,7 @@ class OpenAI:
         if not all(texts):
             raise InvalidRequest("`input` holds an empty text, which has no embedding.", param="input")
         embedder = self._service.runtime.embedder(body.model)
-        async with self._service.streams.attended(http.receive):
+        async with self._service.streams.attended(http.scope):
             made = await embedder.embed(texts)
         vectors = shortened(made.vectors, body.dimensions)
         as_base64 = body.encoding_format == "base64"
@@ -146,14 +146,16 @@ async def answer_chat(
     service: Service, http: HTTPRequest, body: wire.ChatBody, turns: list[wire.MessageBody], model: Model
 ) -> Response:
     """Answer a chat request of OpenAI's shape with `model`, streamed if it asks so."""
-    refuse_retrieval(model, body)
-    if body.inputs and model.info.kind in ("embedded", "upstream"):
+    info = model.info
+    refuse_retrieval(info, body)
+    if body.inputs and info.kind in ("embedded", "upstream"):
         raise InvalidRequest(
-            f"`inputs` are for tasks, but {model.info.name!r} is a bare model.",
+            f"`inputs` are for tasks, but {info.name!r} is a bare model.",
             fix="`GET /api/tasks` lists the tasks; name one as `model`.",
             param="inputs",
         )
-    name = model.info.name
+    name = info.name
+    logprobs = bool(body.logprobs)
     request = Request(
         model=name,
         messages=() if body.inputs and not turns else wire.messages(turns),
@@ -171,10 +173,10 @@ async def answer_chat(
         retrieval=wire.retrieval(body),
         explain=bool(body.explain),
         whole=not body.stream,
+        packed=bool(body.stream) and not logprobs,
         caller=caller(http),
     )
     n = body.n or 1
-    logprobs = bool(body.logprobs)
     events = service.choices(model, several(request, n))
     if body.stream:
         usage = body.stream_options is not None and bool(body.stream_options.include_usage)
@@ -188,12 +190,12 @@ async def answer_chat(
     return json(emit.chat_completion(name, answers, logprobs=logprobs))
 
 
-def refuse_retrieval(model: Model, body: wire.SamplingBody) -> None:
+def refuse_retrieval(info: ModelInfo, body: wire.SamplingBody) -> None:
     """A bare model looks nothing up; asking it to must not pass silently."""
     asked = lookup.asked(body)
-    if asked is not None and model.info.kind in ("embedded", "upstream"):
+    if asked is not None and info.kind in ("embedded", "upstream"):
         raise InvalidRequest(
-            f"`{asked}` asks for retrieval, but {model.info.name!r} is a bare model.",
+            f"`{asked}` asks for retrieval, but {info.name!r} is a bare model.",
             fix='Use an app that looks things up, such as model "codegen".',
             param=asked,
         )
@@ -214,7 +216,22 @@ def shortened(vectors: Vectors, dimensions: int | None) -> Vectors:
 
 
 def json(body: bytes) -> Response:
-    return Response(body, media_type="application/json")
+    return JSON(body)
+
+
+class JSON(Response):
+    """JSON that is encoded already."""
+
+    media_type = "application/json"
+
+    def __init__(self, body: bytes) -> None:
+        self.status_code = 200
+        self.background = None
+        self.body = body
+        self.raw_headers = [
+            (b"content-length", b"%d" % len(body)),
+            (b"content-type", b"application/json"),
+        ]
 
 
 def _model(info: ModelInfo) -> dict[str, object]:

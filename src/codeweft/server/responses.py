@@ -142,7 +142,7 @@ class Responses:
             logprobs=True if body.wants_logprobs else None,
             top_logprobs=body.top_logprobs or None,
         )
-        refuse_retrieval(model, shared)
+        refuse_retrieval(model.info, shared)
         return Request(
             model=model.info.name,
             messages=tuple(_turns(body)),

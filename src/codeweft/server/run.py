@@ -26,6 +26,8 @@ log = logging.getLogger("codeweft.server")
 GRACE_SECONDS = 2
 """How long open answers get to say their last word when the server stops."""
 BACKLOG = 512
+GARBAGE = (10_000, 20, 20)
+"""When young objects are looked through: a request makes hundreds that are gone by themselves when it ends."""
 
 
 class _Server(uvicorn.Server):
@@ -101,9 +103,7 @@ def _started(
     # What was made until now stays: looking through it for garbage would stop every stream for tens of milliseconds.
     gc.collect()
     gc.freeze()
-    # A search makes thousands of objects that die at once and keeps rows in memory: by default, every twentieth search
-    # is the one that pays 15 to 30 ms for looking through all of them.
-    gc.set_threshold(10_000, 20, 20)
+    gc.set_threshold(*GARBAGE)
     threading.Thread(target=_resume, args=(runtime,), name="resume", daemon=True).start()
     if not is_loopback(settings.server.host):
         log.warning(

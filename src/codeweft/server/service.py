@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from dataclasses import replace
 
 from starlette.requests import Request as HTTPRequest
@@ -79,14 +79,9 @@ class Service:
             )
             raise MissingSkill(f"The model {info.name} cannot do {skill}.", fix=fix, param="model")
 
-    @asynccontextmanager
-    async def answering(self, http: HTTPRequest, events: Choices) -> AsyncIterator[Choices]:
+    def answering(self, http: HTTPRequest, events: Choices) -> Answering:
         """For a plain answer: work ends when the client leaves."""
-        try:
-            async with self.streams.attended(http.receive):
-                yield events
-        finally:
-            await close(events)
+        return Answering(self.streams, http, events)
 
     async def stream(
         self,
@@ -101,7 +96,7 @@ class Service:
         Raises what the model refused the request with.
         """
         async with AsyncExitStack() as attended:
-            await attended.enter_async_context(self.streams.attended(http.receive))
+            await attended.enter_async_context(self.streams.attended(http.scope))
             begun = await accepted(events)
             return EventStream(
                 chunks(begun),
@@ -111,6 +106,29 @@ class Service:
                 media_type=media_type,
                 attended=attended.pop_all(),
             )
+
+
+class Answering:
+    """See `Service.answering`. A class, for the loop keeps account of each generator."""
+
+    def __init__(self, streams: Streams, http: HTTPRequest, events: Choices) -> None:
+        self._streams = streams
+        self._http = http
+        self._events = events
+
+    async def __aenter__(self) -> None:
+        try:
+            self._attended = self._streams.attended(self._http.scope)
+            await self._attended.__aenter__()
+        except BaseException:
+            await close(self._events)
+            raise
+
+    async def __aexit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        try:
+            await self._attended.__aexit__(kind, *rest)
+        finally:
+            await close(self._events)
 
 
 def _last_word(error: Exception) -> bytes:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from codeweft.errors import NotReady
+from codeweft.server.connections import CONNECTION, Protocol
+from codeweft.server.steps import Rest
 from codeweft.stream import Replayed, close
 from codeweft.types import Done, Event, Failed, PromptProgress, ReasoningDelta, TextDelta, ToolCallDelta
 
@@ -41,42 +43,52 @@ class Streams:
             self._open[task] = True
             task.cancel()
 
-    @asynccontextmanager
-    async def attended(self, receive: Receive) -> AsyncIterator[None]:
+    def attended(self, scope: Scope) -> Attended:
         """Cancels what runs inside when the client leaves (`ClientGone`) or the server stops (`NotReady`).
 
-        ASGI servers do not fail a `send` to a client that left; only `receive` tells.
+        ASGI servers do not fail a `send` to a client that left; `receive` tells, but waiting for it takes a task. So
+        the connection is asked.
         """
         if self._stopping:
             raise STOPPING
+        return Attended(self._open, scope[CONNECTION])
+
+
+class Attended:
+    """See `Streams.attended`."""
+
+    def __init__(self, running: dict[asyncio.Task[Any], bool], connection: Protocol) -> None:
+        """`running` says of each task whether the server has stopped it."""
+        self._running = running
+        self._connection = connection
+        self._gone = False
+
+    async def __aenter__(self) -> None:
         task = asyncio.current_task()
         assert task is not None
-        gone = False
+        self._task = task
+        self._running[task] = False
+        self._watching = self._connection.watch(self._left)
 
-        async def watch() -> None:
-            nonlocal gone
-            while (await receive())["type"] != "http.disconnect":
-                pass
-            gone = True
-            task.cancel()
+    def _left(self) -> None:
+        if self._task in self._running:
+            self._gone = True
+            self._task.cancel()
 
-        watcher = asyncio.create_task(watch())
-        self._open[task] = False
-        try:
-            yield
-        except asyncio.CancelledError:
-            if gone or self._open[task]:
-                task.uncancel()
-                raise (ClientGone() if gone else STOPPING) from None
-            raise
-        finally:
-            told = self._open.pop(task) or gone
-            watcher.cancel()
-            if told and task.cancelling():
-                # The work ended just then by itself: what comes after it is not to be cancelled.
-                with suppress(asyncio.CancelledError):
-                    await asyncio.sleep(0)
-                task.uncancel()
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        task = self._task
+        told = self._running.pop(task) or self._gone
+        self._connection.unwatch(self._watching)
+        if not told:
+            return
+        if kind is not None and issubclass(kind, asyncio.CancelledError):
+            task.uncancel()
+            raise (ClientGone() if self._gone else STOPPING) from None
+        if task.cancelling():
+            # The work ended just then by itself: what comes after it is not to be cancelled.
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(0)
+            task.uncancel()
 
 
 class EventStream(Response):
@@ -108,7 +120,7 @@ class EventStream(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            async with self._attended or self._streams.attended(receive):
+            async with self._attended or self._streams.attended(scope):
                 await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
                 await write(self._chunks, send)
         except ClientGone:
@@ -143,7 +155,7 @@ async def write(chunks: AsyncIterator[bytes], send: Send) -> None:
                 if ready:
                     gathered, ready, size = b"".join(ready), [], 0
                     await _meanwhile(send(_body(gathered)), step)
-                chunk = await _Rest(step, waits)
+                chunk = await Rest(step, waits)
         except BaseException as error:
             if ready:
                 await send(_body(b"".join(ready)))
@@ -157,36 +169,13 @@ async def write(chunks: AsyncIterator[bytes], send: Send) -> None:
             await send(_body(gathered))
 
 
-class _Rest:
-    """Awaits what is left of an awaitable that was begun by hand and waits for `waits`."""
-
-    __slots__ = ("_step", "_waits")
-
-    def __init__(self, step: Generator[Any, Any, bytes], waits: Any) -> None:
-        self._step = step
-        self._waits = waits
-
-    def __await__(self) -> Generator[Any, Any, bytes]:
-        try:
-            while True:
-                try:
-                    answer = yield self._waits
-                except BaseException as error:
-                    self._waits = self._step.throw(error)
-                else:
-                    self._waits = self._step.send(answer)
-        except StopIteration as given:
-            result: bytes = given.value
-            return result
-
-
 async def _meanwhile(sent: Awaitable[None], step: Generator[Any, Any, bytes]) -> None:
     """Wait for `sent` while `step` is half done; a cancellation reaches both, for a half done step cannot be closed."""
     try:
         await sent
     except BaseException as error:
         with suppress(StopIteration, StopAsyncIteration):
-            await _Rest(step, step.throw(error))
+            await Rest(step, step.throw(error))
         raise
 
 

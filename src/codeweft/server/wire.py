@@ -279,10 +279,20 @@ _RANGES: tuple[tuple[str, float, float], ...] = (
 )
 
 
+_RANGES_OF: dict[type, tuple[tuple[str, float, float], ...]] = {}
+
+
+def _ranges_of(kind: type) -> tuple[tuple[str, float, float], ...]:
+    found = _RANGES_OF.get(kind)
+    if found is None:
+        found = _RANGES_OF[kind] = tuple(row for row in _RANGES if hasattr(kind, row[0]))
+    return found
+
+
 def check_ranges(body: Any) -> None:
     """Raises `InvalidRequest` for the first number out of its range."""
-    for name, low, high in _RANGES:
-        value = getattr(body, name, None)
+    for name, low, high in _ranges_of(type(body)):
+        value = getattr(body, name)
         if value is not None and not low <= value <= high:
             raise InvalidRequest(f"`{name}` is {value}; it must be between {low} and {high}.", param=name)
 
@@ -321,7 +331,7 @@ def sampling(body: SamplingBody, max_tokens: int | None, logprobs: int | None, l
         seed=body.seed,
         stop=stop,
         logprobs=logprobs,
-        logit_bias=_logit_bias(body.logit_bias or {}),
+        logit_bias=_logit_bias(body.logit_bias) if body.logit_bias else {},
         json_schema=_json_schema(body.response_format) if isinstance(body, ChatBody) else None,
         grammar=body.grammar,
     )
