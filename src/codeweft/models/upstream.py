@@ -160,7 +160,13 @@ class Upstream:
                 headers |= await asyncio.to_thread(self._sign, method, str(url), data)
             try:
                 response = await session.request(
-                    method, url, data=data, headers=headers, allow_redirects=False, timeout=timeout, proxy=self._proxy
+                    method,
+                    url,
+                    data=data,
+                    headers=headers,
+                    allow_redirects=False,
+                    timeout=timeout,
+                    proxy=self._proxy,
                 )
             except TimeoutError as error:
                 # The request may be running there; only the connection is known to have failed.
