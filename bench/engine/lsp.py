@@ -94,14 +94,8 @@ async def main() -> None:
         await engine.start()
         client = LanguageClient("bench", "1")
         said: list[str] = []
-
-        @client.feature(lsp.WINDOW_LOG_MESSAGE)
-        def log(params: lsp.LogMessageParams) -> None:
-            said.append(params.message)
-
-        @client.feature(lsp.WINDOW_SHOW_MESSAGE)
-        def show(params: lsp.ShowMessageParams) -> None:
-            pass
+        client.feature(lsp.WINDOW_LOG_MESSAGE)(lambda params: said.append(params.message))
+        client.feature(lsp.WINDOW_SHOW_MESSAGE)(lambda params: None)
 
         await client.start_io(sys.executable, "-m", "codeweft", "lsp")
         try:
@@ -133,7 +127,7 @@ async def main() -> None:
                     answered += bool(answer.items if isinstance(answer, lsp.InlineCompletionList) else answer)
             await client.shutdown_async(None)
             client.exit(None)
-            await client.stop()
+            await client.stop()  # type: ignore[no-untyped-call]
         finally:
             await engine.close()
     for name, times in (("through LSP", whole), ("engine's floor", alone)):
