@@ -41,7 +41,8 @@ def test_code_is_translated_side_by_side_and_the_check_is_shown(stub: Stub, open
 def test_what_fails_its_check_is_marked_with_the_tools_words(stub: Stub, open_page: Open) -> None:
     page = open_page(f"{stub()}/tasks/fix")
     write(page, "wrong")
-    page.get_by_role("button", name="Fix", exact=True).last.click()
+    page.keyboard.press("Control+Enter")
+    expect(page.get_by_role("textbox", name="Code", exact=True)).to_have_text("wrong")
     result = page.get_by_role("region", name="Result")
     expect(result.get_by_text("python found errors")).to_be_visible()
     expect(result.get_by_text("line 3: error: expected }")).to_be_visible()

@@ -124,6 +124,12 @@ export function Workbench({ task, sandbox, tasks }: WorkbenchProps) {
         <section
           aria-label={words.input}
           className="card flex min-w-0 flex-col overflow-hidden"
+          onKeyDownCapture={(event) => {
+            if (event.key !== 'Enter' || !(event.ctrlKey || event.metaKey) || running) return
+            event.preventDefault()
+            event.stopPropagation()
+            go()
+          }}
           {...handlers}
         >
           <div className="flex items-center gap-1 border-b border-line py-1 ps-4 pe-2">
