@@ -152,7 +152,8 @@ def test_fewer_dimensions_keep_unit_length(client: openai.OpenAI) -> None:
 
 
 def test_models_are_listed_and_found_by_name(client: openai.OpenAI) -> None:
-    assert [model.id for model in client.models.list()] == ["codegen", "plain", "slow", "letters"]
+    listed = [model.id for model in client.models.list()]
+    assert listed == ["codegen", "plain", "explained", "coder", "slow", "letters"]
     assert client.models.retrieve("plain").id == "plain"
     with pytest.raises(openai.NotFoundError, match="There are: codegen"):
         client.models.retrieve("nothing")

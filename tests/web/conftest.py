@@ -36,8 +36,9 @@ expect.set_options(timeout=PATIENCE_MS)
 Stub = Callable[..., str]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """A browser for a module: while its program runs, no other event loop does."""
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine: apt install chromium")
     with sync_playwright() as playwright:

@@ -262,7 +262,7 @@ def test_a_password_and_a_code_sign_in(stub: Stub, open_page: Open) -> None:
     expect(code).to_be_focused()
     code.fill("123456")
     page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("heading", name="Models")).to_be_visible()
+    expect(page.get_by_role("heading", name="Models", exact=True)).to_be_visible()
 
 
 def test_who_registers_is_told_that_an_approval_is_needed(stub: Stub, open_page: Open) -> None:

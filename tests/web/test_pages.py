@@ -163,7 +163,7 @@ def test_conversations_are_searched_renamed_and_deleted(stub: Stub, open_page: O
 
 def test_the_keyboard_reaches_everything(stub: Stub, open_page: Open) -> None:
     page = open_page(f"{stub()}/models")
-    expect(page.get_by_role("heading", name="Models")).to_be_visible()
+    expect(page.get_by_role("heading", name="Models", exact=True)).to_be_visible()
     page.keyboard.press("Control+k")
     palette = page.get_by_role("dialog")
     palette.get_by_role("combobox").fill("ranking")
@@ -211,7 +211,7 @@ def test_on_a_phone_the_menu_is_a_drawer(stub: Stub, open_page: Open) -> None:
     page.get_by_role("button", name="Menu").click()
     drawer = page.get_by_role("dialog", name="Menu")
     drawer.get_by_role("link", name="Models").click()
-    expect(page.get_by_role("heading", name="Models")).to_be_visible()
+    expect(page.get_by_role("heading", name="Models", exact=True)).to_be_visible()
     expect(drawer).to_be_hidden()
 
 
