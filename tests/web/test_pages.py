@@ -147,6 +147,7 @@ def test_without_a_session_the_page_explains_how_to_sign_in_and_a_pasted_link_do
 
 def test_conversations_are_searched_renamed_and_deleted(stub: Stub, open_page: Open) -> None:
     page = open_page(f"{stub()}/c/c5")
+    expect(page.get_by_role("link", name="Old ideas")).to_be_visible()
     page.get_by_label("Search conversations").fill("chunker")
     expect(page.get_by_role("link", name="Old ideas")).to_be_hidden()
     page.get_by_role("button", name="Options for Unit tests for the chunker").click()

@@ -450,7 +450,7 @@ async function answerApi(request, response, url) {
       events[1],
       Number(request.headers['last-event-id'] ?? url.searchParams.get('after') ?? 0),
     )
-  if (!signedIn && here !== '/session')
+  if (!signedIn && here !== '/session' && here !== '/registration')
     throw new Refusal(401, 'You are not signed in.', 'Run “codeweft signin”.', 'unauthorized')
   if (request.method !== 'GET' && request.headers['x-codeweft'] !== '1')
     throw new Refusal(403, 'The X-Codeweft header is missing.', null, 'csrf')
