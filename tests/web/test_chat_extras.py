@@ -199,7 +199,7 @@ def test_the_code_of_answers_is_found_saved_and_deleted_among_the_snippets(
 
 
 def test_nothing_shifts_while_an_answer_is_written(stub: Stub, open_page: Open) -> None:
-    page = open_page(stub(pace=1))
+    page = open_page(stub(pace=8))
     ask(page, "Write something")
     # The change from the welcome to the thread is meant; what comes after it must stay where it is.
     expect(page.get_by_text("Write something", exact=True)).to_be_visible()

@@ -61,8 +61,9 @@ export const AnswerTurn = memo(function AnswerTurn(props: AnswerTurnProps) {
       {last && looksUp && !writing && !turn.error && references.length === 0 && (
         <p className="mt-3 text-sm text-ink-2">{words.chat.noReferences}</p>
       )}
-      {references.length > 0 && (
-        <ReferenceChips text={text} references={references} writing={writing} onOpen={setShown} />
+      {/* Below a text that grows they would move with every line: they are there before it, and again after it. */}
+      {references.length > 0 && (!writing || text === '') && (
+        <ReferenceChips text={text} references={references} onOpen={setShown} />
       )}
       {dropped > 0 && (
         <p className="mt-2 flex items-center gap-2 text-xs text-warn">

@@ -7,7 +7,6 @@ import { citedNumbers } from '../../lib/markdown/references'
 interface ReferenceChipsProps {
   text: string
   references: Reference[]
-  writing: boolean
   onOpen: (reference: Reference) => void
 }
 
@@ -18,14 +17,12 @@ const gone = (reference: Reference): boolean => reference.verified === false
 
 /** The functions that an answer was given; those that it cites stand out. */
 export const ReferenceChips = memo(function ReferenceChips(props: ReferenceChipsProps) {
-  const { text, references, writing, onOpen } = props
+  const { text, references, onOpen } = props
   const words = useWords('answer')
   const [all, setAll] = useState(false)
-  // While the text grows nothing is reordered; citations are looked up once it stands.
   const cited = useMemo(
-    () =>
-      new Set(writing ? [] : citedNumbers(text, new Set(references.map((reference) => reference.number)))),
-    [text, references, writing],
+    () => new Set(citedNumbers(text, new Set(references.map((reference) => reference.number)))),
+    [text, references],
   )
   const shown = all ? references : references.slice(0, shownFirst)
   return (

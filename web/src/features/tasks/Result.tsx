@@ -60,8 +60,8 @@ export function Result({ task, run, inputs }: ResultProps) {
         {run.checked?.message && <CheckNote checked={run.checked} />}
         {run.problem && <ProblemNote problem={run.problem} />}
         {run.state === 'stopped' && <p className="text-sm text-ink-3">{tasks.stopped}</p>}
-        {run.references.length > 0 && (
-          <ReferenceChips text={run.text} references={run.references} writing={running} onOpen={setOpen} />
+        {run.references.length > 0 && (!running || run.text === '') && (
+          <ReferenceChips text={run.text} references={run.references} onOpen={setOpen} />
         )}
         {run.state === 'done' && (
           <p className="text-xs text-ink-3">

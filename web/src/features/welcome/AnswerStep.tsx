@@ -80,8 +80,8 @@ export function AnswerStep() {
           ) : (
             <Skeleton widths={[90, 70, 80]} />
           )}
-          {references.length > 0 && (
-            <ReferenceChips text={text} references={references} writing={!finished} onOpen={setOpened} />
+          {references.length > 0 && (finished || text === '') && (
+            <ReferenceChips text={text} references={references} onOpen={setOpened} />
           )}
         </article>
       )}
