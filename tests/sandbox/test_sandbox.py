@@ -116,8 +116,8 @@ async def test_it_runs_as_nobody_with_no_capability_and_no_environment(
 
 @needs_bwrap
 async def test_the_system_is_read_only_and_memory_outside_the_work_folder_too() -> None:
-    code = "import os\nfor p in ('/usr/x', '/x', '/dev/x', '/etc/x', '/work/x', '/tmp/x'):\n  try: open(p, 'w').close(); print(p)\n  except OSError: pass"
-    assert (await python(code)).output.split() == ["/work/x", "/tmp/x"]
+    code = "import os\nfor p in ('/usr/x', '/x', '/dev/x', '/etc/x', '/code/x', '/tmp/x'):\n  try: open(p, 'w').close(); print(p)\n  except OSError: pass"
+    assert (await python(code)).output.split() == ["/code/x", "/tmp/x"]
 
 
 @needs_bwrap

@@ -23,7 +23,7 @@ from codeweft.sandbox.own_loop import on_own_loop
 from codeweft.types import LimitName, Limits, Ran
 
 NOBODY = 65534
-WORK = "/work"
+WORK = "/code"
 MAX_FILES = 512
 """Each is handed over as an open file."""
 MEGABYTE = 1 << 20
