@@ -119,6 +119,8 @@ NAMING: list[tuple[str, str, dict[str, Any]]] = [
         {"json": {**CHAT, "model": "codegen", "max_tokens": 99, "index": "INDEX"}},
     ),
     ("POST", "/api/search", {"json": {"query": QUESTION, "index": "INDEX"}}),
+    ("POST", "/api/infill", {"json": {"prefix": "x = ", "suffix": "", "index": "INDEX"}}),
+    ("GET", "/api/indexes/INDEX/chunks?path=code.py", {}),
     ("POST", "/api/tasks/explain", {"json": {"inputs": {"code": "f(1)"}, "index": "INDEX"}}),
     ("GET", "/api/symbols?name=launch_code&index=INDEX", {}),
     ("GET", "/api/grep?pattern=secret&index=INDEX", {}),

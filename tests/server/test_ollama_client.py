@@ -29,7 +29,7 @@ def client(server: Server) -> ollama.Client:
 
 def test_the_models_are_listed_and_shown(client: ollama.Client) -> None:
     names = [model.model for model in client.list().models]
-    assert names == ["codegen", "plain", "slow", "letters"]
+    assert names == ["codegen", "plain", "explained", "coder", "slow", "letters"]
     shown = client.show("codegen:latest")
     assert set(shown.capabilities or ()) == {"completion", "insert", "tools"}
     assert client.show("letters").capabilities == ["embedding"]
