@@ -94,6 +94,7 @@ def ask(page: Page, text: str) -> None:
 def test_without_signing_in_nothing_is_shown_but_how_to(browser: Browser, server: Server) -> None:
     page = browser.new_page()
     page.goto(server.url)
+    page.get_by_text("With a one-time link").click()
     expect(page.get_by_text("codeweft signin")).to_be_visible(timeout=SECONDS)
     expect(page.get_by_label("Your message")).to_have_count(0)
     page.close()
@@ -106,6 +107,7 @@ def test_a_link_signs_in_only_once(browser: Browser, server: Server) -> None:
     expect(first.get_by_label("Your message")).to_be_visible(timeout=SECONDS)
     second = browser.new_context().new_page()
     second.goto(link)
+    second.get_by_text("With a one-time link").click()
     expect(second.get_by_text("codeweft signin")).to_be_visible(timeout=SECONDS)
     first.close()
     second.context.close()
