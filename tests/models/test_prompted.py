@@ -19,7 +19,8 @@ async def test_the_engine_reads_exactly_the_prompt_that_is_told() -> None:
         (prompt,) = [event for event in told if isinstance(event, Prompted)]
         (done,) = [event for event in told if isinstance(event, Done)]
         assert prompt.tokens == done.usage.prompt_tokens
-        assert [piece.text for piece in prompt.pieces if not piece.special] == [HOLE.suffix, HOLE.prefix]
+        texts = [piece.text for piece in prompt.pieces if not piece.special]
+        assert texts == [HOLE.suffix, "def add(a, b):\n", "    "]
         unasked = [event async for event in model.stream(replace(ASKED, explain=False))]
         assert not any(isinstance(event, Prompted) for event in unasked)
     finally:
