@@ -219,8 +219,8 @@ RULES: Final[tuple[Rule, ...]] = (
     _bare("password-in-assignment", _PASS_WORDS, _PASS, "6,100", _password),
     # A random string says nothing about itself.
     Rule("random-string", (),
-         re.compile(r"""(?P<quote>["'`])(?P<secret>[A-Za-z0-9+/_=-]{%d,200})(?P=quote)""" % LONG_RUN), _random, back=1),
+         re.compile(r"""(?P<quote>["'`])(?P<secret>[A-Za-z0-9+/_=-]{24,200})(?P=quote)"""), _random, back=1),
     Rule("random-string", (), re.compile(
-        r"^[ \t]*[\w.-]{1,60}[ \t]*[:=][ \t]*(?:!!binary )?(?P<secret>[A-Za-z0-9+/_=-]{%d,200})[ \t]*$" % LONG_RUN,
+        r"^[ \t]*[\w.-]{1,60}[ \t]*[:=][ \t]*(?:!!binary )?(?P<secret>[A-Za-z0-9+/_=-]{24,200})[ \t]*$",
         re.MULTILINE), _random, config_only=True, by_line=True),
 )  # fmt: skip

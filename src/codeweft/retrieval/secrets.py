@@ -192,14 +192,14 @@ class _Letters:
 
     def _runs(self, outside: bytes, shortest: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Where the runs of at least `shortest` characters that are not `outside` begin and end in the text."""
-        edges = np.flatnonzero(np.frombuffer(self.codes.translate(outside), np.bool_))
-        long = np.flatnonzero(edges[1:] - edges[:-1] > shortest)
+        edges = np.frombuffer(self.codes.translate(outside), np.bool_).nonzero()[0]
+        long = (edges[1:] - edges[:-1] > shortest).nonzero()[0]
         # A run begins behind an edge; in the text everything stands one place further to the left.
         return edges[long], edges[long + 1] - 1
 
     def long_runs(self) -> list[int]:
         """Where runs of base64 begin that are long enough to be a secret."""
-        if not (self._ends - self._starts >= LONG_RUN).any():
+        if not len(self._starts) or not (self._ends - self._starts >= LONG_RUN).any():
             return []
         starts, _ = self._runs(_NO_BASE64, LONG_RUN)
         return starts.tolist()
