@@ -24,7 +24,7 @@ from codeweft.models.prices import Prices
 from codeweft.models.starter import NOTE, STARTER, bundled
 from codeweft.retrieval.bridge import Bridge
 from codeweft.retrieval.catalogue import Indexes, IndexRetriever
-from codeweft.retrieval.encode import StaticEncoder
+from codeweft.retrieval.encode import BundledEncoder
 from codeweft.retrieval.redact import Redactor
 from codeweft.retrieval.toolbox import IndexTools
 from codeweft.runtime.models import Single, embedder_of, engine_options, model_of, prices_of, reranker_of
@@ -45,7 +45,7 @@ ENCODER = "codeweft-encoder"
 class LocalEmbedder:
     """The bundled static code encoder behind `/v1/embeddings`."""
 
-    def __init__(self, encoder: StaticEncoder) -> None:
+    def __init__(self, encoder: BundledEncoder) -> None:
         self._encoder = encoder
 
     @property
@@ -66,7 +66,7 @@ class Runtime:
     """Everything that answers, by name. Open with `open_runtime`."""
 
     def __init__(
-        self, settings: Settings, accounts: Accounts, jobs: Jobs, encoder: StaticEncoder, bridge: Bridge
+        self, settings: Settings, accounts: Accounts, jobs: Jobs, encoder: BundledEncoder, bridge: Bridge
     ) -> None:
         """Models and indexes are opened by `open_models`, then `open_indexes`."""
         self.settings = settings
@@ -369,7 +369,7 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
     """Open everything that `settings` describe; leaving the block stops the engines and closes the rest."""
     async with AsyncExitStack() as stack:
         accounts = await stack.enter_async_context(open_accounts(settings))
-        encoder = StaticEncoder.load()
+        encoder = BundledEncoder()
         jobs = Jobs()
         stack.callback(jobs.close)
         stack.callback(retract)

@@ -19,8 +19,8 @@ from codeweft.models.openai_compatible import OpenAICompatible
 from codeweft.models.starter import STARTER
 from codeweft.runtime.compose import Runtime
 from codeweft.runtime.models import engine_options
+from codeweft.server.browser import base_address
 from codeweft.server.deps import Admin, AnIdentity
-from codeweft.server.session import base_address
 from codeweft.server.views import Body, Problem, View
 from codeweft.stream import fold
 from codeweft.types import Message, Sampling
