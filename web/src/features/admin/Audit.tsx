@@ -49,7 +49,11 @@ export function Audit() {
       />
       <div className="grid grid-cols-2 gap-3 sm:grid-cols-4">
         <Field label={words.auditActor}>
-          <select className="field" value={given.actor} onChange={(event) => set({ actor: event.target.value })}>
+          <select
+            className="field"
+            value={given.actor}
+            onChange={(event) => set({ actor: event.target.value })}
+          >
             <option value="">{words.anybody}</option>
             {names.data?.actors.map((name) => (
               <option key={name}>{name}</option>

@@ -1,4 +1,14 @@
-import { Ban, CircleCheck, Ellipsis, Fingerprint, KeyRound, Link, LogOut, ShieldOff, Trash2 } from 'lucide-react'
+import {
+  Ban,
+  CircleCheck,
+  Ellipsis,
+  Fingerprint,
+  KeyRound,
+  Link,
+  LogOut,
+  ShieldOff,
+  Trash2,
+} from 'lucide-react'
 import { useState } from 'react'
 import { admin, type Person, type PersonChange } from '../../api/admin'
 import { asProblem } from '../../api/client'

@@ -34,7 +34,7 @@ export function SettingEditor({ setting, onDone }: { setting: Setting; onDone: (
     'aria-label': name,
     className: 'field',
     value: text,
-    // biome-ignore lint/a11y/noAutofocus: the field replaces the button that was just pressed.
+    // It replaces the button that was just pressed.
     autoFocus: true,
   }
   const options = kind === 'switch' ? ['true', 'false'] : choices

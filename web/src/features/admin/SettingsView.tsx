@@ -106,7 +106,9 @@ function Row({ setting, locked }: { setting: Setting; locked: boolean }) {
           <SettingEditor setting={setting} onDone={() => setEditing(false)} />
         ) : (
           <span className="flex items-start gap-2">
-            <code className="min-w-0 flex-1 font-mono text-[0.8125rem] break-all">{asText(setting.value)}</code>
+            <code className="min-w-0 flex-1 font-mono text-[0.8125rem] break-all">
+              {asText(setting.value)}
+            </code>
             {setting.editable && !locked && (
               <IconButton label={words.editSetting(setting.name)} onClick={() => setEditing(true)}>
                 <Pencil aria-hidden />

@@ -177,7 +177,12 @@ export function read(form: HTMLFormElement) {
   const data = new FormData(form)
   const text = (name: string) => String(data.get(name) ?? '').trim()
   const amount = (name: string) => (text(name) === '' ? null : Number(text(name)))
-  return { text, amount, checked: (name: string) => data.has(name), all: (name: string) => data.getAll(name) as string[] }
+  return {
+    text,
+    amount,
+    checked: (name: string) => data.has(name),
+    all: (name: string) => data.getAll(name) as string[],
+  }
 }
 
 interface AmountProps {

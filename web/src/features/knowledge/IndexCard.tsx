@@ -2,6 +2,7 @@ import { Ellipsis, File, Folder, GitBranch, Globe, RefreshCw, Trash2, Upload } f
 import { useState } from 'react'
 import { Link } from 'react-router'
 import { asProblem } from '../../api/client'
+import { useSession } from '../../api/queries'
 import type { Index } from '../../api/types'
 import { MenuItem, Popover } from '../../components/Menu'
 import { Badge, ProblemNote } from '../../components/ui'

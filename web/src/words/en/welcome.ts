@@ -50,7 +50,8 @@ export default {
     writesNow: 'The model that writes now:',
     local: 'On this machine',
     endpoint: 'An endpoint',
-    pullText: 'These fit this machine. The download goes on while you do the next steps; then the model writes.',
+    pullText:
+      'These fit this machine. The download goes on while you do the next steps; then the model writes.',
     fetch: 'Download',
     fetchOf: (title: string) => `Download ${title}`,
     here: 'Installed',
