@@ -125,9 +125,7 @@ async def test_an_answer_in_a_chat_is_not_ended_by_it_is_shown_and_is_saved_afte
                 assert response.status == 409, "the next turn would be laid out without this one"
             assert "could not be saved" in caplog.text
         saved = f"SELECT content, reason FROM turns WHERE id = '{answer}'"
-        assert await until(
-            lambda: rows(path, saved) == [("one two three four five six seven", "stop")], 10
-        )
+        assert await until(lambda: rows(path, saved) == [("one two three four five six seven", "stop")], 10)
         for _ in range(100):
             async with client.post(f"/api/conversations/{talk}/answers", json=body) as response:
                 if response.status == 202:
