@@ -65,7 +65,7 @@ async def read(client: aiohttp.ClientSession, way: Way) -> str:
 async def test_eight_streams_are_told_why_and_the_next_request_is_answered(
     starting: Callable[..., Server], tmp_path: Path, sent: signal.Signals, reason: str
 ) -> None:
-    file = write_tiny_gguf(tmp_path / "slow.gguf", width=512, layers=6)
+    file = write_tiny_gguf(tmp_path / "tiny.gguf")
     options = EngineOptions(threads=1, parallel=8, context=4096)
     model = EmbeddedModel("plain", file, options=options)
     tireless = Tireless(model)
@@ -78,7 +78,7 @@ async def test_eight_streams_are_told_why_and_the_next_request_is_answered(
             pid = engine.pid
             assert pid is not None and model.state.slots == 8
             reading = [asyncio.create_task(read(client, way)) for way in WAYS.values()]
-            assert await until(lambda: tireless.writing == 8, 60), model.state
+            assert await until(lambda: tireless.writing == 8, 60), (tireless.writing, model.state)
             usual, engine._health = engine._health, Health(every=0.2, timeout=1, misses=2)
             os.kill(pid, sent)
             answers = dict(zip(WAYS, await asyncio.wait_for(asyncio.gather(*reading), 60), strict=True))
