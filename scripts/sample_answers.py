@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from aiohttp import web
 
 MODEL = "qwen3-coder-30b"
+PAUSE = 0.002
+"""Seconds between words."""
 
 OVERDUE = '''`overdue_invoices` already picks the unpaid ones whose due date has passed [[overdue_invoices]], and `invoice_total` adds up one invoice [[invoice_total]]. What is left is to group by customer:
 
@@ -41,7 +43,7 @@ Two things to know before you merge this:
 - **Currencies.** `Money.add` refuses to add different currencies [[Money]]. A customer who is billed in two needs a key of customer *and* currency.
 - **Empty invoices.** `invoice_total` takes its currency from the first line, so an invoice without lines raises an `IndexError`.'''
 
-TESTS = '''The three cases that matter are a sum, the refusal of a second currency, and that neither amount changes [[Money]]:
+TESTS = """The three cases that matter are a sum, the refusal of a second currency, and that neither amount changes [[Money]]:
 
 ```python
 import pytest
@@ -56,9 +58,9 @@ def test_amounts_of_one_currency_add_up():
 def test_another_currency_is_refused():
     with pytest.raises(ValueError, match="cannot add USD to EUR"):
         Money(1, "EUR").add(Money(1, "USD"))
-```'''
+```"""
 
-RANKING = '''Candidates come from two searches and meet in one list [[fuse]]. In short:
+RANKING = """Candidates come from two searches and meet in one list [[fuse]]. In short:
 
 | step | what it does | where |
 |---|---|---|
@@ -70,7 +72,7 @@ RANKING = '''Candidates come from two searches and meet in one list [[fuse]]. In
 2. A name that the question mentions word for word lifts its definition.
 3. What is left is re-ranked; with a `reranker:` in the settings, by a model.
 
-> Ranking is pure: no I/O, the same for all three stores.'''
+> Ranking is pure: no I/O, the same for all three stores."""
 
 KOREAN = '''연체된 청구서는 `overdue_invoices`가 골라 주고 [[overdue_invoices]], 한 청구서의 합계는 `invoice_total`이 계산합니다 [[invoice_total]]. 고객별로 더하기만 하면 됩니다.
 
@@ -87,14 +89,14 @@ def overdue_totals(invoices, today):
 
 통화가 서로 다르면 `Money.add`가 `ValueError`를 냅니다 [[Money]].'''
 
-RETRY = '''`retryWithBackoff` waits `delay * 2 ** attempt` milliseconds, so clients that failed together try again together [[retryWithBackoff]]. Full jitter spreads them:
+RETRY = """`retryWithBackoff` waits `delay * 2 ** attempt` milliseconds, so clients that failed together try again together [[retryWithBackoff]]. Full jitter spreads them:
 
 ```js
 const wait = Math.random() * delay * 2 ** attempt
 await new Promise((resolve) => setTimeout(resolve, wait))
-```'''
+```"""
 
-GO = '''```go
+GO = """```go
 package money
 
 import "fmt"
@@ -112,7 +114,7 @@ func (m Money) Add(other Money) (Money, error) {
 	}
 	return Money{m.Amount + other.Amount, m.Currency}, nil
 }
-```'''
+```"""
 
 ANSWERS: tuple[tuple[str, str], ...] = (
     ("Translate the code to Go", GO),
@@ -121,6 +123,7 @@ ANSWERS: tuple[tuple[str, str], ...] = (
     ("tests for Money", TESTS),
     ("ranking", RANKING),
     ("jitter", RETRY),
+    ("note ", "Noted."),
     ("three words", "Hello there, friend."),
 )
 ELSE = "Use `invoice_total` for one invoice [[invoice_total]] and add the results with `Money.add` [[Money]]."
@@ -141,10 +144,11 @@ def answer_to(prompt: str) -> str:
 
 
 def _usage(prompt: str, answer: str) -> dict[str, int]:
-    """Token counts as they might be; the same for the same prompt."""
+    """Token counts of a prompt and its answer; the prompts of the days before are told to be longer than they are."""
     chance = random.Random(prompt)
-    read = len(prompt) // 4 + chance.randint(600, 5200)
-    written = len(answer) // 4 + chance.randint(60, 700)
+    noted = answer.startswith("Noted")
+    read = len(prompt) // 4 + (chance.randint(600, 5200) if noted else 0)
+    written = len(answer) // 4 + (chance.randint(60, 700) if noted else 0)
     return {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
 
 
@@ -156,6 +160,7 @@ async def _chat(request: web.Request) -> web.StreamResponse:
     await response.prepare(request)
     for word in re.findall(r"\s*\S+\s*", answer):
         await response.write(_chunk({"choices": [{"index": 0, "delta": {"content": word}}]}))
+        await asyncio.sleep(PAUSE)
     ended = [{"index": 0, "delta": {}, "finish_reason": "stop"}]
     await response.write(_chunk({"choices": ended, "usage": _usage(prompt, answer)}))
     await response.write(b"data: [DONE]\n\n")
@@ -166,7 +171,10 @@ async def _complete(request: web.Request) -> web.StreamResponse:
     asked = await request.json()
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
     await response.prepare(request)
-    ended = [{"index": 0, "text": INFILL, "finish_reason": "stop"}]
+    for word in re.findall(r"\s*\S+\s*", INFILL):
+        await response.write(_chunk({"choices": [{"index": 0, "text": word}]}))
+        await asyncio.sleep(PAUSE)
+    ended = [{"index": 0, "text": "", "finish_reason": "stop"}]
     await response.write(_chunk({"choices": ended, "usage": _usage(str(asked["prompt"]), INFILL)}))
     await response.write(b"data: [DONE]\n\n")
     return response

@@ -22,6 +22,7 @@ from typing import Any
 
 import httpx
 import yaml
+
 from sample_answers import MODEL
 
 ROOT = Path(__file__).parents[1]
@@ -91,7 +92,9 @@ def done(response: httpx.Response) -> Any:
     """The JSON of a response. Raises with the server's own words when it failed."""
     if response.is_error:
         raise RuntimeError(f"{response.request.method} {response.request.url}: {response.text}")
-    return response.json() if response.content and "json" in response.headers.get("content-type", "") else None
+    return (
+        response.json() if response.content and "json" in response.headers.get("content-type", "") else None
+    )
 
 
 def wait_for(lines: list[str], printed: threading.Condition, pattern: str, after: int = 0) -> re.Match[str]:
@@ -162,6 +165,7 @@ def _settings(endpoint: str) -> dict[str, Any]:
             "hosted": {"base_url": endpoint, "model": "claude-sonnet-4-5"},
         },
         "prices": {
+            "coder": {"input": 0.1, "output": 0.4},
             "gpu-1": {"input": 0.1, "output": 0.4},
             "gpu-2": {"input": 0.1, "output": 0.4},
             "hosted": {"input": 3.0, "output": 15.0},
@@ -210,7 +214,9 @@ def _code(folder: Path) -> dict[str, Path]:
     places = {name: folder / "code" / name for name in ("codeweft", "billing", "handbook")}
     (folder / "code").mkdir()
     shutil.copytree(
-        ROOT / "src/codeweft", places["codeweft"], ignore=shutil.ignore_patterns("static", "__pycache__", "*.gguf")
+        ROOT / "src/codeweft",
+        places["codeweft"],
+        ignore=shutil.ignore_patterns("static", "__pycache__", "*.gguf"),
     )
     shutil.copytree(ROOT / "tests/e2e/sample", places["billing"])
     shutil.copytree(ROOT / "tests/retrieval/documents", places["handbook"])
@@ -245,7 +251,12 @@ QUESTIONS: dict[int, list[tuple[str, str, str, str]]] = {
     6: [("Ada", "Should retryWithBackoff have jitter?", "billing", "")],
     8: [
         ("Ada", "연체된 청구서를 고객별로 더하는 함수를 작성해 줘", "billing", ""),
-        ("Grace", "Where are cancelled lines skipped?", "billing", "There are no cancelled lines in our code."),
+        (
+            "Grace",
+            "Where are cancelled lines skipped?",
+            "billing",
+            "There are no cancelled lines in our code.",
+        ),
     ],
     9: [
         ("Ada", "Write pytest tests for Money.add", "billing", "Ran at the first try."),
@@ -257,7 +268,13 @@ QUESTIONS: dict[int, list[tuple[str, str, str, str]]] = {
 
 def _work(made: Team) -> None:
     chance = random.Random(7)
-    programs = (("Ada", "VS Code"), ("Ada", "ci"), ("Grace", "Continue"), ("Linus", "Zed"), ("김민지", "Aider"))
+    programs = (
+        ("Ada", "VS Code"),
+        ("Ada", "ci"),
+        ("Grace", "Continue"),
+        ("Linus", "Zed"),
+        ("김민지", "Aider"),
+    )
     keys = [
         (who, done(made.member(who).post("/api/keys", json={"name": what}))["key"]) for who, what in programs
     ]
@@ -276,7 +293,7 @@ def _work(made: Team) -> None:
 
 
 def _request(made: Team, key: str, model: str, text: str) -> None:
-    body = {"model": model, "messages": [{"role": "user", "content": f"Write the code of note {text}."}]}
+    body = {"model": model, "messages": [{"role": "user", "content": f"Do note {text}."}]}
     done(made.stranger.post("/v1/chat/completions", json=body, headers={"Authorization": f"Bearer {key}"}))
 
 
@@ -290,5 +307,9 @@ def _ask(client: httpx.Client, question: str, index: str, comment: str) -> str:
             pass
     if comment:
         rating = "bad" if "no " in comment else "good"
-        done(client.put(f"/api/turns/{asked['turn']['id']}/rating", json={"rating": rating, "comment": comment}))
+        done(
+            client.put(
+                f"/api/turns/{asked['turn']['id']}/rating", json={"rating": rating, "comment": comment}
+            )
+        )
     return str(made["id"])

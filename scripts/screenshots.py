@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
 from sample_answers import prepared
 from sample_team import ROOT, Team, team
 
@@ -35,7 +36,13 @@ ROW = 560
 """Height of a picture in a sheet, in pixels."""
 LARGEST = 250_000
 """Bytes of a sheet."""
-FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--hide-scrollbars"]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--hide-scrollbars",
+]
 UNFINISHED = ".skeleton, [aria-busy=true], main .animate-spin"
 PATIENCE = 30_000
 
@@ -134,6 +141,7 @@ def take(page: Page, made: Team, shot: Shot, language: str, folder: Path) -> Non
     page.emulate_media(color_scheme="light")
     page.set_viewport_size({"width": width, "height": height})
     page.goto(made.url + shot.path.format(showcase=made.showcase), wait_until="networkidle")
+    page.get_by_role("heading", level=1).first.wait_for(state="attached")
     if shot.act is not None:
         shot.act(page)
     page.wait_for_load_state("networkidle")
@@ -202,10 +210,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the single pictures there")
     parser.add_argument("--only", nargs="*", metavar="NAME", help="only these pages")
-    parser.add_argument("--fonts", type=Path, metavar="FOLDER", help="more fonts for the browser, such as Inter")
+    parser.add_argument(
+        "--fonts", type=Path, metavar="FOLDER", help="more fonts for the browser, such as Inter"
+    )
     asked = parser.parse_args()
     chromium = next(
-        (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+        (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))),
+        None,
     )
     if chromium is None:
         sys.exit("There is no Chromium here: scripts/system-packages.sh installs it.")
@@ -221,7 +232,11 @@ def main() -> None:
         if asked.fonts is not None:
             (Path(scratch) / "fonts").symlink_to(asked.fonts.resolve())
             environment["XDG_DATA_HOME"] = scratch
-        with prepared() as endpoint, team(SAMPLE, endpoint, free_port()) as made, sync_playwright() as playwright:
+        with (
+            prepared() as endpoint,
+            team(SAMPLE, endpoint, free_port()) as made,
+            sync_playwright() as playwright,
+        ):
             print(f"The team has moved in at {made.url} ({time.monotonic() - began:.0f} s).", flush=True)
             browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS, env=environment)
             for language in LANGUAGES:

@@ -21,9 +21,12 @@ pytestmark = IN_A_BROWSER
 
 def everything(team: Team) -> list[str]:
     """The addresses of all pages on this server."""
-    tasks = [task["name"] for task in done(team.admin.get("/api/tasks"))]
+    tasks = [task["name"] for task in done(team.admin.get("/api/tasks"))["tasks"]]
     return routes(
-        c=[team.conversation, "0123456789abcdef"], knowledge=["sample", "nothing"], tasks=tasks[:1], admin=admin_parts()
+        c=[team.conversation, "0123456789abcdef"],
+        knowledge=["sample", "nothing"],
+        tasks=tasks[:1],
+        admin=admin_parts(),
     )
 
 
