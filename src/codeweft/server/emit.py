@@ -130,6 +130,8 @@ def usage(used: Usage) -> dict[str, Any]:
 
 def total_usage(parts: Sequence[Usage], prompts: int = 1) -> Usage:
     """Usage of several choices: of each of the `prompts`, the first choice pays for reading it."""
+    if len(parts) == 1:
+        return parts[0]
     each = max(1, len(parts) // prompts)
     readers = parts[::each]
     return Usage(

@@ -134,6 +134,7 @@ class ModelView(View):
 class KeyView(View):
     id: str
     name: str
+    owner: str = Field(description="Name of the user it lets in.")
     prefix: str
     created_at: str
     last_used_at: str | None
@@ -141,9 +142,10 @@ class KeyView(View):
     scopes: list[Scope]
 
     @classmethod
-    def of(cls, key: Key) -> KeyView:
+    def of(cls, key: Key, owner: str) -> KeyView:
         return cls.shown(
             key,
+            owner=owner,
             created_at=iso(key.created_at),
             last_used_at=None if key.last_used_at is None else iso(key.last_used_at),
             expires_at=None if key.expires_at is None else iso(key.expires_at),

@@ -167,6 +167,7 @@ function Existing({ id }: { id: string }) {
     const missing = conversation.error instanceof ApiError && conversation.error.status === 404
     return (
       <div className="mx-auto w-full max-w-3xl p-6">
+        <h1 className="sr-only">{words.chat.conversation}</h1>
         <ProblemNote
           problem={missing ? { message: words.chat.notFound } : asProblem(conversation.error)}
           {...(!missing && { onRetry: () => conversation.refetch() })}
