@@ -321,7 +321,8 @@ class HubSettings(_Section):
 
     mirror: str | None = Field(None, description="Server with the hub's paths, used instead of it.")
     token: str | None = Field(
-        None, description="Access token for licensed models; ${NAME} reads an environment variable."
+        default_factory=lambda: os.environ.get("HF_TOKEN") or None,  # where the hub's own tools look
+        description="Access token for licensed models (default: ${HF_TOKEN}); ${NAME} is looked up.",
     )
 
 

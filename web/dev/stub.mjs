@@ -1,7 +1,9 @@
 // A stand-in for the server, for work on the UI alone: `npm run stub`, then `npm run dev` or http://127.0.0.1:8000.
 // It keeps everything in memory and speaks the same API, with the same content policy. It is never shipped.
 //
-//   STUB_PORT=8000 (0: any)  STUB_PACE=12 (ms between tokens)  STUB_SCENE=normal|empty|signed-out|indexing|tasks|first-run|factor-needed|read-only
+//   STUB_PORT=8000 (0: any)  STUB_PACE=12 (ms between events)  STUB_TOGETHER=1 (tokens an event)
+//   STUB_STATIC=FOLDER (another build of the UI)
+//   STUB_SCENE=normal|empty|signed-out|indexing|tasks|first-run|factor-needed|read-only
 import fs from 'node:fs'
 import http from 'node:http'
 import path from 'node:path'
@@ -16,7 +18,7 @@ import { workRoutes } from './work.mjs'
 const port = Number(process.env.STUB_PORT ?? 8000)
 const staticRoot = path.resolve(
   path.dirname(fileURLToPath(import.meta.url)),
-  '../../src/codeweft/server/static',
+  process.env.STUB_STATIC ?? '../../src/codeweft/server/static',
 )
 
 let signedIn = scene !== 'signed-out'

@@ -24,7 +24,7 @@ from codeweft.models.prices import Prices
 from codeweft.models.starter import NOTE, STARTER, bundled
 from codeweft.retrieval.bridge import Bridge
 from codeweft.retrieval.catalogue import Indexes, IndexRetriever
-from codeweft.retrieval.encode import StaticEncoder
+from codeweft.retrieval.encode import BundledEncoder
 from codeweft.retrieval.redact import Redactor
 from codeweft.retrieval.toolbox import IndexTools
 from codeweft.runtime.models import Single, embedder_of, engine_options, model_of, prices_of, reranker_of
@@ -47,7 +47,7 @@ ENCODER = "codeweft-encoder"
 class LocalEmbedder:
     """The bundled static code encoder behind `/v1/embeddings`."""
 
-    def __init__(self, encoder: StaticEncoder) -> None:
+    def __init__(self, encoder: BundledEncoder) -> None:
         self._encoder = encoder
 
     @property
@@ -72,7 +72,7 @@ class Runtime:
         settings: Settings,
         accounts: Accounts,
         jobs: Jobs,
-        encoder: StaticEncoder,
+        encoder: BundledEncoder,
         bridge: Bridge,
         file: SettingsFile | None = None,
     ) -> None:
@@ -449,7 +449,7 @@ async def open_runtime(settings: Settings, file: SettingsFile | None = None) -> 
     """
     async with AsyncExitStack() as stack:
         accounts = await stack.enter_async_context(open_accounts(settings))
-        encoder = StaticEncoder.load()
+        encoder = BundledEncoder()
         jobs = Jobs()
         stack.callback(jobs.close)
         stack.callback(retract)

@@ -13,6 +13,7 @@ from codeweft.accounts import SCOPES, Identity
 from codeweft.errors import NotAllowed, NotFound
 from codeweft.runtime.compose import Runtime
 from codeweft.server.deps import AnIdentity, ByUser, UserId, require_admin
+from codeweft.server.health import ready
 from codeweft.server.views import (
     EngineView,
     KeyView,
@@ -25,22 +26,6 @@ from codeweft.server.views import (
 
 _MB = 1_000_000
 DAY = 86400.0
-
-
-def ready(runtime: Runtime) -> str | None:
-    """Why no answer can be given yet; None when one can. An engine that is stopped starts when it is asked."""
-    engines = runtime.engines()
-    for engine in engines:
-        if engine.status in ("starting", "restarting"):
-            return f"the engine of {engine.name} is {engine.status}"
-    elsewhere = any(
-        info.kind in ("upstream", "scripted") and "chat" in info.skills for info in runtime.infos()
-    )
-    if elsewhere or any(engine.status != "failed" for engine in engines):
-        return None
-    if engines:
-        return "; ".join(f"the engine of {engine.name} failed: {engine.reason}" for engine in engines)
-    return "there is no model that writes"
 
 
 def admin_routes(runtime: Runtime) -> APIRouter:

@@ -12,10 +12,10 @@ from starlette.responses import Response
 
 from codeweft import __version__
 from codeweft.accounts import Identity, Registration, Session
-from codeweft.config import Settings
 from codeweft.errors import NotAllowed
 from codeweft.runtime.compose import Runtime
 from codeweft.server.auth import COOKIE
+from codeweft.server.browser import base_address, set_session
 from codeweft.server.deps import BySession, ByUser, FromWhere, MaybeIdentity
 from codeweft.server.oidc import START, Provider
 from codeweft.server.views import Body, UserView, View, iso
@@ -126,34 +126,6 @@ class OwnSessionView(View):
 
 class EndedView(View):
     ended: int
-
-
-def set_session(
-    response: Response,
-    request: Request,
-    settings: Settings,
-    token: str,
-    *,
-    name: str = COOKIE,
-    path: str = "/",
-    seconds: float | None = None,
-) -> None:
-    """Give the browser a session: not for scripts, not with other sites' forms, only over TLS where there is any."""
-    public = settings.server.public_url or ""
-    response.set_cookie(
-        name,
-        token,
-        max_age=int(settings.sign_in.session_days * DAY if seconds is None else seconds),
-        httponly=True,
-        samesite="lax",
-        secure=request.url.scheme == "https" or public.startswith("https://"),
-        path=path,
-    )
-
-
-def base_address(request: Request, settings: Settings) -> str:
-    """The address of this server as the browser knows it, without a slash at the end."""
-    return (settings.server.public_url or str(request.base_url)).rstrip("/")
 
 
 def session_routes(runtime: Runtime) -> APIRouter:

@@ -14,8 +14,8 @@ from codeweft.models.machine import this_machine
 from codeweft.models.starter import STARTER
 from codeweft.runtime.compose import Runtime
 from codeweft.runtime.models import engine_options
+from codeweft.server.browser import base_address
 from codeweft.server.deps import Admin, AnIdentity
-from codeweft.server.session import base_address
 from codeweft.server.views import View
 
 _MB: Final = 1_000_000

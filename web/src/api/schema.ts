@@ -1954,6 +1954,28 @@ export interface components {
                 [key: string]: unknown;
             };
         };
+        /**
+         * CheckedView
+         * @description Whether the code of an answer stood its check.
+         */
+        CheckedView: {
+            /** Verified */
+            verified: boolean;
+            /**
+             * Tool
+             * @description What checked it; empty when nothing could.
+             */
+            tool: string;
+            /** Message */
+            message: string;
+            /** Language */
+            language: string;
+            /**
+             * Repaired
+             * @description The first answer failed, and this is its correction.
+             */
+            repaired: boolean;
+        };
         /** ChunkView */
         ChunkView: {
             /** Start Line */
@@ -3492,6 +3514,39 @@ export interface components {
             failures: components["schemas"]["SummaryFailureView"][];
         };
         /**
+         * StepView
+         * @description Something an agent did on its way to the answer: a tool it called, and what came of it.
+         */
+        StepView: {
+            /** Number */
+            number: number;
+            /** Tool */
+            tool: string;
+            /** Arguments */
+            arguments: {
+                [key: string]: unknown;
+            };
+            /** Seconds */
+            seconds: number;
+            /**
+             * Results
+             * @description How many places the tool showed.
+             */
+            results: number;
+            /**
+             * Tokens
+             * @description What the model spent on choosing it.
+             */
+            tokens: number;
+            /** Thought */
+            thought: string;
+            /**
+             * Error
+             * @description What the tool answered instead of results.
+             */
+            error: string;
+        };
+        /**
          * StepsView
          * @description How far a new installation is.
          */
@@ -3748,6 +3803,20 @@ export interface components {
              * @default false
              */
             explained: boolean;
+            /**
+             * Steps
+             * @description What an agent did before it answered.
+             * @default []
+             */
+            steps: components["schemas"]["StepView"][];
+            /**
+             * Withdrawn
+             * @description Texts of this answer that did not stand, in order.
+             * @default []
+             */
+            withdrawn: string[];
+            /** @description Null when no code was to be checked. */
+            checked: components["schemas"]["CheckedView"] | null;
             /**
              * Siblings
              * @description All turns in this one's place, as they came.
@@ -6355,7 +6424,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Events: started, retrieved, progress, text, reasoning, node, cited, explained, done, failed. */
+            /** @description Events: started, retrieved, progress, text, reasoning, node, step, withdrawn (the text so far does not stand), checked, cited, explained, done, failed. */
             200: {
                 headers: {
                     [name: string]: unknown;
