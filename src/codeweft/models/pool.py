@@ -26,7 +26,7 @@ from codeweft.errors import (
 )
 from codeweft.models import skills
 from codeweft.models.turns import Turns
-from codeweft.models.upstream import Refused, pause
+from codeweft.models.upstream import Refused, asked_to_wait, pause
 from codeweft.stream import Deferred, Replayed, close, only
 from codeweft.types import (
     Done,
@@ -92,7 +92,8 @@ class Member:
     def failed(self, error: CodeweftError, cooldown: float) -> None:
         """Note a failure, and rest."""
         self.error = str(error)
-        self.rests_until = time.monotonic() + min(LONGEST_COOLDOWN, cooldown * 2.0**self.failures)
+        rest = max(cooldown * 2.0**self.failures, asked_to_wait(error))
+        self.rests_until = time.monotonic() + min(LONGEST_COOLDOWN, rest)
         self.failures += 1
 
     def worked(self) -> None:

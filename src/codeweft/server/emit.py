@@ -52,6 +52,11 @@ def dumps(value: Any) -> bytes:
         return _encoder.encode(_without_surrogates(msgspec.to_builtins(value)))
 
 
+def plain(value: Any) -> Any:
+    """`value` as the JSON types that a reader of `dumps` gets, and a database takes."""
+    return msgspec.json.decode(dumps(value))
+
+
 def clean(text: str) -> str:
     """`text` without half surrogates."""
     return text.encode("utf-8", "replace").decode("utf-8")

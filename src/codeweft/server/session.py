@@ -130,19 +130,20 @@ class EndedView(View):
 
 def session_routes(runtime: Runtime) -> APIRouter:
     routes = APIRouter()
-    accounts, settings = runtime.accounts, runtime.settings
+    accounts = runtime.accounts
     signin = accounts.signin
-    provider = None if settings.sign_in.oidc is None else Provider(settings.sign_in.oidc)
+    oidc = runtime.settings.sign_in.oidc
+    provider = None if oidc is None else Provider(oidc)
 
     def view(identity: Identity | None) -> SessionView:
-        oidc = settings.sign_in.oidc
+        ways = runtime.settings.sign_in
         return SessionView(
             user=None if identity is None else UserView.of(identity.user),
             version=__version__,
             sign_in=SignInView(
-                password=settings.sign_in.password,
-                registration=settings.sign_in.registration,
-                totp=settings.sign_in.totp,
+                password=ways.password,
+                registration=ways.registration,
+                totp=ways.totp,
                 provider=None if oidc is None else ProviderView(name=oidc.name, path=START),
             ),
             factor_needed=identity is not None and identity.enrolling,
@@ -152,7 +153,7 @@ def session_routes(runtime: Runtime) -> APIRouter:
         """A new session in place of the browser's last one."""
         if old := request.cookies.get(COOKIE):
             await accounts.sign_out(old)
-        set_session(response, request, settings, token)
+        set_session(response, request, runtime.settings, token)
         return view(accounts.known(token))
 
     # ── in and out ───────────────────────────────────────────────────────────────────────────────────────────
@@ -168,7 +169,7 @@ def session_routes(runtime: Runtime) -> APIRouter:
     ) -> SessionView:
         """Sign in with a password. 401 `code_needed`: ask for the second factor and send it too; 429: too many
         attempts, `Retry-After` says when again."""
-        if not settings.sign_in.password:
+        if not runtime.settings.sign_in.password:
             raise NotAllowed("Passwords are not used here.", fix="Use single sign-on or a one-time link.")
         token = await signin.with_password(
             body.name.strip(), body.password.get_secret_value(), body.code, where
@@ -183,7 +184,7 @@ def session_routes(runtime: Runtime) -> APIRouter:
         response.delete_cookie(COOKIE, path="/")
         leave = None
         if provider is not None and identity is not None and identity.how == "oidc":
-            leave = await provider.end_address(base_address(request, settings))
+            leave = await provider.end_address(base_address(request, runtime.settings))
         return SignedOutView(continue_at=leave)
 
     @routes.post("/registration", status_code=201, tags=["session"])
@@ -226,7 +227,7 @@ def session_routes(runtime: Runtime) -> APIRouter:
         response: Response,
     ) -> SessionView:
         """Set your password. Your other sessions end, and this one gets a new cookie."""
-        if not settings.sign_in.password:
+        if not runtime.settings.sign_in.password:
             raise NotAllowed("Passwords are not used here.")
         user = identity.user
         if needs_current(identity, (await signin.factors(user)).password):
