@@ -66,7 +66,9 @@ def candidates(which: QuestionSet, scratch: Path) -> list[Found]:
         index.update(workers=0)
         for question in (q for q in which.questions if q.corpus == corpus):
             asked = read_question(question.text, index.source.repository)
-            pools.append((question, asked, Pool.of(index.candidates(asked, which.depth))))
+            pools.append(
+                (question, asked, Pool.of(index.candidates(asked, index.encode(asked.gist), which.depth)))
+            )
         index.close()
     return pools
 

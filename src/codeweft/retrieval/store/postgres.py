@@ -32,6 +32,7 @@ from codeweft.retrieval.store.base import (
     StoredFile,
 )
 from codeweft.retrieval.store.gather import Found, Hits, Ids
+from codeweft.retrieval.store.pool import Pool
 from codeweft.retrieval.store.postgres_copy import clean, copied
 from codeweft.retrieval.store.postgres_database import (
     LOCKS,
@@ -40,7 +41,6 @@ from codeweft.retrieval.store.postgres_database import (
     Database,
     formatted,
 )
-from codeweft.retrieval.store.pool import Pool
 from codeweft.retrieval.store.postings import Allowed, PostingLists, Totals
 from codeweft.retrieval.store.process import process_id, process_name
 from codeweft.types import Filters, Vectors
