@@ -66,9 +66,8 @@ def candidates(which: QuestionSet, scratch: Path) -> list[Found]:
         index.update(workers=0)
         for question in (q for q in which.questions if q.corpus == corpus):
             asked = read_question(question.text, index.source.repository)
-            pools.append(
-                (question, asked, Pool.of(index.candidates(asked, index.encode(asked.gist), which.depth)))
-            )
+            vector = index.encode(asked.gist)
+            pools.append((question, asked, Pool.of(index.candidates(asked, vector, which.depth))))
         index.close()
     return pools
 

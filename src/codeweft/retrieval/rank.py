@@ -35,6 +35,8 @@ class Priorities:
     """Factor on both when the file is named after the symbol: there is where it lives."""
     other_case: float = 0.7
     """Factor when only case or underscores differ: `into_response` for `IntoResponse`."""
+    owner: float = 1.3
+    """Factor when the chunk stands in what the symbol is qualified by: in class or file `Store` for `Store.open`."""
     place: float = 1.5
     """The file is named in the question, or in a stack trace of it; less for each frame further out."""
     outer_place: float = 0.7
@@ -72,12 +74,13 @@ _ALWAYS_TOLD: Final = frozenset({"lexical", "vector", "file"})
 """Parts of a score that are shown when they are zero, too."""
 
 _TEST: Final = re.compile(
-    r"(?:^|/)(?:tests?|__tests__|specs?|testing|testdata|fixtures?|__mocks__|mocks?)/"
-    r"|(?:^|/)(?:test_[^/]*|conftest)\.\w+$|[._-](?:test|tests|spec|bench)\.\w+$|_(?:test|tests|spec|unittest)\.\w+$"
+    r"(?i:(?:^|/)(?:[^/]*[._-])?(?:unit|integration)?tests?/)|[a-z\d](?:UI)?Tests?/"
+    r"|(?i:(?:^|/)(?:__tests__|specs?|testing|testdata|fixtures?|__mocks__|mocks?)/)"
+    r"|(?:^|/)(?:test_[^/]*|conftest|tests?)\.\w+$|[._-](?:test|tests|spec|bench)\.\w+$|_(?:test|tests|spec|unittest)\.\w+$"
     r"|(?:Tests?|Spec|Suite|IT)\.(?:java|kt|kts|swift|cs|scala|php|groovy)$"
 )
 _EXAMPLE: Final = re.compile(
-    r"(?:^|/)(?:_?examples?|samples?|demos?|docs?_src|tutorials?|benchmarks?|bench|playground)/"
+    r"(?:^|/)(?:_?examples?|samples?|demos?|docs?_src|tutorials?|benchmarks?|bench|playground)/", re.I
 )
 _LEGACY: Final = re.compile(r"(?:^|/)(?:_?compat|legacy|deprecated|archive|old)/")
 _VERSION: Final = re.compile(r"(?<![^/])(v\d{1,3})(?=/)")
@@ -323,6 +326,8 @@ class _Reading:
                 continue
             if stem in (folded, folded + "s") or stem + "s" == folded:
                 value *= priorities.definition_stem
+            if question.owners.get(symbol) in (stem, fold(last_segment(row.scope))):
+                value *= priorities.owner
             best = max(best, value * rarity.get(symbol, 1.0))
         return best * (priorities.definition if question.is_symbol else priorities.embedded_definition)
 
