@@ -67,7 +67,7 @@ def candidates(which: QuestionSet, scratch: Path) -> list[Found]:
         for question in (q for q in which.questions if q.corpus == corpus):
             asked = read_question(question.text, index.source.repository)
             vector = index.encode(asked.gist)
-            pools.append((question, asked, index.candidates(asked, vector, which.depth)))
+            pools.append((question, asked, Pool.of(index.candidates(asked, vector, which.depth))))
         index.close()
     return pools
 
