@@ -154,6 +154,11 @@ class Accounts:
             self.ledger.follow()
             self._poll = asyncio.create_task(self._follow(), name="accounts")
 
+    async def adopt(self, policy: SignInPolicy) -> None:
+        """Let people in by another policy from now on."""
+        self.signin.policy = policy
+        await self._reload()
+
     # ── what is used ─────────────────────────────────────────────────────────────────────────────────────────
 
     def subjects(self, user_id: str, key_id: str | None) -> tuple[Subject, ...]:

@@ -21,11 +21,10 @@ from codeweft.errors import CodeweftError, Conflict, InvalidRequest, NotFound, N
 from codeweft.flows.nodes.retriever import looked_up
 from codeweft.runtime.compose import Runtime
 from codeweft.server.answer import Answer, Published
-from codeweft.server.attachments import enclosed
 from codeweft.server.chat_views import AskBody, TurnView
 from codeweft.server.failures import translate
+from codeweft.server.fenced import code_blocks, enclosed
 from codeweft.server.service import Service
-from codeweft.server.snippets import code_blocks
 from codeweft.server.views import Problem
 from codeweft.server.wire import check_max_tokens
 from codeweft.stream import close
