@@ -45,6 +45,13 @@ _SELF_NAMED: Final = {
 """Definitions that the language itself names; an empty value means they are named like the others."""
 _SPECIFIERS: Final = frozenset({"struct_specifier", "union_specifier", "enum_specifier", "class_specifier"})
 """Types of C that may be named, defined, or both."""
+_WITH_MACROS: Final = frozenset(("c", "cpp"))
+_EXPORT_MACRO: Final = re.compile(
+    rb"(?:(?<=\bclass )|(?<=\bstruct ))[ \t]*[A-Z][A-Z0-9_]{2,}(?:\([^()\n]*\))?"
+    rb"(?=[ \t]+[A-Za-z_]\w*(?:[ \t]+final)?\s*(?::[^:]|\{))"
+)
+"""What a library marks its exported types with (`class API Store {`): no grammar knows it, and the type would be
+read as a function. Blanked, so that every place in the text stays where it is."""
 _COMMENT_MARK: Final = re.compile(
     r"^[ \t]*(?:/\*+!?|\*+/|\*(?!\*)|///?!?|//!|#+!?|--+[ |^]*|\{-[ |]*|-\}|;+|%+|\"\"\"|''')[ \t]?",
     re.MULTILINE,
@@ -87,6 +94,8 @@ def _parser(grammar: str) -> Parser:
 
 def parse(source: bytes, grammar: Grammar) -> Node:
     """The root of a source text's syntax tree. Never raises on any text."""
+    if grammar.name in _WITH_MACROS:
+        source = _EXPORT_MACRO.sub(lambda found: b" " * len(found[0]), source)
     return _parser(grammar.name).parse(source).root_node
 
 
