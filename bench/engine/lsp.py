@@ -70,7 +70,7 @@ async def floor_bodies(code: Path, places: list[tuple[Path, int, int]], engine: 
             shown = infilling.neighbours(results, infill, context)
             around = tuple(Neighbour(one.chunk.path, one.chunk.text) for one in shown)
             sampling = with_defaults(Sampling(max_tokens=MAX_TOKENS, repetition_penalty=1.0), "infilling")
-            ids, _ = await engine._infill_ids(Infill(hole.prefix, hole.suffix, around), sampling)
+            _, ids, _ = await engine._infill_prompt(Infill(hole.prefix, hole.suffix, around), sampling)
             bodies.append(json.dumps(completion_body(ids, sampling, MAX_TOKENS, None)).encode())
     return bodies
 

@@ -143,7 +143,7 @@ function Table({ totals, title }: { totals: Total[]; title: string }) {
   ] as const
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard.
-    <section className="card overflow-x-auto" tabIndex={0} aria-label={title}>
+    <section className="card relative overflow-x-auto" tabIndex={0} aria-label={title}>
       <table className="w-full text-sm tabular-nums">
         <thead className="text-xs text-ink-3">
           <tr>

@@ -15,7 +15,7 @@ export function Capabilities({ models }: { models: Model[] }) {
         {words.capabilities}
       </h2>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard. */}
-      <div tabIndex={0} className="card overflow-x-auto">
+      <div tabIndex={0} className="card relative overflow-x-auto">
         <table className="w-full text-sm">
           <thead>
             <tr className="border-b border-line text-start text-xs text-ink-3">
