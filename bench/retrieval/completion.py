@@ -75,7 +75,8 @@ def _task(row: dict[str, Any], root: Path) -> Task:
     else:
         raise SystemExit(f"{root} is not at the task's revision: {row['path']}:{row['lineno']} differs.")
     suffix = "\n".join(["", *lines[last : last + SUFFIX_LINES]])
-    return Task(row["repo"], row["path"], row["prompt"], answer, suffix, first, last)
+    # The set's prompts end without the line break before the body.
+    return Task(row["repo"], row["path"], row["prompt"].rstrip("\n") + "\n", answer, suffix, first, last)
 
 
 def found_for(task: Task, index: Index) -> list[SearchResult]:

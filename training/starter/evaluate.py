@@ -285,8 +285,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     tokenizer = Tokenizer.from_file(str(options.work / "tokenizer.json"))
     every = read_texts(options.work / "heldout.jsonl")
-    random.Random(1).shuffle(every)
     spoken = {language: [text for text in every if text.language == language] for language in LANGUAGES}
+    for some in spoken.values():
+        random.Random(1).shuffle(some)
     texts = spoken.pop("python")
 
     def encode(text: str) -> list[int]:
