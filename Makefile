@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 STATIC := src/codeweft/server/static
 WEB_SOURCES := $(shell find web/src web/public -type f 2>/dev/null) $(wildcard web/*.json web/*.ts web/*.html)
 
-.PHONY: help start test check lint types contract unit e2e web web-check system lock wheel format clean clients fuzz
+.PHONY: help start test check lint types contract unit e2e web web-check system lock wheel format clean clients fuzz screenshots
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -54,6 +54,9 @@ e2e: $(VENV)/test $(STATIC)/index.html system ## only the end-to-end tests
 	$(BIN)/python -m pytest -m e2e
 
 web: $(STATIC)/index.html ## build the web page
+
+screenshots: $(VENV)/test $(STATIC)/index.html system ## pictures of every page into docs/images (FONTS=folder: with its fonts)
+	$(BIN)/python scripts/screenshots.py $(if $(FONTS),--fonts "$(FONTS)")
 
 web-check: web/node_modules/.installed
 	cd web && npm run --silent check

@@ -26,7 +26,8 @@ from codeweft.retrieval.update import Progress
 IDENTITY = ("-c", "user.name=bench", "-c", "user.email=bench@example.org", "-c", "commit.gpgsign=false")
 
 
-def _git(root: Path, *arguments: str) -> None:
+def git(root: Path, *arguments: str) -> None:
+    """Run git in `root`, with a name to commit under."""
     subprocess.run(["git", "-C", str(root), *IDENTITY, *arguments], check=True, capture_output=True)
 
 
@@ -39,8 +40,9 @@ def _timed(work: Callable[[], object]) -> dict[str, float]:
     }
 
 
-def _switched(index: Index, root: Path, branch: str) -> dict[str, float]:
-    _git(root, "checkout", "-q", branch)
+def switched(index: Index, root: Path, branch: str) -> dict[str, float]:
+    """Check out a branch and update: files read, and what that took in ms."""
+    git(root, "checkout", "-q", branch)
     # A file as young as this would be read again by the next update, too.
     time.sleep(0.05)
     read = 0
@@ -67,23 +69,23 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="codeweft-bench-") as state:
         root = Path(state) / "copy"
         shutil.copytree(arguments.folder, root, symlinks=True, ignore=shutil.ignore_patterns(".git"))
-        _git(root, "init", "-q", "-b", "main")
-        _git(root, "add", "-A")
-        _git(root, "commit", "-q", "-m", "all")
+        git(root, "init", "-q", "-b", "main")
+        git(root, "add", "-A")
+        git(root, "commit", "-q", "-m", "all")
         index = Index.create(Path(state) / "index", Source("folder", str(root)), encoder)
         report: dict[str, object] = {"cold": _timed(index.update), "unchanged": _timed(index.update)}
         code = [file.path for file in index.files() if file.status == "indexed" and file.chunks > 1]
         for count in map(int, arguments.differing.split(",")):
             branch = f"differs-in-{count}"
-            _git(root, "checkout", "-q", "-b", branch, "main")
+            git(root, "checkout", "-q", "-b", branch, "main")
             for path in Random(count).sample(code, min(count, len(code))):
                 with (root / path).open("a") as file:
                     file.write("\n# of another branch\n")
-            _git(root, "commit", "-q", "-a", "-m", branch)
-            _git(root, "checkout", "-q", "main")
+            git(root, "commit", "-q", "-a", "-m", branch)
+            git(root, "checkout", "-q", "main")
             index.update()
-            report[f"to a branch that differs in {count}"] = _switched(index, root, branch)
-            report[f"back from it ({count})"] = _switched(index, root, "main")
+            report[f"to a branch that differs in {count}"] = switched(index, root, branch)
+            report[f"back from it ({count})"] = switched(index, root, "main")
         report["files"] = index.status().indexed
     print(json.dumps(report, indent=1))
 

@@ -24,9 +24,9 @@ from codeweft.retrieval.question import Question as Asked
 from codeweft.retrieval.question import read_question
 from codeweft.retrieval.rank import PRIORITIES, Priorities, rank
 from codeweft.retrieval.sources import Source
-from codeweft.retrieval.store.base import Candidate
+from codeweft.retrieval.store.pool import Pool
 
-Pool = tuple[Question, Asked, list[Candidate]]
+Found = tuple[Question, Asked, Pool]
 
 WITHOUT = {
     "words only": "lexical=1,lexical_symbol=1,near=0",
@@ -57,25 +57,26 @@ def changed(change: str) -> Priorities:
     return replace(PRIORITIES, **values)
 
 
-def candidates(which: QuestionSet, scratch: Path) -> list[Pool]:
+def candidates(which: QuestionSet, scratch: Path) -> list[Found]:
     """Every question of a set with its candidates."""
     encoder = StaticEncoder.load()
-    pools: list[Pool] = []
+    pools: list[Found] = []
     for number, corpus in enumerate(sorted({q.corpus for q in which.questions})):
         index = Index.create(scratch / f"index{number}", Source("folder", str(corpus)), encoder)
         index.update(workers=0)
         for question in (q for q in which.questions if q.corpus == corpus):
             asked = read_question(question.text, index.source.repository)
-            pools.append((question, asked, index.candidates(asked, which.depth)))
+            vector = index.encode(asked.gist)
+            pools.append((question, asked, index.candidates(asked, vector, which.depth)))
         index.close()
     return pools
 
 
-def ranked(pools: Sequence[Pool], which: QuestionSet, priorities: Priorities) -> dict[str, Scores]:
+def ranked(pools: Sequence[Found], which: QuestionSet, priorities: Priorities) -> dict[str, Scores]:
     """The scores of all questions with these priorities."""
     scores: dict[str, Scores] = {}
     for question, asked, found in pools:
-        best = rank(asked, [replace(c, score=0.0, why={}) for c in found], which.depth, priorities)
+        best = rank(asked, found, which.depth, priorities)
         hits = [Hit(c.row.path, c.row.start_line, c.row.end_line) for c in best]
         scores[question.id] = score(hits, question, fold=which.by_file)
     return scores

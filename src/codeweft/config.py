@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -320,7 +321,8 @@ class HubSettings(_Section):
 
     mirror: str | None = Field(None, description="Server with the hub's paths, used instead of it.")
     token: str | None = Field(
-        None, description="Access token for licensed models; ${NAME} reads an environment variable."
+        default_factory=lambda: os.environ.get("HF_TOKEN") or None,  # where the hub's own tools look
+        description="Access token for licensed models (default: ${HF_TOKEN}); ${NAME} is looked up.",
     )
 
 
@@ -427,21 +429,29 @@ def load(path: Path | None, overrides: dict[str, Any] | None = None) -> Settings
     the field at fault.
     """
     explicit = path is not None
-    path = path or home() / "codeweft.yaml"
-    data: Any = {}
-    if explicit or path.exists():
-        data = _read(path)
+    path = path or settings_path()
+    data = _read(path) if explicit or path.exists() else {}
+    return parse(data, str(path), overrides)
+
+
+def settings_path() -> Path:
+    """Where settings are unless another file is named: `codeweft.yaml` in the state folder."""
+    return home() / "codeweft.yaml"
+
+
+def parse(data: Any, where: str, overrides: Mapping[str, Any] | None = None) -> Settings:
+    """Settings from what a file (`where`) holds. Raises `InvalidRequest` as `load` does."""
     if not isinstance(data, dict):
-        raise InvalidRequest(f"{path} must be a mapping of settings.", fix="See `codeweft config schema`.")
+        raise InvalidRequest(f"{where} must be a mapping of settings.", fix="See `codeweft config schema`.")
     try:
-        return Settings.model_validate(_merge(_expand(data, str(path)), overrides or {}))
+        return Settings.model_validate(_merge(expand(data, where), overrides or {}))
     except ValidationError as error:
         lines = [
             f"  {'.'.join(str(part) for part in item['loc']) or 'settings'}: {item['msg'].removeprefix('Value error, ')}"
             for item in error.errors()
         ]
         raise InvalidRequest(
-            f"The settings in {path} are not valid:\n" + "\n".join(lines),
+            f"The settings in {where} are not valid:\n" + "\n".join(lines),
             fix="\n`codeweft config schema` prints what is allowed.",
         ) from None
 
@@ -470,12 +480,12 @@ def _read(path: Path) -> Any:
         raise InvalidRequest(f"The settings file {path} is not YAML: {error}") from None
 
 
-def _expand(value: Any, where: str) -> Any:
-    """Replace `${NAME}` and `${NAME:-default}` in every string."""
+def expand(value: Any, where: str) -> Any:
+    """Replace `${NAME}` and `${NAME:-default}` in every string. Raises `InvalidRequest` for a variable that is not set."""
     if isinstance(value, dict):
-        return {key: _expand(item, where) for key, item in value.items()}
+        return {key: expand(item, where) for key, item in value.items()}
     if isinstance(value, list):
-        return [_expand(item, where) for item in value]
+        return [expand(item, where) for item in value]
     if not isinstance(value, str):
         return value
 
@@ -491,7 +501,7 @@ def _expand(value: Any, where: str) -> Any:
     return _REFERENCE.sub(variable, value)
 
 
-def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in over.items():
         below = merged.get(key)

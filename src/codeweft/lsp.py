@@ -22,6 +22,7 @@ from pygls.workspace import TextDocument
 from codeweft import __version__
 from codeweft.errors import CodeweftError
 from codeweft.flows import surroundings
+from codeweft.runtime.garbage import settle
 from codeweft.stream import fold
 from codeweft.types import Caller, Infill, Model, Neighbour, Request, Sampling
 
@@ -150,6 +151,7 @@ class CompletionServer(LanguageServer):
     async def _ask(self, hole: Hole, document: TextDocument) -> str:
         if self._models is None:
             self._models = await self._stack.enter_async_context(self._connect())
+            settle()
         model = self._models.model(self._name)
         request = Request(
             model=model.info.name,

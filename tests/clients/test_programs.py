@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from lsprotocol import types as lsp
 from pygls.lsp.client import LanguageClient
 
 from codeweft.models.scripted import ScriptedModel, calling
-from codeweft.types import Done, TextDelta, Usage
+from codeweft.types import Done, Event, Request, TextDelta, Usage
 from tests.clients.conftest import connected, node, program, run
 from tests.server.conftest import Server
 
@@ -28,6 +29,29 @@ def test_llm_answers_with_the_settings_of_connect(starting: Starting, tmp_path: 
     assert "def total(): ..." in whole
     (request, *_) = running.composition.models["codegen"].requests
     assert request.messages[-1].content == "sum it"
+
+
+OFFLINE = {
+    "OPENCODE_DISABLE_AUTOUPDATE": "1",
+    "OPENCODE_DISABLE_MODELS_FETCH": "1",
+    "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
+}
+
+
+class ReadsFirst(ScriptedModel):
+    """Calls a tool when it has one and nothing was read yet, then answers: agents also ask for titles."""
+
+    def __init__(self, tool: str, arguments: Mapping[str, Any], answer: str) -> None:
+        super().__init__("codegen", answer)
+        self._call = ScriptedModel("codegen", calling((tool, arguments)))
+
+    async def stream(self, request: Request) -> AsyncGenerator[Event]:
+        read = any(turn.role == "tool" for turn in request.messages)
+        chosen = super().stream(request) if read or not request.tools else self._call.stream(request)
+        if not (read or not request.tools):
+            self.requests.append(request)
+        async for event in chosen:
+            yield event
 
 
 EDIT = """cart.py
@@ -75,6 +99,49 @@ def test_claude_code_calls_a_tool_and_answers(starting: Starting, tmp_path: Path
     assert "4711" in said
     requests = running.composition.models["codegen"].requests
     told = [turn.content for request in requests for turn in request.messages if turn.role == "tool"]
+    assert any("SECRET_NUMBER" in content for content in told)
+
+
+def test_codex_runs_a_command_and_answers(starting: Starting, tmp_path: Path) -> None:
+    codex = program("codex/codex")
+    (tmp_path / "cart.py").write_text("SECRET_NUMBER = 4711\n")
+    (tmp_path / "work").mkdir()
+    answers = [
+        calling(("exec_command", {"cmd": f"cat {tmp_path}/cart.py"}), saying="Let me look."),
+        [TextDelta("The number is 4711."), Done(Usage(20, 5))],
+    ]
+    running = starting({"codegen": ScriptedModel("codegen", *answers)})
+    connected("codex", running, tmp_path)
+    environment = {"CODEWEFT_API_KEY": running.key}
+    said = run(
+        [
+            codex,
+            "exec",
+            "--skip-git-repo-check",
+            "--dangerously-bypass-approvals-and-sandbox",
+            "What is the number?",
+        ],
+        tmp_path,
+        environment,
+    )
+    assert "4711" in said
+    requests = running.composition.models["codegen"].requests
+    told = [turn.content for request in requests for turn in request.messages if turn.role == "tool"]
+    assert any("SECRET_NUMBER" in content for content in told), requests[0].tools
+
+
+def test_opencode_reads_a_file_and_answers(starting: Starting, tmp_path: Path) -> None:
+    opencode = program("opencode/opencode")
+    work = tmp_path / "work"
+    work.mkdir()
+    target = work / "cart.py"
+    target.write_text("SECRET_NUMBER = 4711\n")
+    model = ReadsFirst("read", {"filePath": str(target)}, "The number is 4711.")
+    running = starting({"codegen": model})
+    connected("opencode", running, tmp_path)
+    said = run([opencode, "run", "--dir", str(work), "What is the number in cart.py?"], tmp_path, OFFLINE)
+    assert "4711" in said
+    told = [turn.content for request in model.requests for turn in request.messages if turn.role == "tool"]
     assert any("SECRET_NUMBER" in content for content in told)
 
 

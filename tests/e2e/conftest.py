@@ -12,9 +12,14 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from openai import OpenAI
+from playwright.sync_api import Browser
+
+if TYPE_CHECKING:
+    from tests.e2e.team import Team
 
 SAMPLE = Path(__file__).parent / "sample"
 START_SECONDS = 120
@@ -132,6 +137,24 @@ def key(server: Server) -> str:
 @pytest.fixture(scope="session")
 def client(server: Server, key: str) -> OpenAI:
     return OpenAI(base_url=f"{server.url}/v1", api_key=key, max_retries=0, timeout=120)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A browser for a module: while its program runs, no other event loop does."""
+    from tests.e2e.browsing import chromium
+
+    with chromium() as launched:
+        yield launched
+
+
+@pytest.fixture(scope="session")
+def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
+    """Two people at one server, with the real engine."""
+    from tests.e2e.team import two_people
+
+    with two_people(tmp_path_factory.mktemp("team")) as made:
+        yield made
 
 
 @pytest.fixture

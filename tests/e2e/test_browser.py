@@ -3,45 +3,18 @@
 from __future__ import annotations
 
 import re
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
+from tests.e2e.browsing import IN_A_BROWSER, PATIENCE_MS
 from tests.e2e.conftest import SAMPLE, Server, start
 from tests.e2e.slow_endpoint import SlowEndpoint, serving
 
-CHROMIUM = next(
-    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
-)
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-# A busy machine is slow, not wrong.
-SECONDS = 30_000
-expect.set_options()
-
-pytestmark = [
-    pytest.mark.skipif(
-        CHROMIUM is None, reason="no Chromium on this machine (scripts/system-packages.sh installs it)"
-    ),
-    pytest.mark.skipif(
-        not (Path(__file__).parents[2] / "src/codeweft/server/static/index.html").exists(),
-        reason="the page is not built (make web)",
-    ),
-]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield chromium
-        chromium.close()
+pytestmark = IN_A_BROWSER
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +39,7 @@ def signed_in(browser: Browser, server: Server) -> Page:
     context = browser.new_context(viewport={"width": 1280, "height": 860}, locale="en-US")
     context.grant_permissions(["clipboard-read", "clipboard-write"], origin=server.url)
     page = context.new_page()
-    page.set_default_timeout(SECONDS)
+    page.set_default_timeout(PATIENCE_MS)
     page.on("pageerror", lambda error: pytest.fail(f"the page raised {error}"))
     page.goto(server.signin_link())
     expect(page.get_by_label("Your message")).to_be_visible()
@@ -282,15 +255,3 @@ def test_models_say_what_they_are(page: Page, server: Server) -> None:
     expect(page.get_by_text("starter", exact=True).first).to_be_visible()
     expect(page.get_by_text("codegen", exact=True).first).to_be_visible()
     expect(page.get_by_text("Infilling").first).to_be_visible()
-
-
-def test_the_page_fits_a_phone(browser: Browser, server: Server) -> None:
-    context = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme="dark")
-    page = context.new_page()
-    page.goto(server.signin_link())
-    for place in ("/", "/knowledge", "/models", "/connect"):
-        page.goto(server.url + place)
-        page.wait_for_load_state("networkidle")
-        width = page.evaluate("document.documentElement.scrollWidth")
-        assert width <= 390, place
-    context.close()

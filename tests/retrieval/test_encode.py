@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codeweft.errors import NotFound, StorageFailed
-from codeweft.retrieval.encode import StaticEncoder
+from codeweft.retrieval.encode import BundledEncoder, StaticEncoder
 from codeweft.retrieval.tokens import runs
 from codeweft.retrieval.vocabulary import Vocabulary
 from codeweft.types import Encoder, Vectors
@@ -124,6 +125,15 @@ def test_parts_that_do_not_fit_together_are_refused(file: Path) -> None:
     np.savez(file, **broken)
     with pytest.raises(StorageFailed):
         StaticEncoder.load(file)
+
+
+def test_the_bundled_encoder_is_read_when_it_is_first_asked_and_says_the_same(bundled: StaticEncoder) -> None:
+    later = pickle.loads(pickle.dumps(BundledEncoder()))
+    assert (later.name, later.dimensions) == (bundled.name, bundled.dimensions)
+    assert later._encoder is None
+    code, question = ["def read_lines(path): ..."], ["read the lines of a file"]
+    assert np.array_equal(later.encode(code), bundled.encode(code))
+    assert np.array_equal(later.encode_query(question), bundled.encode_query(question))
 
 
 def test_the_bundled_encoder_is_an_encoder_of_256_dimensions(bundled: StaticEncoder) -> None:

@@ -7,6 +7,7 @@ from itertools import count
 from codeweft.retrieval.question import read_question
 from codeweft.retrieval.rank import rank
 from codeweft.retrieval.store.base import Candidate, Row
+from codeweft.retrieval.store.pool import Pool
 
 _ids = count(1)
 
@@ -26,7 +27,7 @@ def candidate(
 
 
 def order(question: str, *pool: Candidate) -> list[str]:
-    return [c.row.path for c in rank(read_question(question), pool, 10)]
+    return [c.row.path for c in rank(read_question(question), Pool.of(pool), 10)]
 
 
 def test_the_definition_of_a_symbol_comes_before_its_uses() -> None:
@@ -63,7 +64,7 @@ def test_a_file_named_in_a_stack_trace_comes_before_a_better_match_in_words() ->
     )
     ranked = rank(
         read_question(trace),
-        [candidate("wire/peers.py", "reset", 2.0), candidate("wire/models.py", "pull")],
+        Pool.of([candidate("wire/peers.py", "reset", 2.0), candidate("wire/models.py", "pull")]),
         10,
     )
     assert ranked[0].row.path == "wire/models.py"
@@ -76,9 +77,8 @@ def test_the_innermost_file_of_a_trace_counts_most() -> None:
 
 
 def test_a_bare_file_name_that_several_files_have_points_at_none_of_them() -> None:
-    ranked = rank(
-        read_question("what does utils.py do"), [candidate("a/utils.py"), candidate("b/utils.py")], 10
-    )
+    pool = Pool.of([candidate("a/utils.py"), candidate("b/utils.py")])
+    ranked = rank(read_question("what does utils.py do"), pool, 10)
     assert all("place" not in c.why for c in ranked)
 
 
@@ -98,7 +98,7 @@ def test_a_file_is_not_shown_twice_before_others_were_shown_once() -> None:
 def test_only_what_was_chosen_of_a_file_makes_its_next_chunk_worth_less() -> None:
     pool = [candidate(f"{n}.py", "x", 9.0 - n) for n in range(4)] + [candidate("0.py", "y", 8.9)]
     assert order("open the store", *pool) == ["0.py", "1.py", "2.py", "3.py", "0.py"]
-    ranked = rank(read_question("open the store"), pool, 2)
+    ranked = rank(read_question("open the store"), Pool.of(pool), 2)
     assert [c.row.path for c in ranked] == ["0.py", "1.py"]
 
 
@@ -112,19 +112,17 @@ def test_copies_of_one_text_are_shown_once() -> None:
     first = candidate("a.py", "open")
     second = candidate("vendor/a.py", "open")
     second.row = second.row._replace(digest=first.row.digest)
-    assert len(rank(read_question("open the store"), [first, second], 10)) == 1
+    assert len(rank(read_question("open the store"), Pool.of([first, second]), 10)) == 1
 
 
 def test_the_first_few_are_the_first_of_all_even_where_a_name_decides() -> None:
-    def pool() -> list[Candidate]:
-        names = ("send", "parse_header", "header", "main")
-        return [
-            candidate(f"f{n:02}.py", names[n * 7 % 4], 1.0 + n * 13 % 40 / 40, language=("python", "json")[n % 5 == 0])
-            for n in range(40)
-        ]  # fmt: skip
-
+    names = ("send", "parse_header", "header", "main")
+    pool = Pool.of(
+        candidate(f"f{n:02}.py", names[n * 7 % 4], 1.0 + n * 13 % 40 / 40, language=("python", "json")[n % 5 == 0])
+        for n in range(40)
+    )  # fmt: skip
     asked = read_question("how is the header parsed")
-    every = [(c.row.path, c.score) for c in rank(asked, pool(), 40)]
+    every = [(c.row.path, c.score) for c in rank(asked, pool, 40)]
     assert len(every) == 40
     for k in (1, 3, 10):
-        assert [(c.row.path, c.score) for c in rank(asked, pool(), k)] == every[:k]
+        assert [(c.row.path, c.score) for c in rank(asked, pool, k)] == every[:k]

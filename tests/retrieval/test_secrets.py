@@ -101,6 +101,26 @@ def test_places_are_right_behind_letters_of_several_bytes(redactor: Redactor) ->
     )
 
 
+def test_a_long_string_is_found_wherever_its_line_begins_or_ends(redactor: Redactor) -> None:
+    random = SECRETS["random-string"][1]
+    text = f'"{random}"' + "\n  salt: " + random + "\nx" * 30 + f"\n비밀 = '{random}'"
+    done = redactor.redact(text, "prompt.txt")
+    assert random not in done.text
+    assert [one.line for one in done.found] == [1, 2, 33]
+
+
+def test_what_need_not_wait_for_the_rules_is_told_at_once() -> None:
+    waiting = Redactor(formats=Formats())
+    plain = (
+        "def add(first_number: int, second_number: int) -> int:\n    return first_number + second_number\n"
+    )
+    assert waiting.redact_now(plain) == waiting.redact(plain)
+    assert waiting.redact_now(SECRETS["github-token"][0] % SECRETS["github-token"][1]) is None
+    line, secret = SECRETS["password-in-assignment"]
+    told = waiting.redact_now(line % secret)
+    assert told is not None and secret not in told.text
+
+
 def test_a_comment_or_a_pattern_allows_what_only_looks_like_a_secret() -> None:
     line = 'password = "' + 'hunter22"'
     assert Redactor().redact(f"{line}  # pragma: allowlist secret").found == ()

@@ -17,6 +17,7 @@ class Endpoint:
     def __init__(self, says: str = "") -> None:
         self.says = says
         self.asked: list[tuple[str, Any]] = []
+        self.headers: list[str] = []
         self.url = ""
 
     async def embeddings(self, request: web.Request) -> web.Response:
@@ -46,6 +47,7 @@ class Endpoint:
     async def _body(self, request: web.Request) -> Any:
         body = await request.json()
         self.asked.append((request.path, body))
+        self.headers.append(str(dict(request.headers)))
         return body
 
 

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import insert
 
 from codeweft.accounts.tables import UserRow
-from codeweft.server.snippets import code_blocks
+from codeweft.server.fenced import code_blocks
 from tests.server.conftest import Server
 from tests.server.test_branches import answered, said
 from tests.server.test_conversations import conversation, get

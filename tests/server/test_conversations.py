@@ -12,7 +12,7 @@ import pytest
 
 from codeweft.errors import EngineFailed
 from codeweft.models.scripted import ScriptedModel
-from codeweft.types import Failed, Started, TextDelta
+from codeweft.types import Checked, Done, Failed, Started, Step, TextDelta, Usage, Withdrawn
 from tests.server.conftest import Server, app_model
 
 Event = tuple[int, str, dict[str, Any]]
@@ -230,3 +230,61 @@ async def test_a_restart_tells_what_happened_to_an_answer(
         assert "server stopped" in turn["error"]["message"]
         async with client.get(f"/api/answers/{asked['answer_id']}/events?after=7") as response:
             assert [event[:2] for event in await read_events(response)] == [(8, "failed")]
+
+
+TRACED = [
+    Started("plain"),
+    Step(1, "grep_code", {"pattern": "total\udcff"}, 0.25, 3, 40, "Let me look."),
+    TextDelta("```python\ntotal = 2\n```\n\nits tests fail: 2 != 1 (pytest). Corrected:\n\n"),
+    Withdrawn(),
+    TextDelta("```python\ntotal = 1\n```"),
+    Checked(True, "pytest", "1 test passes (pytest)", "python", True),
+    Done(Usage(3, 2), "stop"),
+]
+
+
+async def test_how_an_answer_was_made_is_kept_with_it(starting: Callable[..., Server]) -> None:
+    server = starting({"traced": ScriptedModel("traced", TRACED)})
+    async with server.client() as client:
+        number = await conversation(client)
+        asked = await ask(client, number, content="Make a total.", model="traced")
+        async with client.get(f"/api/answers/{asked['answer_id']}/events") as response:
+            events = await read_events(response)
+        kinds = [kind for _, kind, _ in events]
+        assert kinds == ["started", "step", "text", "withdrawn", "text", "checked", "done"]
+        told = {kind: data for _, kind, data in events}
+        turn = (await get(client, f"/api/conversations/{number}"))["turns"][1]
+        assert turn == told["done"]["turn"]
+        assert turn["content"] == "```python\ntotal = 1\n```"
+        assert turn["steps"] == [told["step"]] and turn["steps"][0]["arguments"] == {"pattern": "total?"}
+        assert turn["checked"] == told["checked"] and turn["checked"]["repaired"] is True
+        (draft,) = turn["withdrawn"]
+        assert draft.startswith("```python\ntotal = 2") and draft.endswith("Corrected:")
+        async with client.get(f"/api/conversations/{number}/export") as response:
+            data = await response.read()
+    server.stop()
+    # A server that starts later knows it from the database alone.
+    async with starting({"traced": ScriptedModel("traced", TRACED)}).client() as client:
+        assert (await get(client, f"/api/conversations/{number}"))["turns"][1] == turn
+        form = aiohttp.FormData()
+        form.add_field("file", data, filename="x.json")
+        async with client.post("/api/conversations/import", data=form) as response:
+            (made,) = await response.json()
+        again = (await get(client, f"/api/conversations/{made['id']}"))["turns"][1]
+        for name in ("content", "steps", "withdrawn", "checked"):
+            assert again[name] == turn[name]
+
+
+async def test_an_answer_that_is_cut_off_keeps_what_its_agent_did(starting: Callable[..., Server]) -> None:
+    events = [*TRACED[:2], *[TextDelta("word ") for _ in range(200)], Done(Usage(3, 2), "stop")]
+    server = starting({"traced": ScriptedModel("traced", events, delay=0.02)})
+    async with server.client() as client:
+        number = await conversation(client)
+        asked = await ask(client, number, content="Make a total.", model="traced")
+        async with client.get(f"/api/answers/{asked['answer_id']}/events") as response:
+            await read_events(response, limit=4)
+        async with client.delete(f"/api/answers/{asked['answer_id']}") as response:
+            assert response.status == 204
+        turn = (await get(client, f"/api/conversations/{number}"))["turns"][1]
+        assert turn["reason"] == "stopped" and [one["tool"] for one in turn["steps"]] == ["grep_code"]
+        assert turn["checked"] is None and turn["withdrawn"] == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,14 +17,14 @@ from codeweft.config import (
     Settings,
     SignInSettings,
 )
-from codeweft.server.setup import HIDDEN, _settings
+from codeweft.server.settings import HIDDEN, setting_views
 from tests.runtime.endpoint import answering
 from tests.server.test_index_access import CHAT, World, world  # noqa: F401
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 FOR_ADMINISTRATORS = [
     ("GET", "/api/setup"),
-    ("POST", "/api/setup/endpoint"),
+    ("POST", "/api/endpoints/test"),
     ("GET", "/api/settings"),
     ("GET", "/api/users"),
     ("GET", "/api/audit"),
@@ -60,23 +61,25 @@ async def test_the_first_run_says_what_is_done_and_what_fits(world: World) -> No
     assert told["writer"] == "writer" and told["hardware"]["cores"] >= 1
     fits = [model["fits"] for model in told["models"]]
     assert fits == sorted(fits, reverse=True) and len(fits) > 10
-    assert all(model["command"].startswith("codeweft models pull ") for model in told["models"])
+    assert all(model["reference"] == f"{model['name']}:{model['quantisation']}" for model in told["models"])
 
 
 async def test_an_endpoint_is_tried_without_saving_it(world: World) -> None:  # noqa: F811
     async with answering("Hello there.") as endpoint:
         body = {"base_url": endpoint.url, "model": "m", "api_key": "sk-very-secret"}
-        told = await asked(world, "admin", "POST", "/api/setup/endpoint", json=body)
-        # The endpoint of the tests has no list of models, which is told rather than taken for success.
+        told = await asked(world, "admin", "POST", "/api/endpoints/test", json=body)
+        # The endpoint of the tests has no list of models; what the model says decides.
+        assert told["ok"] is True and told["models"] == [] and told["answer"] == "Hello there."
+        told = await asked(world, "admin", "POST", "/api/endpoints/test", json={**body, "model": None})
         assert told["ok"] is False and told["error"]["message"]
-    told = await asked(world, "admin", "POST", "/api/setup/endpoint", json={"base_url": f"{world.url}/v1"})
+    told = await asked(world, "admin", "POST", "/api/endpoints/test", json={"base_url": f"{world.url}/v1"})
     assert told["ok"] is False and "sk-very" not in json.dumps(told)
     key = world.keys["admin"]
     body = {"base_url": f"{world.url}/v1", "api_key": key, "model": "writer"}
-    told = await asked(world, "admin", "POST", "/api/setup/endpoint", json=body)
+    told = await asked(world, "admin", "POST", "/api/endpoints/test", json=body)
     assert told["ok"] is True and "writer" in told["models"] and told["answer"] == "It is so [1]."
-    assert told["lines"].startswith(f"base_url: {world.url}/v1\n") and key not in json.dumps(told)
-    told = await asked(world, "admin", "POST", "/api/setup/endpoint", json={"base_url": "http://127.0.0.1:1"})
+    assert key not in json.dumps(told)
+    told = await asked(world, "admin", "POST", "/api/endpoints/test", json={"base_url": "http://127.0.0.1:1"})
     assert told["ok"] is False and told["error"]["fix"]
 
 
@@ -111,8 +114,10 @@ async def test_settings_are_shown_without_what_is_secret_in_them(world: World) -
         prices={"m": PriceSettings(input=1, output=2)},
         sign_in=SignInSettings(oidc=OidcSettings(issuer="https://s", client_id="c", client_secret="SECRET")),
     )
-    text = json.dumps([one.model_dump() for one in _settings(settings, Settings())])
-    assert "SECRET" not in text and text.count(json.dumps(HIDDEN)) == 5
+    shown = list(setting_views(settings, Settings(), settings))
+    text = json.dumps([one.model_dump() for one in shown])
+    assert "SECRET" not in text
+    assert json.dumps([one.value for one in shown]).count(json.dumps(HIDDEN)) == 5
 
 
 async def test_the_audit_log_is_read_page_by_page(world: World) -> None:  # noqa: F811
@@ -122,3 +127,36 @@ async def test_the_audit_log_is_read_page_by_page(world: World) -> None:  # noqa
     second = await asked(world, "admin", "GET", f"/api/audit?limit=1&before={first[-1]['id']}")
     assert [one["target"] for one in (*first, *second)] == ["2", "1", "0"]
     assert first[0]["address"] == "10.0.0.9"
+
+
+async def test_the_audit_log_is_filtered_where_it_is_kept(world: World) -> None:  # noqa: F811
+    people = world.runtime.accounts.people
+    for actor, action, target in (
+        ("Zoë", "pear.pick", "tree"),
+        ("Zoë", "pears.eat", "bowl"),
+        ("Yan", "pear", "100%_sure"),
+        ("Yan", "pear.pick", "1000 sure"),
+    ):
+        await people.note(Actor(actor, "10.9.9.9"), action, target, by="a ladder")
+
+    async def targets(query: str) -> list[str]:
+        told = await asked(world, "admin", "GET", f"/api/audit?{query}")
+        return [one["target"] for one in told]
+
+    assert await targets("actor=Zo%C3%AB") == ["bowl", "tree"]
+    assert await targets("action=pear") == ["1000 sure", "100%_sure", "tree"]
+    assert await targets("action=pear.pick&actor=Yan") == ["1000 sure"]
+    assert await targets("q=100%25_") == ["100%_sure"]
+    assert await targets("q=LADDER&limit=1") == ["1000 sure"]
+    assert await targets("q=10.9.9.9&actor=Yan") == ["1000 sure", "100%_sure"]
+    (last,) = await asked(world, "admin", "GET", "/api/audit?action=pear&limit=1")
+    assert await targets(f"action=pear&before={last['id']}") == ["100%_sure", "tree"]
+    moment, little = datetime.fromisoformat(last["at"]), timedelta(milliseconds=1)
+    before, after = ((moment + step).strftime("%FT%T.%fZ") for step in (-little, little))
+    assert (await targets(f"since={before}&until={after}&action=pear"))[0] == "1000 sure"
+    assert await targets(f"since={after}&action=pear") == []
+    assert "1000 sure" not in await targets(f"until={before}&action=pear")
+    status, _ = await world.ask("admin", "GET", "/api/audit?since=2026-01-01T00:00:00")
+    assert status == 400
+    names = await asked(world, "admin", "GET", "/api/audit/names")
+    assert {"Zoë", "Yan"} <= set(names["actors"]) and {"pear", "pear.pick"} <= set(names["actions"])

@@ -174,13 +174,6 @@ const checkCode = ({ code }) => {
     )
 }
 const codes = () => Array.from({ length: 6 }, (_, at) => `k7q${at}-9fx${at}`)
-const setting = (name, value, usual, description) => ({
-  name,
-  value,
-  default: usual,
-  changed: value !== usual,
-  description,
-})
 const model = (name, title, parameters, fits, memory) => ({
   name,
   title,
@@ -191,7 +184,7 @@ const model = (name, title, parameters, fits, memory) => ({
   disk_mb: parameters * 620,
   memory_mb: memory,
   fits,
-  command: `codeweft models pull ${name}:Q4_K_M`,
+  reference: `${name}:Q4_K_M`,
 })
 const client = (name, title, path, format, snippet) => ({
   name,
@@ -430,8 +423,35 @@ export const adminRoutes = (keys, indexes, enter) => [
     '/audit',
     ({ query }) => {
       if (fresh) return []
-      const from = changes.findIndex(({ id }) => id === query.get('before')) + 1
-      return changes.slice(from, from + Number(query.get('limit')))
+      const [actor, action, since, until, q] = ['actor', 'action', 'since', 'until', 'q'].map((name) =>
+        query.get(name),
+      )
+      const found = changes.filter(
+        (one) =>
+          (!actor || one.actor === actor) &&
+          (!action || one.action === action || one.action.startsWith(`${action}.`)) &&
+          (!since || one.at >= since) &&
+          (!until || one.at < until) &&
+          (!q || JSON.stringify(one).toLowerCase().includes(q.toLowerCase())),
+      )
+      const from = found.findIndex(({ id }) => id === query.get('before')) + 1
+      return found.slice(from, from + Number(query.get('limit')))
+    },
+  ],
+  [
+    'GET',
+    '/audit/names',
+    () => ({
+      actors: fresh ? [] : ['Ada', 'Grace'],
+      actions: fresh ? [] : [...new Set(changes.map(({ action }) => action))].sort(),
+    }),
+  ],
+  [
+    'PUT',
+    '/users/:id/identity',
+    ({ body }) => {
+      if (body.subject === 'taken')
+        throw new Refusal(409, 'That identity belongs to a user already.', '', 'conflict')
     },
   ],
   [
@@ -440,18 +460,6 @@ export const adminRoutes = (keys, indexes, enter) => [
     ({ query }) => feedback.filter(({ rating }) => !query.get('rating') || rating === query.get('rating')),
   ],
   ['GET', '/feedback/export', () => feedback],
-  [
-    'GET',
-    '/settings',
-    () => ({
-      path: '/home/ada/.codeweft/codeweft.yaml',
-      settings: [
-        setting('server.port', 8000, 8000, 'TCP port.'),
-        setting('sign_in.registration', 'approval', 'closed', 'Whether people may register.'),
-        setting('database', '••••', null, 'Where accounts are kept; SQLite when empty.'),
-      ],
-    }),
-  ],
   [
     'GET',
     '/setup',
@@ -471,28 +479,6 @@ export const adminRoutes = (keys, indexes, enter) => [
         model('qwen3-coder-30b', 'Qwen3 Coder 30B', 30.5, false, 21_000),
       ],
     }),
-  ],
-  [
-    'POST',
-    '/setup/endpoint',
-    ({ body }) => {
-      const error = body.base_url.includes('gone')
-        ? {
-            message: `Nothing answers at ${body.base_url}.`,
-            fix: 'Check the address.',
-            code: 'upstream',
-            param: null,
-          }
-        : null
-      return {
-        ok: !error,
-        models: error ? [] : ['qwen3-coder-30b', 'gpt-oss-20b'],
-        answer: !error && body.model ? 'Hello there, friend.' : null,
-        seconds: 0.42,
-        error,
-        lines: `base_url: ${body.base_url}\nmodel: ${body.model ?? 'NAME'}\n`,
-      }
-    },
   ],
   [
     'GET',

@@ -1,6 +1,19 @@
 // Conversations of the stand-in server: a tree of turns, answers that are written while nobody reads, files, snippets.
-import { answers, conversations, explained, models, references, steps } from './data.mjs'
-import { nextId, now, pace, Refusal, scene } from './shared.mjs'
+import {
+  answers,
+  conversation as conversationOf,
+  conversations,
+  corrected,
+  draft,
+  explained,
+  models,
+  references,
+  steps,
+  turn as turnOf,
+  unchecked,
+  verified,
+} from './data.mjs'
+import { nextId, now, pace, Refusal, scene, together } from './shared.mjs'
 
 const state = {
   conversations: scene === 'empty' ? [] : structuredClone(conversations),
@@ -52,30 +65,8 @@ const findConversation = (id) => {
   return conversation
 }
 
-const turnOf = (role, content, extra = {}) => ({
-  id: nextId('t'),
-  role,
-  content,
-  created_at: now(),
-  model: null,
-  note: '',
-  references: [],
-  usage: null,
-  reason: null,
-  error: null,
-  sampling: {},
-  timings: {},
-  rating: null,
-  comment: '',
-  cost: null,
-  dropped: [],
-  explained: false,
-  siblings: [],
-  attachments: [],
-  answer_id: null,
-  parent_id: '',
-  ...extra,
-})
+// What one event brings: tokens, of about six characters each.
+const pieces = new RegExp(`(?:\\s*\\S{1,6}){1,${together}}(?:\\s*$)?`, 'g')
 
 function emit(answer, type, data) {
   const event = { seq: answer.events.length + 1, type, data }
@@ -99,6 +90,7 @@ async function runAnswer(answer, question, { index, model, explain, agent }) {
   if (agent) {
     for (const step of steps) {
       await wait(pace * 40)
+      turn.steps.push(step)
       emit(answer, 'step', step)
     }
   }
@@ -106,33 +98,41 @@ async function runAnswer(answer, question, { index, model, explain, agent }) {
     await wait(pace * 12)
     emit(answer, 'progress', { done, total: 1024 })
   }
-  const text = /fail/i.test(question)
-    ? answers.failing
-    : /long/i.test(question)
-      ? answers.long
-      : /inject/i.test(question)
-        ? answers.hostile
-        : /nested/i.test(question)
-          ? answers.nested
-          : answers.normal
   const started = Date.now()
-  const tokens = text.match(/\s*\S{1,6}/g)
+  const word = Object.keys(answers).find((one) => question.toLowerCase().includes(one)) ?? 'normal'
+  // A question with “verify” in it gets a first answer that does not stand; one with “doubt” nobody can check.
+  const checked = /verify/i.test(question) ? verified : /doubt/i.test(question) ? unchecked : null
   let written = 0
-  for (const token of tokens) {
-    if (answer.stopped) break
-    if (/fail/i.test(question) && written > 20) {
-      turn.error = {
-        message: 'The engine stopped while it was writing.',
-        fix: 'It was started again; ask once more. If it happens often, choose a smaller model.',
-      }
-      Object.assign(turn, { reason: 'failed', answer_id: null })
-      emit(answer, 'failed', { error: { ...turn.error, code: 'engine_failed' }, turn })
-      return finish(answer)
+  const texts = checked === verified ? [draft, corrected] : [answers[word]]
+  for (const [at, text] of texts.entries()) {
+    if (at > 0) {
+      turn.withdrawn.push(turn.content.trim())
+      turn.content = ''
+      emit(answer, 'withdrawn', {})
     }
-    turn.content += token
-    emit(answer, 'text', { text: token })
-    written += 1
-    if (written % 4 === 0) await wait(pace * 4)
+    const begun = Date.now()
+    for (const [told, piece] of text.match(pieces).entries()) {
+      if (answer.stopped) break
+      if (word === 'fail' && told > 20) {
+        turn.error = {
+          message: 'The engine stopped while it was writing.',
+          fix: 'It was started again; ask once more. If it happens often, choose a smaller model.',
+        }
+        Object.assign(turn, { reason: 'failed', answer_id: null })
+        emit(answer, 'failed', { error: { ...turn.error, code: 'engine_failed' }, turn })
+        return finish(answer)
+      }
+      turn.content += piece
+      emit(answer, 'text', { text: piece })
+      written += 1
+      // A timer fires late; what is owed by then is written at once, so that the pace is kept.
+      const early = begun + told * pace - Date.now()
+      if (early > 0) await wait(early)
+    }
+  }
+  if (checked && !answer.stopped) {
+    turn.checked = checked
+    emit(answer, 'checked', checked)
   }
   if (turn.references.length && !answer.stopped) {
     // A question with “stale” in it finds that the source of reference 2 was edited.
@@ -187,13 +187,23 @@ function ask(conversation, body) {
   let userTurn = all.find((turn) => turn.id === parent)
   if (!body.regenerate) {
     const given = (body.attachments ?? []).map((id) => files.get(id)).filter(Boolean)
-    userTurn = turnOf('user', body.content, { parent_id: parent, attachments: given, reason: 'stop' })
+    userTurn = turnOf(nextId('t'), 'user', body.content, {
+      created_at: now(),
+      parent_id: parent,
+      attachments: given,
+      reason: 'stop',
+    })
     all.push(userTurn)
     parent = userTurn.id
     if (!conversation.title) conversation.title = body.content.slice(0, 60)
   }
   const id = nextId('a')
-  const turn = turnOf('assistant', '', { answer_id: id, sampling: body.sampling, parent_id: parent })
+  const turn = turnOf(nextId('t'), 'assistant', '', {
+    created_at: now(),
+    answer_id: id,
+    sampling: body.sampling,
+    parent_id: parent,
+  })
   all.push(turn)
   show(conversation, turn.id)
   conversation.updated_at = now()
@@ -250,14 +260,11 @@ export const chatRoutes = [
     '/conversations',
     ({ body }) => {
       const conversation = {
-        id: nextId('c'),
-        title: body.title ?? '',
+        ...conversationOf(nextId('c'), body.title ?? '', 0),
         model: body.model,
         index: body.index,
         created_at: now(),
         updated_at: now(),
-        excerpt: '',
-        turns: [],
         all: [],
       }
       state.conversations.push(conversation)

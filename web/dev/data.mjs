@@ -418,12 +418,61 @@ ${fence}
 // Nested as deep as a broken or hostile model can, within what a small answer holds.
 const nested = `${'> '.repeat(2000)}deep\n\n${'- '.repeat(2000)}item\n\n${'['.repeat(3000)}x${']'.repeat(3000)}\n\n${'*'.repeat(3001)}a\n\nthe end of it`
 
-export const answers = { normal, long, hostile, nested, failing: normal }
+// 2,000 lines with headings, lists and ninety blocks of code: what a long answer looks like.
+const guide = Array.from({ length: 96 }, (_, part) =>
+  [
+    `## ${part + 1}. How part ${part} is loaded`,
+    '',
+    `Part ${part} is read by \`load_${part}\` **once**, when the server starts, as \`config.py\` does it [1].`,
+    '',
+    `- It names the line that is wrong.`,
+    `- It names the *fix*.`,
+    '',
+    `${fence}python`,
+    `def load_${part}(path: Path, *, strict: bool = True) -> Settings:`,
+    `    """Part ${part} of the settings. Raises SettingsError naming the line."""`,
+    `    text = path.read_text(encoding="utf-8")  # the only place that reads`,
+    `    if strict and not text.strip():`,
+    `        raise SettingsError(f"{path} is empty", fix="write at least one model")`,
+    `    values = parse(text, start=${part * 10}) | {"part": ${part}}`,
+    `    for name in sorted(values.keys() - KNOWN):`,
+    `        log.warning("%s: %s is not a setting of part ${part}", path, name)`,
+    `    return Settings.model_validate(values)`,
+    `${fence}`,
+    '',
+    `It is called in ${part % 7} places, and a test holds each of them; see part ${(part * 3) % 100}.`,
+    '',
+    '',
+  ].join('\n'),
+).join('')
+
+/** What a model writes, by a word in the question. @type {Record<string, string>} */
+export const answers = { fail: normal, long, inject: hostile, nested, guide, normal }
+
+/** A first answer that its tests refute, and what becomes of the second. */
+export const draft = `${fence}python\ndef total(prices):\n    return sum(prices) + 1\n${fence}\n\nits tests fail: 7 != 6 (pytest). Corrected:\n\n`
+export const corrected = `${fence}python\ndef total(prices):\n    return sum(prices)\n${fence}\n`
+/** @type {import('../src/api/types').Checked} */
+export const verified = {
+  verified: true,
+  tool: 'pytest',
+  message: '3 tests pass (pytest)',
+  language: 'python',
+  repaired: true,
+}
+/** @type {import('../src/api/types').Checked} */
+export const unchecked = {
+  verified: false,
+  tool: '',
+  message: 'its language is not known',
+  language: '',
+  repaired: false,
+}
 
 /** @typedef {import('../src/api/types').Turn} Turn */
 
 /** @type {(id: string, role: Turn['role'], content: string, extra?: Partial<Turn>) => Turn} */
-const turn = (id, role, content, extra = {}) => ({
+export const turn = (id, role, content, extra = {}) => ({
   id,
   role,
   content,
@@ -441,6 +490,9 @@ const turn = (id, role, content, extra = {}) => ({
   cost: null,
   dropped: [],
   explained: false,
+  steps: [],
+  withdrawn: [],
+  checked: null,
   siblings: [],
   attachments: [],
   answer_id: null,
@@ -458,7 +510,7 @@ const answered = (id, content, extra = {}) =>
     ...extra,
   })
 /** @type {(id: string, title: string, days: number, turns?: Turn[]) => import('../src/api/types').ConversationWithTurns} */
-const conversation = (id, title, days, turns = []) => ({
+export const conversation = (id, title, days, turns = []) => ({
   id,
   title,
   model: 'codegen',

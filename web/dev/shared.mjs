@@ -1,5 +1,7 @@
 // What the parts of the stand-in server share.
 export const pace = Number(process.env.STUB_PACE ?? 12)
+/** How many tokens one event brings. */
+export const together = Number(process.env.STUB_TOGETHER ?? 1)
 export const scene = process.env.STUB_SCENE ?? 'normal'
 
 let serial = 100

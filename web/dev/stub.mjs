@@ -1,7 +1,9 @@
 // A stand-in for the server, for work on the UI alone: `npm run stub`, then `npm run dev` or http://127.0.0.1:8000.
 // It keeps everything in memory and speaks the same API, with the same content policy. It is never shipped.
 //
-//   STUB_PORT=8000 (0: any)  STUB_PACE=12 (ms between tokens)  STUB_SCENE=normal|empty|signed-out|indexing|tasks|first-run|factor-needed
+//   STUB_PORT=8000 (0: any)  STUB_PACE=12 (ms between events)  STUB_TOGETHER=1 (tokens an event)
+//   STUB_STATIC=FOLDER (another build of the UI)
+//   STUB_SCENE=normal|empty|signed-out|indexing|tasks|first-run|factor-needed|read-only
 import fs from 'node:fs'
 import http from 'node:http'
 import path from 'node:path'
@@ -9,13 +11,14 @@ import { fileURLToPath } from 'node:url'
 import { adminRoutes, factorNeeded, me, ways } from './admin.mjs'
 import { chatRoutes, cut, follow } from './chat.mjs'
 import { hits, indexes, models, places, references, secrets, sourceText, system } from './data.mjs'
+import { settingsRoutes } from './settings.mjs'
 import { nextId, now, Refusal, scene } from './shared.mjs'
 import { workRoutes } from './work.mjs'
 
 const port = Number(process.env.STUB_PORT ?? 8000)
 const staticRoot = path.resolve(
   path.dirname(fileURLToPath(import.meta.url)),
-  '../../src/codeweft/server/static',
+  process.env.STUB_STATIC ?? '../../src/codeweft/server/static',
 )
 
 let signedIn = scene !== 'signed-out'
@@ -33,6 +36,21 @@ const state = {
           last_used_at: now(),
           expires_at: null,
           scopes: ['generate'],
+        },
+      ],
+  // Of other people; an administrator sees them.
+  others: unused
+    ? []
+    : [
+        {
+          id: 'k9',
+          owner: 'Grace',
+          name: 'ci',
+          prefix: 'cw_7bQ1',
+          created_at: '2026-10-02T09:12:00Z',
+          last_used_at: null,
+          expires_at: null,
+          scopes: [],
         },
       ],
 }
@@ -392,7 +410,15 @@ const routes = [
       return session()
     },
   ),
-  ['GET', '/keys', () => state.keys],
+  ...settingsRoutes(models),
+  [
+    'GET',
+    '/keys',
+    ({ query }) => [
+      ...state.keys.map((key) => ({ owner: me.name, ...key })),
+      ...(query.get('who') === 'everyone' ? state.others : []),
+    ],
+  ],
   [
     'POST',
     '/keys',
@@ -414,7 +440,8 @@ const routes = [
     'DELETE',
     '/keys/:id',
     ({ params }) => {
-      state.keys.splice(0, state.keys.length, ...state.keys.filter((key) => key.id !== params.id))
+      for (const list of [state.keys, state.others])
+        list.splice(0, list.length, ...list.filter((key) => key.id !== params.id))
     },
   ],
 ].map(([method, pattern, handle]) => ({ method, handle, match: matcher(pattern) }))

@@ -8,7 +8,7 @@ from codeweft.accounts.feedback import Feedback
 from codeweft.accounts.identities import SCOPES, Identity, Scope
 from codeweft.accounts.ledger import Entry, Group, Ledger, Outcome, Total
 from codeweft.accounts.limits import EVERYONE, Gate, Limit, Period, Subject, SubjectKind
-from codeweft.accounts.people import Actor, Change, People, Role, Status, Team, User
+from codeweft.accounts.people import Actor, AuditFilter, Change, People, Role, Status, Team, User
 from codeweft.accounts.sessions import Session, Visit
 from codeweft.accounts.signin import External, Factors, Registration, SignIn, SignInPolicy
 from codeweft.accounts.snippets import Snippet, Snippets
@@ -19,6 +19,7 @@ __all__ = [
     "Accounts",
     "Actor",
     "Attachment",
+    "AuditFilter",
     "Change",
     "Conversation",
     "Conversations",

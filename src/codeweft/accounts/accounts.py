@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from sqlalchemy import delete, insert, select, update
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from codeweft.accounts.access import IndexAccess, Readers, may_read, read_access
@@ -33,7 +33,7 @@ from codeweft.accounts.sessions import Sessions, Visit, begin, digest
 from codeweft.accounts.signin import SignIn, SignInPolicy
 from codeweft.accounts.snippets import Snippets
 from codeweft.accounts.tables import ApiKeyRow, RevisionRow, SessionRow, SigninLinkRow, UserRow
-from codeweft.errors import Conflict, InvalidRequest, NotFound, NotSignedIn
+from codeweft.errors import CodeweftError, Conflict, InvalidRequest, NotFound, NotSignedIn
 from codeweft.types import Caller
 
 log = logging.getLogger("codeweft.accounts")
@@ -153,6 +153,11 @@ class Accounts:
             await self._recount()
             self.ledger.follow()
             self._poll = asyncio.create_task(self._follow(), name="accounts")
+
+    async def adopt(self, policy: SignInPolicy) -> None:
+        """Let people in by another policy from now on."""
+        self.signin.policy = policy
+        await self._reload()
 
     # ── what is used ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -468,18 +473,22 @@ class Accounts:
         flushed = self._clock()
         while True:
             await asyncio.sleep(POLL_SECONDS)
-            # A busy or full disk must not end the watch; the next round tries again.
-            with suppress(OperationalError):
+            try:
                 await self._refresh()
                 if self._clock() - flushed > FLUSH_SECONDS:
                     flushed = self._clock()
                     await self._flush()
+            except (CodeweftError, SQLAlchemyError, sqlite3.Error):
+                pass  # a busy or full disk must not end the watch; the next round tries again
+            except Exception:
+                # Nobody waits for this task: one that ended would let revoked keys in for ever.
+                log.exception("changes of accounts are looked for again")
 
     async def _flush(self) -> None:
         used, self._used = self._used, {}
         if not used:
             return
-        with suppress(OperationalError):
+        with suppress(CodeweftError, SQLAlchemyError):
             async with self._engine.begin() as connection:
                 for key_id, when in used.items():
                     statement = update(ApiKeyRow).where(ApiKeyRow.id == key_id).values(last_used_at=when)

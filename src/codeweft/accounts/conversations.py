@@ -31,9 +31,10 @@ class Turn:
     """One turn. `reason` of an assistant turn is None while it is being written.
 
     `parent_id` is the turn before it, "" for the first of a conversation; `siblings` are those in its place, itself
-    included, as they came. `references`, `usage`, `error`, `sampling` and `timings` are kept as the JSON that was
-    shown. `cost` is in USD, None when no price is known. `dropped` are the numbers of citations that failed;
-    `explained` tells whether an explanation is kept.
+    included, as they came. `references`, `usage`, `error`, `sampling`, `timings`, `steps` and `checked` are kept as the
+    JSON that was shown. `cost` is in USD, None when no price is known. `dropped` are the numbers of citations that
+    failed; `explained` tells whether an explanation is kept. `steps` are what an agent did, `withdrawn` the texts that
+    did not stand, in their order; `checked` is what a check of the code said, None when there was none.
     """
 
     id: str
@@ -54,6 +55,9 @@ class Turn:
     parent_id: str = ""
     dropped: Sequence[int] = ()
     cost: float | None = None
+    steps: Sequence[Mapping[str, Any]] = ()
+    withdrawn: Sequence[str] = ()
+    checked: Mapping[str, Any] | None = None
     explained: bool = False
     siblings: tuple[str, ...] = ()
     attachments: tuple[Attachment, ...] = ()
@@ -106,6 +110,9 @@ _TURN = (
     TurnRow.parent_id,
     TurnRow.dropped,
     TurnRow.cost,
+    TurnRow.steps,
+    TurnRow.withdrawn,
+    TurnRow.checked,
     TurnRow.explanation.is_not(None),
 )
 
@@ -349,4 +356,7 @@ def _values(turn: Turn) -> dict[str, Any]:
         "parent_id": turn.parent_id,
         "dropped": list(turn.dropped),
         "cost": turn.cost,
+        "steps": list(turn.steps),
+        "withdrawn": list(turn.withdrawn),
+        "checked": turn.checked,
     }

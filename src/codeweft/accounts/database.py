@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import re
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, event, inspect, text
-from sqlalchemy.exc import ArgumentError, DatabaseError
+from sqlalchemy import Connection, ExceptionContext, event, inspect, text
+from sqlalchemy.exc import ArgumentError, DatabaseError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from codeweft.accounts.tables import SCHEMA
-from codeweft.errors import InvalidRequest, StorageFailed
+from codeweft.errors import InvalidRequest, NotReady, StorageFailed
 
 BUSY_SECONDS = 10
 """How long a writer waits for another process's transaction; ours take milliseconds."""
@@ -52,7 +53,33 @@ async def connect(url_or_path: str | Path) -> AsyncEngine:
             if path
             else "Check the address in `database`, and that PostgreSQL runs and lets you in.",
         ) from None
+    event.listen(engine.sync_engine, "handle_error", _tell)
     return engine
+
+
+def _tell(context: ExceptionContext) -> None:
+    """Raises what a person can act on in place of a driver's error; bugs and broken constraints stay as they are."""
+    error = context.sqlalchemy_exception
+    if isinstance(error, OperationalError | InterfaceError) and not context.is_pre_ping:
+        raise explained(error) from error
+
+
+def explained(error: OperationalError | InterfaceError) -> StorageFailed | NotReady:
+    """What is wrong with an open database: it is held, its disk is full or broken, or it is out of reach."""
+    if "locked" in str(error.orig):
+        return NotReady(
+            "The accounts database is held by another program.",
+            fix="Try again in a moment. If it goes on, end what holds it: a backup, an open `sqlite3`, another server.",
+        )
+    if isinstance(error.orig, sqlite3.Error):
+        return StorageFailed(
+            f"The accounts database cannot be written: {error.orig}.",
+            fix="Check that its disk has space and that the file is yours to write.",
+        )
+    return NotReady(
+        f"The accounts database does not answer: {error.orig}.",
+        fix="Check that PostgreSQL runs, then try again.",
+    )
 
 
 def _postgres(url: str) -> AsyncEngine:

@@ -7,6 +7,7 @@ into the database in batches. What a killed process left in its journal is taken
 from __future__ import annotations
 
 import asyncio
+import errno
 import fcntl
 import logging
 import os
@@ -27,6 +28,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from codeweft.accounts.tables import UsageRow
+from codeweft.errors import CodeweftError
 
 log = logging.getLogger("codeweft.accounts")
 
@@ -38,6 +40,9 @@ _DAY: Final = 86400.0
 
 _ids = random.Random()
 """Names entries, which is no secret; seeded by the system."""
+
+_LATER: Final = (CodeweftError, SQLAlchemyError, OSError, RuntimeError)
+"""What passes: a database that is held or full or away, a disk, and threads that cannot be started."""
 
 Outcome = Literal["stop", "length", "tool_calls", "content_filter", "failed", "cancelled"]
 Group = Literal["day", "user", "key", "team", "model", "app"]
@@ -94,8 +99,12 @@ class Ledger:
         self._lock = threading.Lock()
         self._fd: int | None = None
         self._path: Path | None = None
+        self._torn = False
         self._pending: list[Entry] = []
         self._offered = False
+        """Whether some that are pending may be in the database already."""
+        self._left_behind = False
+        """Whether a journal of another process could not be taken over yet."""
         self._task: asyncio.Task[None] | None = None
         self._flushing = asyncio.Lock()
         self.taken = 0
@@ -107,7 +116,11 @@ class Ledger:
         line = _encode(entry) + b"\n"
         with self._lock:
             try:
-                os.write(self._open(), line)
+                # Half a line that filled the disk must not spoil the next one.
+                line = b"\n" + line if self._torn else line
+                self._torn = os.write(self._open(), line) < len(line)
+                if self._torn:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             except OSError as error:
                 # A full disk must not end an answer; the entry still reaches the database if that has room.
                 log.error("usage is not in the journal: %s", error)
@@ -138,34 +151,53 @@ class Ledger:
                 entries = list(self._pending)
             if not entries:
                 return
+            # Whatever ends this early, a failure or a caller that leaves, may have come after the commit.
+            again, self._offered = self._offered, True
             try:
-                await self._insert(entries, again=self._offered)
-                self.taken += len(entries)
-                self._offered = False
-            except SQLAlchemyError as error:
-                self._offered = True
-                log.error("usage waits in the journal: %s", getattr(error, "orig", error))
+                await self._insert(entries, again=again)
+            except _LATER as error:
+                log.error("usage waits in the journal: %s", error)
                 return
+            self._offered = False
+            self.taken += len(entries)
             with self._lock:
                 del self._pending[: len(entries)]
                 if not self._pending and self._fd is not None:
-                    os.ftruncate(self._fd, 0)
+                    # What stays in it is known when it is offered again.
+                    with suppress(OSError):
+                        os.ftruncate(self._fd, 0)
 
     async def recover(self) -> int:
-        """Take over the journals of processes that ended without doing it; how many entries they held."""
+        """Take over the journals of processes that ended without doing it; how many entries they held.
+
+        What cannot be taken over now stays where it is, and is tried again while this process follows.
+        """
         taken = 0
+        self._left_behind = False
         for path in sorted(self._folder.glob("usage-*.journal")):
-            with suppress(OSError), path.open("r+b") as file:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except OSError:
-                    continue  # its process lives
-                entries = list(_entries(file.read()))
-                if entries:
-                    await self._insert(entries, again=True)
-                path.unlink(missing_ok=True)
-                taken += len(entries)
+            try:
+                taken += await self._take_over(path)
+            except _LATER as error:
+                self._left_behind = True
+                log.error("usage waits in %s: %s", path.name, error)
         return taken
+
+    async def _take_over(self, path: Path) -> int:
+        """The entries of a journal whose process ended; 0 for one that lives."""
+        try:
+            file = path.open("r+b")
+        except FileNotFoundError:
+            return 0  # another process was quicker
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return 0
+            entries = _entries(file.read())
+            if entries:
+                await self._insert(entries, again=True)
+            path.unlink(missing_ok=True)
+        return len(entries)
 
     async def totals(
         self, by: Group, since: float, until: float, *, user_id: str | None = None
@@ -233,9 +265,16 @@ class Ledger:
             await asyncio.sleep(BATCH_SECONDS)
             waited += BATCH_SECONDS
             # A transaction costs as much as a hundred entries; until then the journal holds them.
-            if len(self._pending) >= BATCH or waited >= LONGEST_WAIT:
-                waited = 0.0
+            if len(self._pending) < BATCH and waited < LONGEST_WAIT:
+                continue
+            waited = 0.0
+            try:
                 await self.flush()
+                if self._left_behind:
+                    await self.recover()
+            except Exception:
+                # Nobody waits for this task: one that ended would take nothing over any more, and say nothing.
+                log.exception("usage waits in the journal")
 
     async def _insert(self, entries: Sequence[Entry], *, again: bool) -> None:
         """`again` says that some may have been taken over before without our hearing of it."""

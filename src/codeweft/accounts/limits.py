@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -24,6 +23,8 @@ Subject = tuple[SubjectKind, str]
 
 EVERYONE: Final[Subject] = ("everyone", "")
 """What holds for each user that has no limit of its own."""
+_MOST_HELD: Final = 10_000
+"""Callers whose limits are remembered; looking them up anew is cheap, only not for every request."""
 _MINUTE: Final = 60.0
 _DAY: Final = 86_400.0
 
@@ -60,6 +61,9 @@ class _Spent:
     tokens: int = 0
 
 
+_Held = list[tuple[Subject, Limit]]
+
+
 class Gate:
     """Lets requests in, or says why not and when again. All methods run on the event loop's thread."""
 
@@ -69,15 +73,19 @@ class Gate:
         self._buckets: dict[tuple[Subject, str], _Bucket] = {}
         self._running: dict[Subject, int] = defaultdict(int)
         self._spent: dict[tuple[Subject, str], _Spent] = defaultdict(_Spent)
+        self._held: dict[tuple[Subject, ...], _Held] = {}
 
     def set_limits(self, limits: Mapping[Subject, Limit]) -> None:
         """The limits in force from now on. What was used stays counted."""
         self._limits = dict(limits)
+        self._held.clear()
 
-    @contextmanager
-    def admitted(self, subjects: Iterable[Subject]) -> Iterator[None]:
-        """Be served as all of `subjects`. Raises `RateLimited` or `BudgetSpent` when one of them may not."""
-        held = self._limited(subjects)
+    def admitted(self, subjects: Iterable[Subject]) -> Admitted:
+        """Be served as all of `subjects`. Entering raises `RateLimited` or `BudgetSpent` when one of them may not."""
+        return Admitted(self, self._limited(subjects))
+
+    def enter(self, held: _Held) -> None:
+        """See `admitted`."""
         now = self._clock()
         for subject, limit in held:
             self._check(subject, limit, now)
@@ -85,13 +93,13 @@ class Gate:
             if limit.requests_per_minute is not None:
                 self._bucket(subject, "requests", limit.requests_per_minute, now).level -= 1
             self._running[subject] += 1
-        try:
-            yield
-        finally:
-            for subject, _ in held:
-                self._running[subject] -= 1
-                if not self._running[subject]:
-                    del self._running[subject]
+
+    def leave(self, held: _Held) -> None:
+        """See `admitted`."""
+        for subject, _ in held:
+            self._running[subject] -= 1
+            if not self._running[subject]:
+                del self._running[subject]
 
     def charge(self, subjects: Iterable[Subject], tokens: int, usd: float, at: float | None = None) -> None:
         """Count what an answer used. `at` (Unix seconds) says when, for answers of before this process."""
@@ -112,22 +120,28 @@ class Gate:
         found = self._spent.get((subject, period_of(period, self._clock())), _Spent())
         return found.usd, found.tokens
 
-    def _limited(self, subjects: Iterable[Subject]) -> list[tuple[Subject, Limit]]:
+    def _limited(self, subjects: Iterable[Subject]) -> _Held:
         """The subjects that have a limit; a user without one has everyone's, counted for that user alone."""
-        held = []
+        subjects = tuple(subjects)
+        known = self._held.get(subjects)
+        if known is not None:
+            return known
+        held: _Held = []
         for subject in subjects:
             limit = self._limits.get(subject)
             if limit is None and subject[0] == "user":
                 limit = self._limits.get(EVERYONE)
             if limit is not None:
                 held.append((subject, limit))
+        if len(self._held) >= _MOST_HELD:
+            self._held.clear()
+        self._held[subjects] = held
         return held
 
     def _check(self, subject: Subject, limit: Limit, now: float) -> None:
-        who = f"This {subject[0]}"
         if limit.parallel is not None and self._running.get(subject, 0) >= limit.parallel:
             raise RateLimited(
-                f"{who} has {limit.parallel} answers being written, as many as it may.",
+                f"This {subject[0]} has {limit.parallel} answers being written, as many as it may.",
                 fix="Wait for one of them, or ask an administrator for more.",
                 details={"retry_after": 1},
             )
@@ -139,30 +153,50 @@ class Gate:
             if level < needed:
                 wait = max(1, int(-(-(needed - level) * _MINUTE // max(rate, 1))))
                 raise RateLimited(
-                    f"{who} may use {rate} {kind} a minute.",
+                    f"This {subject[0]} may use {rate} {kind} a minute.",
                     fix=f"Try again in {wait} s, or ask an administrator for more.",
                     details={"retry_after": wait},
                 )
-        self._check_budget(who, subject, limit, now)
-
-    def _check_budget(self, who: str, subject: Subject, limit: Limit, now: float) -> None:
         spent = self._spent.get((subject, period_of(limit.period, now)))
-        if spent is None:
-            return
-        over = "" if limit.period == "total" else f" of this {limit.period}"
-        fix = "Ask an administrator to raise it" + (
-            "." if limit.period == "total" else ", or wait for the next."
-        )
-        if limit.budget_usd is not None and spent.usd >= limit.budget_usd:
-            raise BudgetSpent(f"{who} has used its budget{over}: {limit.budget_usd:g} USD.", fix=fix)
-        if limit.budget_tokens is not None and spent.tokens >= limit.budget_tokens:
-            raise BudgetSpent(f"{who} has used its budget{over}: {limit.budget_tokens:,} tokens.", fix=fix)
+        if spent is not None and (
+            (limit.budget_usd is not None and spent.usd >= limit.budget_usd)
+            or (limit.budget_tokens is not None and spent.tokens >= limit.budget_tokens)
+        ):
+            raise _over_budget(subject, limit, spent)
 
     def _bucket(self, subject: Subject, kind: str, rate: int, now: float) -> _Bucket:
         found = self._buckets.get((subject, kind))
         if found is None:
             found = self._buckets[subject, kind] = _Bucket(float(rate), now)
         return found
+
+
+def _over_budget(subject: Subject, limit: Limit, spent: _Spent) -> BudgetSpent:
+    lasts = limit.period == "total"
+    over = "" if lasts else f" of this {limit.period}"
+    fix = "Ask an administrator to raise it" + ("." if lasts else ", or wait for the next.")
+    said = (
+        f"{limit.budget_usd:g} USD"
+        if limit.budget_usd is not None and spent.usd >= limit.budget_usd
+        else f"{limit.budget_tokens:,} tokens"
+    )
+    return BudgetSpent(f"This {subject[0]} has used its budget{over}: {said}.", fix=fix)
+
+
+class Admitted:
+    """See `Gate.admitted`. A class, for a generator costs each request several times as much."""
+
+    __slots__ = ("_gate", "_held")
+
+    def __init__(self, gate: Gate, held: _Held) -> None:
+        self._gate = gate
+        self._held = held
+
+    def __enter__(self) -> None:
+        self._gate.enter(self._held)
+
+    def __exit__(self, *_: object) -> None:
+        self._gate.leave(self._held)
 
 
 def period_of(period: Period, at: float) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Final, Literal, get_args
 
-from sqlalchemy import ColumnElement, delete, insert, select, update
+from sqlalchemy import ColumnElement, String, cast, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -57,6 +57,18 @@ class Change:
     target: str
     detail: Mapping[str, Any]
     address: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """Which lines of the audit log: of an actor, of an action (`key` is all of `key.…`), from `since` on and before
+    `until` (Unix seconds), with `text` in any of who, what, to what and from where. Empty is all."""
+
+    actor: str = ""
+    action: str = ""
+    since: float | None = None
+    until: float | None = None
+    text: str = ""
 
 
 class People:
@@ -279,11 +291,14 @@ class People:
         async with self._engine.begin() as connection:
             await self.note_in(connection, actor, action, target, **detail)
 
-    async def changes(self, limit: int = 100, before: str | None = None) -> list[Change]:
+    async def changes(
+        self, limit: int = 100, before: str | None = None, wanted: AuditFilter = AuditFilter()
+    ) -> list[Change]:
         """The audit log, newest first, from the line after the one whose id is `before`."""
         row = AuditRow
         query = (
             select(row.id, row.at, row.actor, row.action, row.target, row.detail, row.address)
+            .where(*_among(wanted))
             .order_by(row.at.desc(), row.id.desc())
             .limit(limit)
         )
@@ -292,6 +307,15 @@ class People:
             query = query.where((row.at < at) | ((row.at == at) & (row.id < before)))
         async with self._engine.connect() as connection:
             return [Change(*found) for found in await connection.execute(query)]
+
+    async def audit_names(self) -> tuple[list[str], list[str]]:
+        """The actors and the actions that are in the log, by name."""
+        async with self._engine.connect() as connection:
+            actors, actions = [
+                list((await connection.execute(select(column).distinct().order_by(column))).scalars())
+                for column in (AuditRow.actor, AuditRow.action)
+            ]
+        return actors, actions
 
     async def note_in(
         self, connection: AsyncConnection, actor: Actor, action: str, target: str, **detail: Any
@@ -309,6 +333,24 @@ class People:
                 address=actor.address,
             )
         )
+
+
+def _among(wanted: AuditFilter) -> list[ColumnElement[bool]]:
+    row = AuditRow
+    found: list[ColumnElement[bool]] = []
+    if wanted.actor:
+        found.append(row.actor == wanted.actor)
+    if wanted.action:
+        below = row.action.startswith(f"{wanted.action}.", autoescape=True)
+        found.append((row.action == wanted.action) | below)
+    if wanted.since is not None:
+        found.append(row.at >= wanted.since)
+    if wanted.until is not None:
+        found.append(row.at < wanted.until)
+    if wanted.text:
+        places = (row.actor, row.action, row.target, row.address, cast(row.detail, String))
+        found.append(or_(*(place.icontains(wanted.text, autoescape=True) for place in places)))
+    return found
 
 
 def _reads(kind: str, subject: str) -> tuple[ColumnElement[bool], ...]:

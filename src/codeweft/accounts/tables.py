@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-SCHEMA = "0004"
+SCHEMA = "0005"
 """The migration that these tables are at; equal to Alembic's head, so that an up-to-date start needs no Alembic."""
 
 
@@ -231,6 +231,9 @@ class TurnRow(Base):
     cost: Mapped[float | None]
     rated_at: Mapped[float | None]
     explanation: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    steps: Mapped[list[Any]] = mapped_column(JSON, server_default="[]")
+    withdrawn: Mapped[list[Any]] = mapped_column(JSON, server_default="[]")
+    checked: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
 
 
 class AttachmentRow(Base):

@@ -27,10 +27,12 @@ def mcp(config: ConfigOption = None) -> None:
 
 async def _serve(config: ConfigOption) -> None:
     from codeweft.mcp import create_mcp
+    from codeweft.runtime.garbage import settle
     from codeweft.runtime.state import open_indexes
 
     given = settings(config)
     async with answerer(given, None) as models:
         indexes = open_indexes(given)
         server = create_mcp(lambda _: indexes, models.model, lambda _: Caller())
+        settle()
         await server.run_stdio_async()

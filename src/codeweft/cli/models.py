@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from typing import Annotated, Any
 
 import typer
@@ -12,9 +11,6 @@ from codeweft.cli.options import ConfigOption, JsonOption, settings
 from codeweft.cli.render import note, out, print_json, progress, table
 
 app = typer.Typer(help="List, fetch and remove models.")
-
-HUB_TOKEN = "HF_TOKEN"
-"""The hub's own tools read the access token for licensed models from here."""
 
 
 @app.callback(invoke_without_command=True)
@@ -124,12 +120,14 @@ def pull(
     ] = None,
     sha256: Annotated[str | None, typer.Option("--sha256", help="Checksum that the file must have.")] = None,
     as_json: JsonOption = False,
+    config: ConfigOption = None,
 ) -> None:
     """Fetch a model, or import a local GGUF file. An interrupted download goes on where it stopped."""
     from codeweft.models.hub import PullProgress
     from codeweft.models.hub import pull as fetch
     from codeweft.runtime.state import models_folder
 
+    given = settings(config)
     with progress(as_json) as report:
 
         def show(step: PullProgress) -> None:
@@ -140,9 +138,9 @@ def pull(
                 reference,
                 models_folder(),
                 report=show,
-                mirror=mirror,
+                mirror=mirror or given.hub.mirror,
                 sha256=sha256,
-                token=os.environ.get(HUB_TOKEN),
+                token=given.hub.token,
             )
         )
     if as_json:

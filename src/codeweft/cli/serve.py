@@ -40,8 +40,9 @@ def serve(
     over: dict[str, Any] = {"server": {k: v for k, v in (("host", host), ("port", port)) if v is not None}}
     settings = load(config, over)
     from codeweft.cli.serving import run
+    from codeweft.runtime.settings_file import SettingsFile
 
-    run(settings, tuple(code or ()))
+    run(settings, SettingsFile.of(config, over), tuple(code or ()))
 
 
 def signin(config: ConfigOption = None) -> None:

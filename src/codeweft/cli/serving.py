@@ -7,6 +7,7 @@ import logging
 import signal
 import sys
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from codeweft.cli.render import err, note, progress
@@ -15,14 +16,15 @@ from codeweft.errors import CodeweftError
 
 if TYPE_CHECKING:
     from codeweft.runtime.compose import Runtime
+    from codeweft.runtime.settings_file import SettingsFile
 
 INDEXING_SECONDS = 60
 """A code base that takes longer to read is announced as ready while the reading goes on."""
 POLL_SECONDS = 0.1
 
 
-def run(settings: Settings, sources: tuple[str, ...]) -> None:
-    """Serve until Ctrl-C. `sources` are indexed first."""
+def run(settings: Settings, file: SettingsFile, sources: tuple[str, ...]) -> None:
+    """Serve until Ctrl-C. `sources` are indexed first; `file` is where the settings come from."""
     from codeweft.runtime.compose import open_runtime
     from codeweft.server.run import run as serve
 
@@ -40,7 +42,7 @@ def run(settings: Settings, sources: tuple[str, ...]) -> None:
     note("Starting Codeweft… (Ctrl-C stops it)")
     # uvicorn has stopped everything when it hands the interrupt on.
     with suppress(KeyboardInterrupt):
-        serve(open_runtime, settings, listening)
+        serve(partial(open_runtime, file=file), settings, listening)
     for task in starting:
         if not task.cancelled() and (failure := task.exception()) is not None:
             raise failure

@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from codeweft.cli.ask import ContextOption, MaxTokensOption, SeedOption, TemperatureOption
-from codeweft.cli.options import ConfigOption, IndexOption, JsonOption, ModelOption, ServerOption, settings
+from codeweft.cli.options import ConfigOption, IndexOption, JsonOption, ServerOption, settings
 from codeweft.errors import InvalidRequest, NotFound
 from codeweft.types import Request, Retrieval, Sampling
 
@@ -39,6 +39,10 @@ SourceArgument = Annotated[
     typer.Argument(
         metavar="FILE[:LINES]", help="A file, or lines of it (cart.py:10-40). Left out: piped code."
     ),
+]
+NameArgument = Annotated[str | None, typer.Argument(help="Name of the task; left out, they are listed.")]
+GivenOption = Annotated[
+    list[str] | None, typer.Option("--input", metavar="NAME=VALUE", help="An input (repeatable).")
 ]
 CodeOnlyOption = Annotated[bool, typer.Option("--code", help="Print the answer's code alone, for pipes.")]
 # The options that become inputs of a task, by the input's name.
@@ -114,68 +118,46 @@ def register(app: typer.Typer) -> None:
     for one in TASKS:
         examples = "Examples:\n\n" + "\n\n".join(f"- `{example}`" for example in one.examples)
         app.command(one.name, epilog=examples, rich_help_panel="Code tasks")(_command(one))
-    app.command("task", epilog=TASK_EXAMPLES, rich_help_panel="Code tasks")(task)
+    app.command("task", epilog=TASK_EXAMPLES, rich_help_panel="Code tasks")(_any_task())
 
 
 def _command(one: Task) -> Callable[..., None]:
     """A function whose parameters are the task's options, as Typer reads them."""
-    given: dict[str, Any] = {"source": SourceArgument, **{name: INPUTS[name] for name in one.inputs}}
-    common = inspect.signature(_run, eval_str=True).parameters
-    names = [name for name in common if name not in ("name", "source", "inputs")]
-    if not one.writes_code:
-        names.remove("code")
 
-    def run(**values: Any) -> None:
+    def run(source: str | None, **values: Any) -> None:
         inputs = {name: values.pop(name) for name in one.inputs}
-        _run(one.name, values.pop("source"), inputs, **values)
+        _run(one.name, source, inputs, **values)
 
-    parameters = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
-        for name, kind in given.items()
-    ] + [common[name].replace(kind=inspect.Parameter.KEYWORD_ONLY) for name in names]
+    own = {"source": SourceArgument, **{name: INPUTS[name] for name in one.inputs}}
+    return _taking(run, own, one.help, without="" if one.writes_code else "code")
+
+
+def _any_task() -> Callable[..., None]:
+    """The command for tasks of any name."""
+
+    def run(name: str | None, source: str | None, given: Sequence[str] | None, **values: Any) -> None:
+        if name is None:
+            _list(values["as_json"])
+            return
+        _run(name, source, dict(_pair(one) for one in given or ()), **values)
+
+    own = {"name": NameArgument, "source": SourceArgument, "given": GivenOption}
+    return _taking(run, own, "Run a code task by its name, with its inputs by theirs; or list the tasks.")
+
+
+def _taking(
+    run: Callable[..., None], own: Mapping[str, Any], help: str, without: str = ""
+) -> Callable[..., None]:
+    """`run` with the parameters `own` and those of `_run` that every task has, as Typer reads them."""
+    common = inspect.signature(_run, eval_str=True).parameters
+    names = [name for name in common if name not in ("name", "source", "inputs", without)]
+    kind = inspect.Parameter.KEYWORD_ONLY
+    parameters = [inspect.Parameter(name, kind, default=None, annotation=one) for name, one in own.items()]
+    parameters += [common[name].replace(kind=kind) for name in names]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {one.name: one.annotation for one in parameters}
-    run.__doc__ = one.help
+    run.__doc__ = help
     return run
-
-
-def task(
-    name: Annotated[str | None, typer.Argument(help="Name of the task; left out, they are listed.")] = None,
-    source: SourceArgument = None,
-    given: Annotated[
-        list[str] | None, typer.Option("--input", metavar="NAME=VALUE", help="An input (repeatable).")
-    ] = None,
-    code: CodeOnlyOption = False,
-    model: ModelOption = None,
-    index: IndexOption = None,
-    context: ContextOption = True,
-    temperature: TemperatureOption = None,
-    max_tokens: MaxTokensOption = None,
-    seed: SeedOption = None,
-    as_json: JsonOption = False,
-    server: ServerOption = None,
-    config: ConfigOption = None,
-) -> None:
-    """Run a code task by its name, with its inputs by theirs; or list the tasks."""
-    if name is None:
-        _list(as_json)
-        return
-    inputs = dict(_pair(one) for one in given or ())
-    _run(
-        name,
-        source,
-        inputs,
-        code=code,
-        model=model,
-        index=index,
-        context=context,
-        temperature=temperature,
-        max_tokens=max_tokens,
-        seed=seed,
-        as_json=as_json,
-        server=server,
-        config=config,
-    )
 
 
 def _run(

@@ -183,9 +183,7 @@ class EmbeddedModel(OnFile):
             at += piece
             async with aclosing(self._lines(file, prompt.path, native.reading_body(ids[:at]))) as lines:
                 async for line in lines:
-                    event = native.decode_event(line)
-                    if event.error is not None:
-                        raise refusal(500, line)
+                    event = _decoded(line)
                     if event.stop and event.timings is not None:
                         file.prefill.took(event.timings.prompt_n, event.timings.prompt_ms / 1e3)
                         read.cached = read.cached if read.tokens else event.timings.cache_n
@@ -220,9 +218,7 @@ class EmbeddedModel(OnFile):
         alternatives = sampling.logprobs
         thinking = prompt.thinking
         async for line in lines:
-            event = native.decode_event(line)
-            if event.error is not None:
-                raise refusal(500, line)
+            event = _decoded(line)
             if event.prompt_progress is not None:
                 yield PromptProgress(event.prompt_progress.processed, event.prompt_progress.total)
                 continue
@@ -259,7 +255,10 @@ class EmbeddedModel(OnFile):
         async for line in lines:
             if line == b"[DONE]":
                 break
-            chunk = wire.decode_chunk(line)
+            try:
+                chunk = wire.decode_chunk(line)
+            except wire.MALFORMED:
+                raise _nonsense() from None
             if chunk.failed:
                 raise refusal(500, line)
             if chunk.prompt_progress is not None:
@@ -415,6 +414,24 @@ class EmbeddedModel(OnFile):
             param="messages",
             details={"prompt_tokens": tokens, "context": context},
         )
+
+
+def _decoded(line: bytes) -> native.CompletionEvent:
+    """An event of the engine's own protocol. Raises what it says went wrong, and `EngineFailed` for no event."""
+    try:
+        event = native.decode_event(line)
+    except wire.MALFORMED:
+        raise _nonsense() from None
+    if event.error is not None:
+        raise refusal(500, line)
+    return event
+
+
+def _nonsense() -> EngineFailed:
+    return EngineFailed(
+        "The engine sent something that is not an event of an answer.",
+        fix="Try again; if it goes on, check `engine.python` in the settings.",
+    )
 
 
 def _family_of(given: Family | str | None, label: str, header: GgufHeader) -> Family:

@@ -74,7 +74,7 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class ProcessState:
-    """Where the process stands; `reason` says why it failed or restarts."""
+    """Where the process stands; `reason` says why it failed, restarts, or had to be started again."""
 
     status: Status
     reason: str = ""
@@ -317,7 +317,8 @@ class Engine:
             return load_failure(answer.get("error", ""), code, list(self._tail))
         self._url = answer["url"]
         self._down.clear()
-        self._state = ProcessState("ready", pid=child.pid, restarts=self._state.restarts)
+        restarts = self._state.restarts
+        self._state = ProcessState("ready", self._crash if restarts else "", child.pid, restarts)
         self._awaited().set_result(None)
         return None
 

@@ -7,12 +7,8 @@ from typing import Any
 
 import msgspec
 
+from codeweft.models.wire import Progress, counted
 from codeweft.types import FinishReason, Sampling, TokenLogprob, Usage
-
-
-class Progress(msgspec.Struct, frozen=True):
-    total: int = 0
-    processed: int = 0
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -52,9 +48,9 @@ class CompletionEvent(msgspec.Struct, frozen=True):
     @property
     def usage(self) -> Usage:
         return Usage(
-            prompt_tokens=self.tokens_evaluated,
-            completion_tokens=self.tokens_predicted,
-            cached_tokens=self.timings.cache_n if self.timings else 0,
+            prompt_tokens=counted(self.tokens_evaluated),
+            completion_tokens=counted(self.tokens_predicted),
+            cached_tokens=counted(self.timings.cache_n) if self.timings else 0,
         )
 
     @property

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -26,7 +26,7 @@ from codeweft.errors import (
 )
 from codeweft.models import skills
 from codeweft.models.turns import Turns
-from codeweft.models.upstream import Refused, pause
+from codeweft.models.upstream import Refused, asked_to_wait, pause
 from codeweft.stream import Deferred, Replayed, close, only
 from codeweft.types import (
     Done,
@@ -45,7 +45,6 @@ _BEGUN: Final = (TextDelta, ReasoningDelta, ToolCallDelta, Done)
 """Events after which an answer belongs to its endpoint: a reader has seen part of it."""
 _WRONG_EVERYWHERE: Final = frozenset({400, 405, 409, 413, 415, 422})
 """Statuses that speak of the request, not of the endpoint."""
-_Way = Callable[[Request], Awaitable[AsyncIterator[Event]]]
 LONGEST_COOLDOWN: Final = 600.0
 
 
@@ -93,7 +92,8 @@ class Member:
     def failed(self, error: CodeweftError, cooldown: float) -> None:
         """Note a failure, and rest."""
         self.error = str(error)
-        self.rests_until = time.monotonic() + min(LONGEST_COOLDOWN, cooldown * 2.0**self.failures)
+        rest = max(cooldown * 2.0**self.failures, asked_to_wait(error))
+        self.rests_until = time.monotonic() + min(LONGEST_COOLDOWN, rest)
         self.failures += 1
 
     def worked(self) -> None:
@@ -167,16 +167,17 @@ class Pool:
         if self._policy.first_token is not None:
             # An answer in one piece has no first word to wait for.
             request = replace(request, whole=False)
-        ways: list[_Way] = [self._in_turn, *(partial(_fall_back, model) for model in self._fallbacks)]
-        failure: CodeweftError | None = None
-        for way in ways:
+        try:
+            return await self._in_turn(request)
+        except CodeweftError as error:
+            failure = error
+        for fallback in self._fallbacks:
+            if not _falls_back(failure):
+                break
             try:
-                return await way(request)
+                return await _begin(fallback(), request, None)
             except CodeweftError as error:
                 failure = error
-                if not _falls_back(error):
-                    break
-        assert failure is not None
         return only(Failed(failure))
 
     async def _in_turn(self, request: Request) -> AsyncIterator[Event]:
@@ -285,10 +286,6 @@ async def _read_to_first(stream: AsyncIterator[Event], read: list[Event]) -> Non
         read.append(event)
         if isinstance(event, _BEGUN):
             break
-
-
-async def _fall_back(model: Callable[[], Model], request: Request) -> AsyncIterator[Event]:
-    return await _begin(model(), request, None)
 
 
 def _says_nothing_of_others(error: CodeweftError) -> bool:

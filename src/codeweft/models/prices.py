@@ -29,6 +29,10 @@ class Prices:
         self._loading: threading.Thread | None = None
         self._find: Callable[[str, str], Price | None] | None = None if table else _nothing
 
+    def set_own(self, own: Mapping[str, Price]) -> None:
+        """Other own prices, for answers from now on."""
+        self._own = dict(own)
+
     def cost(self, info: ModelInfo, used: Usage) -> float | None:
         """USD of an answer of a model; None when its price is not known (yet). Models of this machine are free of charge."""
         price = self.of(info)

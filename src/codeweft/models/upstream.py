@@ -32,6 +32,8 @@ _JSON: Final = {"Content-Type": "application/json"}
 _BROKEN: Final = (aiohttp.ClientError, ConnectionError, TimeoutError)
 _LONGEST_WORDS: Final = 300
 _LONGEST_ERROR_BODY: Final = 64 << 10
+LONGEST_ANSWER: Final = 256 << 20
+"""Bytes of an answer in one piece; two thousand vectors of four thousand numbers each are about 160 MB."""
 _FIXES: Final = {
     401: "Check `api_key` of this endpoint in the settings.",
     403: "Check that the key of this endpoint may use this model.",
@@ -114,9 +116,19 @@ class Upstream:
         return _Read(self, response)
 
     async def json(self, method: str, path: str, body: Any = None) -> bytes:
-        """The whole answer's bytes."""
+        """The whole answer's bytes. Raises `UpstreamFailed` also for one without end."""
+        pieces: list[bytes] = []
+        length = 0
         async with self.request(method, path, body) as response:
-            return await response.read()
+            async for piece in response.content.iter_any():
+                pieces.append(piece)
+                length += len(piece)
+                if length > LONGEST_ANSWER:
+                    raise UpstreamFailed(
+                        f"The endpoint of {self.name} sent more than {LONGEST_ANSWER >> 20} MB at once.",
+                        fix="Check `base_url` of this endpoint in the settings.",
+                    )
+        return b"".join(pieces)
 
     def broken(self, error: BaseException | None = None) -> UpstreamFailed:
         """The error for an answer that ended too early."""
@@ -173,9 +185,10 @@ class Upstream:
                 failure = await self._refused(response)
                 if response.status not in RETRIED:
                     raise failure
-            if attempt == self._attempts:
+            wanted = asked_to_wait(failure)
+            if attempt == self._attempts or wanted > LONGEST_PAUSE:
                 raise failure
-            await asyncio.sleep(pause(attempt))
+            await asyncio.sleep(max(wanted, pause(attempt)))
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     def _open(self) -> aiohttp.ClientSession:
@@ -200,7 +213,13 @@ class Upstream:
             body = b""
         finally:
             response.close()
-        return self.failure(response.status, body)
+        failure = self.failure(response.status, body)
+        after = response.headers.get("Retry-After", "")
+        # It may also be a date, which says as much as the sender's clock is right.
+        if after.isdecimal() and len(after) < 6:
+            failure.details["retry_after"] = int(after)
+            failure.fix = f"The endpoint asks to be left alone for {after} s; try again then."
+        return failure
 
     def failure(self, status: int, body: bytes) -> CodeweftError:
         """The error for an answer with `status` and `body`."""
@@ -308,6 +327,12 @@ def _cause(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return shorten(str(error)) or type(error).__name__
+
+
+def asked_to_wait(error: CodeweftError) -> float:
+    """Seconds that an endpoint wants to be left alone, 0 when it did not say."""
+    seconds = error.details.get("retry_after")
+    return float(seconds) if isinstance(seconds, int | float) else 0.0
 
 
 def pause(attempt: int) -> float:

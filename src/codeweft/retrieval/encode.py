@@ -8,10 +8,12 @@ linear map, because people ask in other words than code is written in. How it is
 
 from __future__ import annotations
 
+import threading
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Sequence
 from importlib import resources
+from importlib.resources.abc import Traversable
 from itertools import pairwise
 from pathlib import Path
 from typing import Final, Self
@@ -69,9 +71,7 @@ class StaticEncoder:
         Raises `NotFound` when there is no such file, `StorageFailed` when it is not an encoder or is damaged.
         """
         if path is None:
-            with resources.as_file(
-                resources.files("codeweft.retrieval") / "encoder" / "encoder.npz"
-            ) as bundled:
+            with resources.as_file(_bundled()) as bundled:
                 encoder = cls.load(bundled)
             encoder._file = None
             return encoder
@@ -89,9 +89,7 @@ class StaticEncoder:
                 )
                 rows, dimensions = encoder._table.shape
         except FileNotFoundError as error:
-            raise NotFound(
-                f"There is no encoder file at {path}.", fix="Check the path, or leave it out."
-            ) from error
+            raise _no_file(path) from error
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise _not_an_encoder(path) from error
         shapes = encoder._scale.shape, encoder._query_weight.shape, encoder._query_map.shape
@@ -151,6 +149,60 @@ class StaticEncoder:
             floats[:] = few
             factor[start:end].dot(floats, own)
         return total
+
+
+class BundledEncoder:
+    """The bundled `StaticEncoder`, read when something is first encoded; satisfies `codeweft.types.Encoder`, thread-safe.
+
+    It takes 17 MB and a sixth of a second, which a server that only passes requests on never needs.
+    """
+
+    portable = True
+
+    def __init__(self) -> None:
+        """Raises `NotFound` and `StorageFailed` for a file that is missing or damaged at its head."""
+        self._lock = threading.Lock()
+        self._encoder: StaticEncoder | None = None
+        with resources.as_file(_bundled()) as path:
+            self.name, self.dimensions = _head(path)
+
+    def __reduce__(self) -> tuple[Callable[[], BundledEncoder], tuple[()]]:
+        return BundledEncoder, ()
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        """See `StaticEncoder.encode`."""
+        return self._loaded().encode(texts)
+
+    def encode_query(self, texts: Sequence[str]) -> Vectors:
+        """See `StaticEncoder.encode_query`."""
+        return self._loaded().encode_query(texts)
+
+    def _loaded(self) -> StaticEncoder:
+        with self._lock:
+            if self._encoder is None:
+                self._encoder = StaticEncoder.load()
+            return self._encoder
+
+
+def _bundled() -> Traversable:
+    return resources.files("codeweft.retrieval") / "encoder" / "encoder.npz"
+
+
+def _head(path: Path) -> tuple[str, int]:
+    """Name and dimensions of an encoder file. Raises as `StaticEncoder.load` does."""
+    try:
+        with zipfile.ZipFile(path) as file, file.open("table.npy") as table, file.open("name.npy") as name:
+            np.lib.format.read_magic(table)
+            shape, _, _ = np.lib.format.read_array_header_1_0(table)
+            return str(np.lib.format.read_array(name, allow_pickle=False)), int(shape[1])
+    except FileNotFoundError as error:
+        raise _no_file(path) from error
+    except (OSError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile) as error:
+        raise _not_an_encoder(path) from error
+
+
+def _no_file(path: Path) -> NotFound:
+    return NotFound(f"There is no encoder file at {path}.", fix="Check the path, or leave it out.")
 
 
 def _unit(vectors: Vectors) -> Vectors:

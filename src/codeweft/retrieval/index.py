@@ -31,6 +31,7 @@ from codeweft.retrieval.store.base import (
 )
 from codeweft.retrieval.store.embedded import EmbeddedStores
 from codeweft.retrieval.store.failures import storage_errors
+from codeweft.retrieval.store.pool import Pool
 from codeweft.retrieval.update import (
     IndexLimits,
     Progress,
@@ -276,7 +277,7 @@ class Index:
 
     def candidates(
         self, question: Question, vector: Vectors, k: int, filters: Filters = Filters()
-    ) -> list[Candidate]:
+    ) -> Pool:
         """Chunks that may answer, with their scores, before ranking."""
         return self.store.candidates(Probe(question, vector, k, filters))
 

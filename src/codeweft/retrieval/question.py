@@ -69,6 +69,8 @@ class Question:
     is_symbol: bool
     gist: str = ""
     places: tuple[Place, ...] = ()
+    owners: Mapping[str, str] = field(default_factory=dict)
+    """What symbols are qualified by, folded: `store` of `Store.open` by `open`."""
 
     @property
     def asked(self) -> int:
@@ -104,7 +106,8 @@ def read_question(text: str, repository: str = "") -> Question:
     is_symbol = len(found) == 1 and found[0] == bare and not (bare.isalpha() and bare.islower())
     symbols = _unqualified(found, "" if is_symbol else repository)
     terms = weighted_terms(stripped)
-    return Question(stripped, terms, _keywords(terms), symbols, is_symbol, stripped, _places(stripped))
+    keywords, places = _keywords(terms), _places(stripped)
+    return Question(stripped, terms, keywords, symbols, is_symbol, stripped, places, _owners(found))
 
 
 def _of_report(text: str, report: _Report, repository: str) -> Question:
@@ -112,10 +115,11 @@ def _of_report(text: str, report: _Report, repository: str) -> Question:
     quoted = {term: weight * CODE_WEIGHT for term, weight in weighted_terms(code).items()}
     terms = quoted | weighted_terms(said)
     most = sorted(terms.items(), key=lambda item: -item[1])[:REPORT_TERMS]
-    symbols = _unqualified((*_symbols(said[:4000]), *_symbols(code[:4000])), repository)
-    title = weighted_terms(report.title)
+    found = (*_symbols(said[:4000]), *_symbols(code[:4000]))
+    symbols = _unqualified(found, repository)
+    keywords = _keywords(weighted_terms(report.title))
     places = _places(_ADDRESS.sub(" ", text))
-    return Question(text, dict(most), _keywords(title), symbols, False, report.title, places)
+    return Question(text, dict(most), keywords, symbols, False, report.title, places, _owners(found))
 
 
 def _symbols(text: str) -> Iterator[str]:
@@ -128,6 +132,16 @@ def _unqualified(names: Iterable[str], repository: str) -> tuple[str, ...]:
     """Of a qualified name the last part is what is defined; the others only say where."""
     symbols = dict.fromkeys(map(last_segment, names))
     return tuple(symbol for symbol in symbols if not repository or fold(symbol) != fold(repository))
+
+
+def _owners(names: Iterable[str]) -> dict[str, str]:
+    """What each name was first qualified by; a name that stands alone has none."""
+    owners: dict[str, str] = {}
+    for name in names:
+        symbol = last_segment(name)
+        if owner := fold(last_segment(name[: -len(symbol)].rstrip(":->.\\#"))):
+            owners.setdefault(symbol, owner)
+    return owners
 
 
 def _keywords(terms: Iterable[str]) -> tuple[str, ...]:

@@ -7,12 +7,15 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from heapq import heapify, heappop, heapreplace
+from heapq import heappop, heappush
 from typing import Final, NamedTuple
+
+import numpy as np
 
 from codeweft.retrieval.forms import Forms, heads
 from codeweft.retrieval.question import Place, Question
 from codeweft.retrieval.store.base import Candidate, Row, fold, last_segment
+from codeweft.retrieval.store.pool import Column, Pool
 from codeweft.retrieval.tokens import terms_of_run
 
 
@@ -32,6 +35,8 @@ class Priorities:
     """Factor on both when the file is named after the symbol: there is where it lives."""
     other_case: float = 0.7
     """Factor when only case or underscores differ: `into_response` for `IntoResponse`."""
+    owner: float = 1.3
+    """Factor when the chunk stands in what the symbol is qualified by: in class or file `Store` for `Store.open`."""
     place: float = 1.5
     """The file is named in the question, or in a stack trace of it; less for each frame further out."""
     outer_place: float = 0.7
@@ -63,14 +68,17 @@ class Priorities:
 
 
 PRIORITIES: Final = Priorities()
+_AHEAD: Final = 3
+"""Candidates read at once, for each result: hardly a question needs more."""
 
 _TEST: Final = re.compile(
-    r"(?:^|/)(?:tests?|__tests__|specs?|testing|testdata|fixtures?|__mocks__|mocks?)/"
-    r"|(?:^|/)(?:test_[^/]*|conftest)\.\w+$|[._-](?:test|tests|spec|bench)\.\w+$|_(?:test|tests|spec|unittest)\.\w+$"
+    r"(?i:(?:^|/)(?:[^/]*[._-])?(?:unit|integration)?tests?/)|[a-z\d](?:UI)?Tests?/"
+    r"|(?i:(?:^|/)(?:__tests__|specs?|testing|testdata|fixtures?|__mocks__|mocks?)/)"
+    r"|(?:^|/)(?:test_[^/]*|conftest|tests?)\.\w+$|[._-](?:test|tests|spec|bench)\.\w+$|_(?:test|tests|spec|unittest)\.\w+$"
     r"|(?:Tests?|Spec|Suite|IT)\.(?:java|kt|kts|swift|cs|scala|php|groovy)$"
 )
 _EXAMPLE: Final = re.compile(
-    r"(?:^|/)(?:_?examples?|samples?|demos?|docs?_src|tutorials?|benchmarks?|bench|playground)/"
+    r"(?:^|/)(?:_?examples?|samples?|demos?|docs?_src|tutorials?|benchmarks?|bench|playground)/", re.I
 )
 _LEGACY: Final = re.compile(r"(?:^|/)(?:_?compat|legacy|deprecated|archive|old)/")
 _VERSION: Final = re.compile(r"(?<![^/])(v\d{1,3})(?=/)")
@@ -128,138 +136,153 @@ _ASKED: Final = {
 """What a question has to say for a penalty not to apply."""
 
 
-def rank(
-    question: Question, candidates: Iterable[Candidate], k: int, priorities: Priorities = PRIORITIES
-) -> list[Candidate]:
+def rank(question: Question, pool: Pool, k: int, priorities: Priorities = PRIORITIES) -> list[Candidate]:
     """The best `k`, best first, with `score` in 0..1 and `why` filled (parts of the score before scaling)."""
-    pool = list(candidates)
-    if not pool:
+    if not len(pool):
         return []
-    _fuse(question, pool, priorities)
-    _add_coherence(pool, priorities)
-    _add_whole_file(pool, priorities)
-    reading = _Reading(question, pool, priorities)
-    chosen = _choose(reading.best_first(pool), k, priorities)
+    chosen = _choose(_Reading(question, pool, priorities).best_first(_AHEAD * k), k, priorities)
     top = max((c.score for c in chosen), default=1.0)
     for c in chosen:
         c.score = c.score / top if top > 1 else c.score
     return chosen
 
 
-def _fuse(question: Question, pool: Sequence[Candidate], priorities: Priorities) -> None:
-    """Convex combination of both scores, each normalised over the candidates; the best fused score is 1."""
+def _fused(question: Question, pool: Pool, priorities: Priorities) -> tuple[Column, Column, Column]:
+    """The shares of words and vectors, each normalised over the candidates, and their sum, of which the best is 1."""
     share = priorities.lexical_symbol if question.is_symbol else priorities.lexical
-    top = max([c.lexical for c in pool]) or 1.0
-    cosines = [c.vector for c in pool]
-    low = min(cosines)
-    spread = (max(cosines) - low) or 1.0
-    for c in pool:
-        lexical = share * c.lexical / top
-        vector = (1 - share) * (c.vector - low) / spread
-        c.score = lexical + vector
-        c.why = {"lexical": lexical, "vector": vector}
-    best = max([c.score for c in pool]) or 1.0
-    for c in pool:
-        c.score /= best
+    lexical = share * pool.lexical / (pool.lexical.max() or 1.0)
+    low = pool.vector.min()
+    vector = (1 - share) * (pool.vector - low) / ((pool.vector.max() - low) or 1.0)
+    scores = lexical + vector
+    return lexical, vector, scores / (scores.max() or 1.0)
 
 
-def _add_coherence(pool: Sequence[Candidate], priorities: Priorities) -> None:
-    sums: dict[tuple[str, str], float] = {}
-    firsts: dict[tuple[str, str], Candidate] = {}
-    for c in pool:
-        file = c.home, c.row.path
-        score = c.score
-        sums[file] = sums.get(file, 0.0) + score
-        first = firsts.setdefault(file, c)
-        if score > first.score:
-            firsts[file] = c
-    most = max(sums.values()) or 1.0
-    for file, first in firsts.items():
-        first.why["coherence"] = value = priorities.coherence * sums[file] / most
-        first.score += value
+def _coherence(pool: Pool, scores: Column, priorities: Priorities) -> Column:
+    """For the best candidate of each file, by the sum of all of the file; zero for the others."""
+    sums = np.bincount(pool.file_of, scores, len(pool.files))
+    # Sorting is stable: of equals the first.
+    order = np.lexsort((-scores, pool.file_of))
+    files = pool.file_of[order]
+    firsts = order[np.flatnonzero(np.diff(files, prepend=-1))]
+    worth = np.zeros(len(scores))
+    worth[firsts] = priorities.coherence * sums[pool.file_of[firsts]] / (sums.max() or 1.0)
+    return worth
 
 
-def _add_whole_file(pool: Sequence[Candidate], priorities: Priorities) -> None:
-    most_terms = max([c.file_terms for c in pool]) or 1.0
-    most_near = max([c.file_near for c in pool]) or 1.0
-    for c in pool:
-        whole = priorities.terms * c.file_terms / most_terms + priorities.near * c.file_near / most_near
-        c.score += whole
-        c.why["file"] = whole
+def _whole_file(pool: Pool, priorities: Priorities) -> Column:
+    terms = priorities.terms * pool.file_terms / (pool.file_terms.max() or 1.0)
+    whole: Column = terms + priorities.near * pool.file_near / (pool.file_near.max() or 1.0)
+    return whole
 
 
 class _Reading:
     """A question compared with names and paths; every path is looked at once."""
 
-    def __init__(self, question: Question, pool: Sequence[Candidate], priorities: Priorities) -> None:
+    def __init__(self, question: Question, pool: Pool, priorities: Priorities) -> None:
         self._question = question
+        self._pool = pool
         self._priorities = priorities
         self._forms = Forms(question.keywords)
         self._asked = max(1, question.asked)
         self._worded = bool(question.keywords) and not question.is_symbol
-        self._symbols = frozenset(map(fold, question.symbols))
-        self._rarity = {} if question.is_symbol else _rarity(question.symbols, pool)
         # What a report says in passing (an example, a test that fails) is not what it asks for.
         # A question in another language says it in its words' English terms.
         said = question.gist if question.gist.isascii() else " ".join((question.gist, *question.keywords))
         self._excused = {role for role, asked in _ASKED.items() if asked.search(said)}
-        self._prose = 1.0 if "prose" in self._excused else priorities.prose
-        paths = {path: _path_facts(path) for path in {c.row.path for c in pool}}
-        self._places = _placed(question.places, paths, priorities) if question.places else {}
-        newest = _newest_versions(paths.values())
-        self._of_path = {
-            path: (self._share(facts), self._path_penalty(facts, newest)) for path, facts in paths.items()
-        }
-        """The share of the question's words in the names of file and folder, and the penalty of the path."""
+        lexical, vector, scores = _fused(question, pool, priorities)
+        coherence = _coherence(pool, scores, priorities)
+        whole = _whole_file(pool, priorities)
+        definitions = self._definitions() if question.symbols else np.zeros(len(pool))
+        places, paths, factors = (column[pool.file_of] for column in self._of_files())
+        self._always = {"lexical": lexical, "vector": vector}
+        self._parts = {
+            "coherence": coherence, "file": whole, "definition": definitions, "place": places, "path": paths,
+        }  # fmt: skip
+        for part in self._parts.values():
+            scores = scores + part
+        self._scores = scores
+        self._factors = factors
+        """What follows on all of that, for the kind of file."""
 
-    def best_first(self, pool: Sequence[Candidate]) -> Iterator[Candidate]:
-        """The candidates in order, with what speaks for their names and paths and the factor of their kind.
+    def best_first(self, ahead: int) -> Iterator[Candidate]:
+        """The candidates in order, with what speaks for their names and the factor of their kind.
 
-        A name is compared only when no other candidate can come before its own: most are never asked for.
+        A candidate is read only when no other can come before its own, and then `ahead` at once: most never are.
         """
         most = self._priorities.name if self._worded else 0.0
-        # What can still gain comes before its equals, for it may turn out better than they are.
-        factors = [self._add_path(c) for c in pool]
-        queue = [
-            (-(c.score + most) * factor, 0, "", 0, number)
-            for number, (c, factor) in enumerate(zip(pool, factors, strict=True))
-        ]
-        heapify(queue)
-        while queue:
-            _, known, _, _, number = queue[0]
-            c = pool[number]
-            if known:
-                heappop(queue)
-                yield c
-            else:
-                self._add_name(c, factors[number])
-                heapreplace(queue, (-c.score, 1, c.row.path, c.row.start_line, number))
+        reach = (self._scores + most) * self._factors
+        order = np.argsort(-reach, kind="stable").tolist()
+        reachable = reach[order].tolist()
+        ready: list[tuple[float, str, int, int, Candidate]] = []
+        at = 0
+        while ready or at < len(order):
+            # What can still gain comes before its equals, for it may turn out better than they are.
+            while at < len(order) and (not ready or reachable[at] >= -ready[0][0]):
+                some = order[at : at + ahead]
+                at += ahead
+                for place, row in zip(some, self._pool.read(some), strict=True):
+                    if row is not None:
+                        c = self._scored(place, row)
+                        heappush(ready, (-c.score, row.path, row.start_line, place, c))
+            if ready:
+                yield heappop(ready)[-1]
 
-    def _add_path(self, c: Candidate) -> float:
-        """What the candidate's path and definitions say for it; returns the factor that is to follow."""
-        row, why, path = c.row, c.why, c.row.path
-        if self._symbols and not self._symbols.isdisjoint(_defined(row.name, row.defined)):
-            why["definition"] = value = self._definition(row)
-            c.score += value
-        if self._places and path in self._places:
-            why["place"] = self._places[path]
-            c.score += self._places[path]
-        share, factor = self._of_path[path]
-        if share and self._worded:
-            why["path"] = value = self._priorities.path * share
-            c.score += value
-        return factor * self._prose if row.language in _PROSE_LANGUAGES else factor
-
-    def _add_name(self, c: Candidate, factor: float) -> None:
-        """What the candidate's name says for it, and the factor on all of that."""
-        if self._worded and c.row.kind != "section":
-            name, own = _name_facts(c.row.name)
+    def _scored(self, place: int, row: Row) -> Candidate:
+        """A candidate with everything that speaks for it."""
+        c = self._pool.candidate(place, row)
+        c.score, factor, why = float(self._scores[place]), float(self._factors[place]), c.why
+        for part, column in self._always.items():
+            why[part] = float(column[place])
+        for part, column in self._parts.items():
+            if part == "file" or column[place]:
+                why[part] = float(column[place])
+        if self._worded and row.kind != "section":
+            name, own = _name_facts(row.name)
             if not self._forms.heads.isdisjoint(own) and (hits := len(list(filter(self._forms.of, name)))):
-                c.why["name"] = value = self._priorities.name * hits / len(name)
+                why["name"] = value = self._priorities.name * hits / len(name)
                 c.score += value
         if factor != 1.0:
-            c.why["penalty"] = c.score * (factor - 1)
+            why["penalty"] = c.score * (factor - 1)
             c.score *= factor
+        return c
+
+    def _definitions(self) -> Column:
+        """What defining a symbol of the question is worth for each candidate."""
+        pool = self._pool
+        symbols = frozenset(self._question.folded_symbols)
+        places = np.flatnonzero(pool.defining).tolist()
+        defining = [
+            (place, row)
+            for place, row in zip(places, pool.read(places), strict=True)
+            if row is not None and not symbols.isdisjoint(_defined(row.name, row.defined))
+        ]
+        rarity = {}
+        if not self._question.is_symbol:
+            rows = [(pool.files[pool.file_of[place]].home, row) for place, row in defining]
+            rarity = _rarity(self._question.symbols, rows)
+        worth = np.zeros(len(pool))
+        for place, row in defining:
+            worth[place] = self._definition(row, rarity)
+        return worth
+
+    def _of_files(self) -> tuple[Column, Column, Column]:
+        """For each file: what being named in the question and its path's words are worth, and the factor of its kind."""
+        question, priorities, files = self._question, self._priorities, self._pool.files
+        facts = {file.path: _path_facts(file.path) for file in files}
+        newest = _newest_versions(facts.values())
+        placed = _placed(question.places, facts, priorities) if question.places else {}
+        prose = 1.0 if "prose" in self._excused else priorities.prose
+        return (
+            np.array([placed.get(file.path, 0.0) for file in files]),
+            np.array([priorities.path * self._share(facts[file.path]) for file in files]),
+            np.array(
+                [
+                    self._path_penalty(facts[file.path], newest)
+                    * (prose if file.language in _PROSE_LANGUAGES else 1.0)
+                    for file in files
+                ]
+            ),
+        )
 
     def _share(self, facts: _PathFacts) -> float:
         if not self._worded or self._forms.heads.isdisjoint(facts.heads):
@@ -275,7 +298,7 @@ class _Reading:
             factor *= self._priorities.older
         return factor
 
-    def _definition(self, row: Row) -> float:
+    def _definition(self, row: Row, rarity: Mapping[str, float]) -> float:
         """What defining one of the question's symbols is worth: most with the same letters, in a file of that name."""
         question, priorities = self._question, self._priorities
         best = 0.0
@@ -295,7 +318,9 @@ class _Reading:
                 continue
             if stem in (folded, folded + "s") or stem + "s" == folded:
                 value *= priorities.definition_stem
-            best = max(best, value * self._rarity.get(symbol, 1.0))
+            if question.owners.get(symbol) in (stem, fold(last_segment(row.scope))):
+                value *= priorities.owner
+            best = max(best, value * rarity.get(symbol, 1.0))
         return best * (priorities.definition if question.is_symbol else priorities.embedded_definition)
 
 
@@ -305,14 +330,17 @@ def _defined(name: str, defined: str) -> frozenset[str]:
     return frozenset((fold(last_segment(name)), *(map(fold, defined.split("\n")) if defined else ())))
 
 
-def _rarity(symbols: Sequence[str], pool: Sequence[Candidate]) -> dict[str, float]:
-    """The weight of each of several symbols, shared by the files that define it: `__init__` says little."""
+def _rarity(symbols: Sequence[str], defining: Iterable[tuple[str, Row]]) -> dict[str, float]:
+    """The weight of each of several symbols, shared by the files that define it: `__init__` says little.
+
+    `defining` are rows that define one, each with its index.
+    """
     if len(symbols) < 2:
         return {}
     files: dict[str, set[tuple[str, str]]] = {fold(symbol): set() for symbol in symbols}
-    for c in pool:
-        for name in files.keys() & _defined(c.row.name, c.row.defined):
-            files[name].add((c.home, c.row.path))
+    for home, row in defining:
+        for name in files.keys() & _defined(row.name, row.defined):
+            files[name].add((home, row.path))
     return {symbol: 1 / max(1, len(files[fold(symbol)])) for symbol in symbols}
 
 

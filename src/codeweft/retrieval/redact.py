@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from codeweft.retrieval.secrets import Formats, Secrets
+from codeweft.retrieval.secrets import Formats, Found, Secrets
 from codeweft.retrieval.store.base import FoundSecret
 
 _FORMATS = Formats()
@@ -46,16 +46,25 @@ class Redactor:
         `path` says what kind of file it is. Waits for the rules unless `sure`; raises `NotReady` when they cannot be
         loaded.
         """
-        found = self._secrets.find(text, path)
-        if not found:
-            return Redacted(text)
-        pieces: list[str] = []
-        told: list[FoundSecret] = []
-        at, line = 0, 1
-        for one in found:
-            line += text.count("\n", at, one.start)
-            told.append(FoundSecret(one.rule, line))
-            lines = text.count("\n", one.start, one.end)
-            pieces += [text[at : one.start], f"[redacted: {one.rule}]", "\n" * lines]
-            at, line = one.end, line + lines
-        return Redacted("".join((*pieces, text[at:])), tuple(told))
+        return _without(text, self._secrets.find(text, path))
+
+    def redact_now(self, text: str, path: str = "") -> Redacted | None:
+        """What `redact` gives, or None where that would wait for the rules."""
+        found = self._secrets.find_now(text, path)
+        return None if found is None else _without(text, found)
+
+
+def _without(text: str, found: Sequence[Found]) -> Redacted:
+    """`text` without what was `found`, which is in order and does not overlap."""
+    if not found:
+        return Redacted(text)
+    pieces: list[str] = []
+    told: list[FoundSecret] = []
+    at, line = 0, 1
+    for one in found:
+        line += text.count("\n", at, one.start)
+        told.append(FoundSecret(one.rule, line))
+        lines = text.count("\n", one.start, one.end)
+        pieces += [text[at : one.start], f"[redacted: {one.rule}]", "\n" * lines]
+        at, line = one.end, line + lines
+    return Redacted("".join((*pieces, text[at:])), tuple(told))

@@ -18,6 +18,7 @@ from codeweft.retrieval.question import Question, read_question
 from codeweft.retrieval.rank import rank
 from codeweft.retrieval.similar import check_selection, most_different, passing, unit_vector, wanted
 from codeweft.retrieval.store.base import Candidate
+from codeweft.retrieval.store.pool import Pool
 from codeweft.retrieval.tokens import words
 from codeweft.types import Explanation, Filters, Query, SearchResult, Vectors
 
@@ -124,12 +125,10 @@ def _vector(indexes: Sequence[Index], query: Query, question: Question) -> Vecto
 def _hybrid(
     indexes: Sequence[Index], query: Query, question: Question, vector: Vectors, clock: _Clock
 ) -> tuple[list[Candidate], int]:
-    pool: list[Candidate] = []
     with clock.stage("candidates"):
-        for index in indexes:
-            for candidate in index.candidates(question, vector, query.k, query.filters):
-                candidate.home = index.name
-                pool.append(candidate)
+        pool = Pool.joined(
+            {index.name: index.candidates(question, vector, query.k, query.filters) for index in indexes}
+        )
     with clock.stage("rank"):
         return rank(question, pool, query.k), len(pool)
 

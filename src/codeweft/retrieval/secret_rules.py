@@ -20,13 +20,16 @@ CONFIG_SUFFIXES: Final = frozenset((
 """Files in which values stand without quotes."""
 
 Match = re.Match[str]
+LONG_RUN: Final = 24
+"""Shorter strings without a name of their own are no secrets."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     """The group `secret` of `pattern` is a secret, if `holds` says so.
 
-    `pattern` is tried `back` characters before each of `literals` (lower case); without literals, everywhere.
+    `pattern` is tried `back` characters before each of `literals` (lower case). Without literals it is tried around each
+    run of at least `LONG_RUN` characters of base64: where its line begins, or `back` characters before it.
     """
 
     name: str
@@ -36,6 +39,7 @@ class Rule:
     back: int = 0
     config_only: bool = False
     """Only in files whose values stand without quotes."""
+    by_line: bool = False
 
 
 # ── what a value looks like ──────────────────────────────────────────────────────────────────────────────────
@@ -130,11 +134,11 @@ _WHICH_KEY = (
     "service", "deploy",
 )  # fmt: skip
 _BEFORE_KEY = "|".join(f"(?<={word})|(?<={word}[_.-])" for word in _WHICH_KEY)
-_KEY = rf"(?:secret|token|credential|(?:{_BEFORE_KEY})key)[\w.-]{{0,30}}"
-_PASS = r"(?:passw(?:or)?d|passphrase|pwd)[\w.-]{0,20}"
+_KEY = rf"(?:secret|token|credential|(?:{_BEFORE_KEY})key)[\w.-]{{0,30}}+"
+_PASS = r"(?:passw(?:or)?d|passphrase|pwd)[\w.-]{0,20}+"
 _KEY_WORDS = ("secret", "token", "credential", "key")
 _PASS_WORDS = ("password", "passwd", "passphrase", "pwd")
-_IS = r"""["'`\]]{0,2}\s{0,5}(?::=|=>|=|:)\s{0,5}"""
+_IS = r"""["'`\]]{0,2}+\s{0,5}+(?::=|=>|=|:)\s{0,5}+"""
 _QUOTED = r"""[bruf]?(?P<quote>["'`])(?P<secret>(?:(?!(?P=quote))[^\s\\]){%s})(?P=quote)"""
 _BARE = r"[ \t]*[:=][ \t]*(?:!!binary )?(?P<secret>[^\s\"'`#;,(){}\[\]$<]{%s})[ \t]*(?:[#;].*)?$"
 _BLOCK = r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
@@ -215,8 +219,8 @@ RULES: Final[tuple[Rule, ...]] = (
     _bare("password-in-assignment", _PASS_WORDS, _PASS, "6,100", _password),
     # A random string says nothing about itself.
     Rule("random-string", (),
-         re.compile(r"""(?P<quote>["'`])(?P<secret>[A-Za-z0-9+/_=-]{24,200})(?P=quote)"""), _random),
+         re.compile(r"""(?P<quote>["'`])(?P<secret>[A-Za-z0-9+/_=-]{24,200})(?P=quote)"""), _random, back=1),
     Rule("random-string", (), re.compile(
         r"^[ \t]*[\w.-]{1,60}[ \t]*[:=][ \t]*(?:!!binary )?(?P<secret>[A-Za-z0-9+/_=-]{24,200})[ \t]*$",
-        re.MULTILINE), _random, config_only=True),
+        re.MULTILINE), _random, config_only=True, by_line=True),
 )  # fmt: skip

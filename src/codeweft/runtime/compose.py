@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -24,17 +24,19 @@ from codeweft.models.prices import Prices
 from codeweft.models.starter import NOTE, STARTER, bundled
 from codeweft.retrieval.bridge import Bridge
 from codeweft.retrieval.catalogue import Indexes, IndexRetriever
-from codeweft.retrieval.encode import StaticEncoder
+from codeweft.retrieval.encode import BundledEncoder
 from codeweft.retrieval.redact import Redactor
 from codeweft.retrieval.toolbox import IndexTools
 from codeweft.runtime.models import Single, embedder_of, engine_options, model_of, prices_of, reranker_of
 from codeweft.runtime.redacting import Redacting
 from codeweft.runtime.running import Server, announce, retract
 from codeweft.runtime.searching import encoder_of, stages_of
+from codeweft.runtime.settings_file import SettingsFile, in_force
 from codeweft.runtime.shelf import Shelf
-from codeweft.runtime.state import models_folder, open_accounts, open_indexes
+from codeweft.runtime.state import models_folder, open_accounts, open_indexes, sign_in_policy
 from codeweft.runtime.summaries import Summaries
 from codeweft.runtime.updates import Updates
+from codeweft.runtime.yaml_edit import Change
 from codeweft.sandbox import Bubblewrap
 from codeweft.types import Caller, Embedder, Embeddings, Limits, Model, ModelInfo, Reranker, Sandbox, Usage
 
@@ -45,7 +47,7 @@ ENCODER = "codeweft-encoder"
 class LocalEmbedder:
     """The bundled static code encoder behind `/v1/embeddings`."""
 
-    def __init__(self, encoder: StaticEncoder) -> None:
+    def __init__(self, encoder: BundledEncoder) -> None:
         self._encoder = encoder
 
     @property
@@ -66,9 +68,18 @@ class Runtime:
     """Everything that answers, by name. Open with `open_runtime`."""
 
     def __init__(
-        self, settings: Settings, accounts: Accounts, jobs: Jobs, encoder: StaticEncoder, bridge: Bridge
+        self,
+        settings: Settings,
+        accounts: Accounts,
+        jobs: Jobs,
+        encoder: BundledEncoder,
+        bridge: Bridge,
+        file: SettingsFile | None = None,
     ) -> None:
-        """Models and indexes are opened by `open_models`, then `open_indexes`."""
+        """Models and indexes are opened by `open_models`, then `open_indexes`.
+
+        `settings` are those in force, `wanted` what `file` says: what needs a restart differs until there is one.
+        """
         self.settings = settings
         self.accounts = accounts
         self.jobs = jobs
@@ -78,6 +89,10 @@ class Runtime:
         self.shelf = Shelf(
             models_folder(), self._put, self._take, mirror=settings.hub.mirror, token=settings.hub.token
         )
+        self.file = file
+        self.wanted = settings
+        self._changing = asyncio.Lock()
+        self._retired: list[Single] = []
         self._models: dict[str, Single | Pool] = {}
         self._embedders: dict[str, Embedder] = {ENCODER: LocalEmbedder(encoder)}
         self._rerankers: dict[str, Reranker] = {}
@@ -219,13 +234,12 @@ class Runtime:
 
     def _writer(self, name: str | None) -> Model:
         name = name or self.default_writer
-        if name not in self._models:
-            raise NotFound(f"There is no model called {name!r}.", fix=f"There is: {', '.join(self._models)}.")
+        _existing(name, self._models)
         return self._guarded(self._models[name])
 
-    def _guarded(self, model: Single | Pool) -> Model:
+    def _guarded(self, model: Single | Pool, settings: Settings | None = None) -> Model:
         """The model, kept from the secrets in what it is asked if the settings say so. A pool's members are guarded."""
-        wanted = self.settings.redact_prompts
+        wanted = (settings or self.settings).redact_prompts
         local = isinstance(model, EmbeddedModel) and wanted == "remote"
         if wanted == "never" or local or isinstance(model, Pool):
             return model
@@ -236,36 +250,87 @@ class Runtime:
 
         Raises `NotFound` when the settings choose a default model that there is not.
         """
-        configured = self.settings.all_models()
-        pooled = {member for entry in configured.values() for member in entry.pool or ()}
-        for name, entry in configured.items():
-            if entry.pool is not None:
-                continue
+        for name, entry in self.settings.all_models().items():
             if entry.embeddings:
                 self._embedders[name] = embedder = embedder_of(self.settings, name, entry)
                 stack.push_async_callback(embedder.close)
             elif entry.reranks:
                 self._rerankers[name] = reranker = reranker_of(self.settings, name, entry)
                 stack.push_async_callback(reranker.close)
-            else:
-                self._models[name] = model_of(self.settings, name, entry, pooled=name in pooled)
-        for found in sorted(installed(models_folder()), key=lambda model: -model.pulled):
-            if found.name not in self._models:
-                self._models[found.name] = self._pulled(found)
-        if STARTER not in self._models:
-            self._models[STARTER] = EmbeddedModel(
-                STARTER, bundled(), options=engine_options(self.settings), note=NOTE
-            )
         stack.push_async_callback(self._close_models)
+        self._models = self._lined_up(self.settings)
+
+    async def change_settings(self, changes: Sequence[Change]) -> None:
+        """Write settings into the file, and put those in force that need no restart.
+
+        All of it or, when it raises, nothing: `InvalidRequest`, `NotFound` for a model that is named and not there,
+        `Conflict` for a file that cannot be changed, `StorageFailed`.
+        """
+        async with self._changing:
+            if self.file is None:
+                raise Conflict(
+                    "This server was started without a settings file.", fix="Use `codeweft serve`."
+                )
+            edit = await asyncio.to_thread(self.file.edit, changes)
+            settings = in_force(self.settings, edit.settings)
+            self._lined_up(settings, self.settings)
+            await asyncio.to_thread(self.file.write, edit)
+            # Once more: meanwhile a model may have been pulled.
+            before, self._models = self._models, self._lined_up(settings, self.settings)
+            self.settings, self.wanted = settings, edit.settings
+            for old in before.values():
+                if isinstance(old, Pool) or old in self._models.values():
+                    continue
+                # An answer that is being written keeps its endpoint, which is closed with the server; an engine
+                # would keep the machine's memory.
+                self._retired.append(old)
+                if isinstance(old, EmbeddedModel):
+                    await old.close()
+            self.prices.set_own(prices_of(settings))
+            self.shelf.set_hub(settings.hub.mirror, settings.hub.token)
+            await self.accounts.adopt(sign_in_policy(settings))
+
+    def _lined_up(self, settings: Settings, before: Settings | None = None) -> dict[str, Single | Pool]:
+        """The models of `settings`, those of the models folder, the starter and pools, in the order in which one of
+        them is the default. What is as it was `before` is the one that is there already.
+
+        Raises `NotFound` when a pool or the default names a model that there is not.
+        """
+        configured = settings.all_models()
+        known = {} if before is None else before.all_models()
+        pooled, was_pooled = _pooled(configured), _pooled(known)
+        models: dict[str, Single | Pool] = {}
         for name, entry in configured.items():
-            if entry.pool is not None:
-                self._models[name] = self._pool_of(name, entry, entry.pool)
-        if self.settings.model is not None:
-            self._writer(self.settings.model)
+            if entry.pool is None and not entry.embeddings and not entry.reranks:
+                same = known.get(name) == entry and (name in pooled) == (name in was_pooled)
+                models[name] = (
+                    self._models[name] if same else model_of(settings, name, entry, pooled=name in pooled)
+                )
+        there = {name: model for name, model in self._models.items() if name not in known}
+        for found in sorted(installed(models_folder()), key=lambda model: -model.pulled):
+            models.setdefault(found.name, there.get(found.name) or self._pulled(found))
+        if STARTER not in models:
+            models[STARTER] = there.get(STARTER) or EmbeddedModel(
+                STARTER, bundled(), options=engine_options(settings), note=NOTE
+            )
+        guarded = before is not None and before.redact_prompts == settings.redact_prompts
+        for name, entry in configured.items():
+            if entry.pool is None:
+                continue
+            for needed in (*entry.pool, *entry.fallback):
+                _existing(needed, models)
+            same = guarded and known.get(name) == entry
+            if same and all(models[one] is self._models.get(one) for one in entry.pool):
+                models[name] = self._models[name]
+            else:
+                models[name] = self._pool_of(name, entry, [models[one] for one in entry.pool], settings)
+        if settings.model is not None:
+            _existing(settings.model, models)
+        return models
 
     async def _close_models(self) -> None:
         await self.shelf.close()
-        for model in self._models.values():
+        for model in (*self._models.values(), *self._retired):
             if not isinstance(model, Pool):
                 await model.close()
 
@@ -298,21 +363,33 @@ class Runtime:
         self._models = {other: one for other, one in self._models.items() if other != name}
         return model
 
-    def _pool_of(self, name: str, entry: ModelSettings, members: Sequence[str]) -> Pool:
-        configured = self.settings.all_models()
-        for fallback in entry.fallback:
-            self._writer(fallback)
+    def _pool_of(
+        self, name: str, entry: ModelSettings, members: Sequence[Single | Pool], settings: Settings
+    ) -> Pool:
+        configured = settings.all_models()
+        named = zip(entry.pool or (), members, strict=True)
         return Pool(
             name,
             [
-                Member(self._writer(one), configured[one].parallel if one in configured else None)
-                for one in members
+                Member(
+                    self._guarded(model, settings), configured[one].parallel if one in configured else None
+                )
+                for one, model in named
             ],
             fallbacks=[partial(self._writer, fallback) for fallback in entry.fallback],
-            policy=PoolPolicy(
-                entry.attempts, entry.cooldown_s, entry.first_token_s, self.settings.engine.queue
-            ),
+            policy=PoolPolicy(entry.attempts, entry.cooldown_s, entry.first_token_s, settings.engine.queue),
         )
+
+
+def _pooled(models: Mapping[str, ModelSettings]) -> set[str]:
+    """The models that answer under the name of a pool."""
+    return {member for entry in models.values() for member in entry.pool or ()}
+
+
+def _existing(name: str, models: Collection[str]) -> None:
+    """Raises `NotFound` for a model that there is not."""
+    if name not in models:
+        raise NotFound(f"There is no model called {name!r}.", fix=f"There is: {', '.join(models)}.")
 
 
 class Remote:
@@ -365,15 +442,18 @@ def sandbox_of(settings: Settings) -> Bubblewrap | None:
 
 
 @asynccontextmanager
-async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
-    """Open everything that `settings` describe; leaving the block stops the engines and closes the rest."""
+async def open_runtime(settings: Settings, file: SettingsFile | None = None) -> AsyncIterator[Runtime]:
+    """Open everything that `settings` describe; leaving the block stops the engines and closes the rest.
+
+    `file` is where they come from, and where changes of them are kept; without one they cannot be changed.
+    """
     async with AsyncExitStack() as stack:
         accounts = await stack.enter_async_context(open_accounts(settings))
-        encoder = StaticEncoder.load()
+        encoder = BundledEncoder()
         jobs = Jobs()
         stack.callback(jobs.close)
         stack.callback(retract)
-        runtime = Runtime(settings, accounts, jobs, encoder, Bridge(asyncio.get_running_loop()))
+        runtime = Runtime(settings, accounts, jobs, encoder, Bridge(asyncio.get_running_loop()), file)
         await runtime.open_models(stack)
         runtime.open_indexes()
         yield runtime

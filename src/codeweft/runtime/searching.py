@@ -10,7 +10,7 @@ from codeweft.config import Settings
 from codeweft.retrieval.bridge import Bridge
 from codeweft.retrieval.by_model import ModelReranker, ModelTranslator
 from codeweft.retrieval.embedding import EmbedderEncoder, Prefixes, known_prefixes
-from codeweft.retrieval.encode import StaticEncoder
+from codeweft.retrieval.encode import BundledEncoder
 from codeweft.retrieval.stages import StageOptions, Stages
 from codeweft.runtime.models import check_kinds
 from codeweft.types import Embedder, Encoder, Model, Reranker
@@ -27,11 +27,11 @@ class Parts(Protocol):
     def writer(self, name: str | None) -> Model: ...
 
 
-def encoder_of(settings: Settings, parts: Parts, bridge: Bridge, bundled: StaticEncoder | None) -> Encoder:
-    """The encoder that settings choose; `bundled` is the static one where it is loaded already."""
+def encoder_of(settings: Settings, parts: Parts, bridge: Bridge, bundled: BundledEncoder | None) -> Encoder:
+    """The encoder that settings choose; `bundled` is the static one where there is one already."""
     chosen = settings.index.encoder
     if chosen is None:
-        return bundled or StaticEncoder.load()
+        return bundled or BundledEncoder()
     check_kinds(settings)
     entry = settings.all_models().get(chosen.model)
     asked = (entry.model if entry is not None else None) or chosen.model

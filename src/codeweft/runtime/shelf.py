@@ -74,6 +74,10 @@ class Shelf:
         self._pulls: dict[str, Pull] = {}
         self._running: dict[str, _Running] = {}
 
+    def set_hub(self, mirror: str | None, token: str | None) -> None:
+        """Where further models are pulled from."""
+        self._mirror, self._token = mirror, token
+
     def installed(self) -> list[InstalledModel]:
         """The files in the folder, by name."""
         return hub.installed(self._folder)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from codeweft import config
 
 if TYPE_CHECKING:
-    from codeweft.accounts import Accounts
+    from codeweft.accounts import Accounts, SignInPolicy
     from codeweft.config import Settings
     from codeweft.retrieval.catalogue import Indexes
     from codeweft.retrieval.stages import Stages
@@ -75,14 +75,21 @@ def _alone(settings: Settings) -> tuple[Encoder, Stages | None]:
     return encoder, stages_of(settings, parts, bridge)
 
 
+def sign_in_policy(settings: Settings) -> SignInPolicy:
+    """Who may register and what signing in takes."""
+    from codeweft.accounts import SignInPolicy
+
+    chosen = settings.sign_in
+    return SignInPolicy(chosen.registration, chosen.totp, chosen.session_days * 86400)
+
+
 @asynccontextmanager
 async def open_accounts(settings: Settings | None = None) -> AsyncIterator[Accounts]:
     """The accounts that `settings` (None: those of the state folder) name, by default in the state folder."""
-    from codeweft.accounts import Accounts, SignInPolicy
+    from codeweft.accounts import Accounts
 
     settings = settings or config.load(None)
-    chosen, home = settings.sign_in, config.home()
-    policy = SignInPolicy(chosen.registration, chosen.totp, chosen.session_days * 86400)
+    home, policy = config.home(), sign_in_policy(settings)
     database = settings.database or home / "codeweft.db"
     async with await Accounts.open(database, journals=home / "journals", policy=policy) as accounts:
         yield accounts

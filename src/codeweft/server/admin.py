@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import shutil
+from typing import Annotated, Literal
 
 import psutil
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 
 from codeweft import __version__, config
 from codeweft.accounts import SCOPES, Identity
 from codeweft.errors import NotAllowed, NotFound
 from codeweft.runtime.compose import Runtime
-from codeweft.server.deps import AnIdentity, ByUser, UserId
+from codeweft.server.deps import AnIdentity, ByUser, UserId, require_admin
+from codeweft.server.health import ready
 from codeweft.server.views import (
     EngineView,
     KeyView,
@@ -24,22 +26,6 @@ from codeweft.server.views import (
 
 _MB = 1_000_000
 DAY = 86400.0
-
-
-def ready(runtime: Runtime) -> str | None:
-    """Why no answer can be given yet; None when one can. An engine that is stopped starts when it is asked."""
-    engines = runtime.engines()
-    for engine in engines:
-        if engine.status in ("starting", "restarting"):
-            return f"the engine of {engine.name} is {engine.status}"
-    elsewhere = any(
-        info.kind in ("upstream", "scripted") and "chat" in info.skills for info in runtime.infos()
-    )
-    if elsewhere or any(engine.status != "failed" for engine in engines):
-        return None
-    if engines:
-        return "; ".join(f"the engine of {engine.name} failed: {engine.reason}" for engine in engines)
-    return "there is no model that writes"
 
 
 def admin_routes(runtime: Runtime) -> APIRouter:
@@ -75,9 +61,18 @@ def admin_routes(runtime: Runtime) -> APIRouter:
                 raise NotAllowed("That key may do more than this one.", fix="Rotate it on the web page.")
 
     @routes.get("/keys", tags=["keys"])
-    async def list_keys(user: UserId) -> list[KeyView]:
-        """Your API keys; the keys themselves are not kept."""
-        return [KeyView.of(key) for key in await accounts.keys(user)]
+    async def list_keys(
+        identity: AnIdentity,
+        who: Annotated[
+            Literal["me", "everyone"], Query(description="`everyone` is for administrators.")
+        ] = "me",
+    ) -> list[KeyView]:
+        """Your API keys, or everybody's; the keys themselves are not kept."""
+        if who == "me":
+            return [KeyView.of(key, identity.user.name) for key in await accounts.keys(identity.user.id)]
+        require_admin(identity)
+        owners = {user.id: user.name for user in await accounts.people.users()}
+        return [KeyView.of(key, owners.get(key.user_id, "")) for key in await accounts.keys()]
 
     @routes.post("/keys", status_code=201, tags=["keys"])
     async def create_key(body: NewKeyBody, identity: AnIdentity, by: ByUser) -> NewKeyView:
@@ -104,10 +99,11 @@ def admin_routes(runtime: Runtime) -> APIRouter:
         return NewKeyView(id=found.id, name=found.name, key=secret)
 
     @routes.delete("/keys/{key_id}", status_code=204, tags=["keys"])
-    async def delete_key(key_id: str, user: UserId, by: ByUser) -> None:
-        """Revoke a key at once."""
-        if key_id not in [key.id for key in await accounts.keys(user)]:
+    async def delete_key(key_id: str, identity: AnIdentity, by: ByUser) -> None:
+        """Revoke a key at once: one of yours, or as an administrator anybody's."""
+        owner = None if identity.user.role == "admin" else identity.user.id
+        if key_id not in [key.id for key in await accounts.keys(owner)]:
             raise NotFound("There is no such key; it may have been deleted already.")
-        await accounts.delete_key(key_id, user, actor=by)
+        await accounts.delete_key(key_id, owner, actor=by)
 
     return routes

@@ -13,7 +13,7 @@ from codeweft.citations import without
 from codeweft.errors import CodeweftError
 from codeweft.retrieval.record import explanation, step_record
 from codeweft.server.chat_views import TurnView, UsageView
-from codeweft.server.emit import check_record, dumps
+from codeweft.server.emit import check_record, dumps, plain
 from codeweft.server.views import Problem, ReferenceView
 from codeweft.types import (
     Checked,
@@ -123,12 +123,15 @@ class Answer:
                 self.turn = replace(self.turn, explained=True)
                 await self.publish("explained", told)
             case Step():
-                await self.publish("step", step_record(event))
+                step = plain(step_record(event))
+                self.turn = replace(self.turn, steps=(*self.turn.steps, step))
+                await self.publish("step", step)
             case Withdrawn():
-                self._text.clear()
-                await self.publish("withdrawn", {})
+                await self._withdraw()
             case Checked():
-                await self.publish("checked", check_record(event))
+                checked = plain(check_record(event))
+                self.turn = replace(self.turn, checked=checked)
+                await self.publish("checked", checked)
             case NodeStarted():
                 await self.publish("node", {"node": event.node, "kind": event.kind, "state": "started"})
             case NodeFinished():
@@ -136,6 +139,14 @@ class Answer:
                     "node",
                     {"node": event.node, "kind": event.kind, "state": "finished", "seconds": event.seconds},
                 )
+
+    async def _withdraw(self) -> None:
+        """Begin the text anew; what was written is kept beside it."""
+        draft = "".join(self._text).strip()
+        self._text.clear()
+        if draft:
+            self.turn = replace(self.turn, withdrawn=(*self.turn.withdrawn, draft))
+        await self.publish("withdrawn", {})
 
     async def _check(self, cited: Cited) -> None:
         """Mark the references that stand, and take the citations away that do not."""

@@ -16,8 +16,10 @@ from codeweft.runtime.compose import Runtime
 from codeweft.server import failures
 from codeweft.server.admin import admin_routes
 from codeweft.server.attachments import attachment_routes
+from codeweft.server.audit import audit_routes
 from codeweft.server.chat import Answers
 from codeweft.server.conversations import conversation_routes
+from codeweft.server.endpoints import endpoint_routes
 from codeweft.server.feedback import feedback_routes
 from codeweft.server.find import find_routes
 from codeweft.server.knowledge import knowledge_routes
@@ -26,11 +28,13 @@ from codeweft.server.people import people_routes
 from codeweft.server.playground import playground_routes
 from codeweft.server.service import Service
 from codeweft.server.session import session_routes
+from codeweft.server.settings import settings_routes
 from codeweft.server.setup import setup_routes
 from codeweft.server.snippets import snippet_routes
 from codeweft.server.summaries import summary_routes
 from codeweft.server.tasks import task_routes
 from codeweft.server.transfer import transfer_routes
+from codeweft.server.usage import usage_routes
 from codeweft.server.views import ErrorView
 
 
@@ -55,7 +59,11 @@ def create_api(runtime: Runtime, service: Service, answers: Answers) -> FastAPI:
         admin_routes(runtime),
         knowledge_routes(runtime),
         people_routes(runtime),
+        usage_routes(runtime),
+        audit_routes(runtime),
         setup_routes(runtime),
+        settings_routes(runtime),
+        endpoint_routes(runtime),
         find_routes(),
         summary_routes(runtime),
         # Before the routes that take any word for the id of a conversation.

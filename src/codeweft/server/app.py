@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -17,11 +18,11 @@ from codeweft.runtime.compose import Runtime
 from codeweft.server import auth, failures, socket
 from codeweft.server.agents import Agents
 from codeweft.server.anthropic import Anthropic
-from codeweft.server.api import create_api
 from codeweft.server.chat import Answers
 from codeweft.server.connections import Body, too_large
 from codeweft.server.described import describe
 from codeweft.server.emit import dumps
+from codeweft.server.later import Later
 from codeweft.server.llamacpp import LlamaCpp
 from codeweft.server.ollama import Ollama
 from codeweft.server.opea import Opea
@@ -64,7 +65,8 @@ class Application:
         self._endpoints = _endpoints(v1)
         self._agents = Agents(self._service)
         self._socket = socket.ChatSocket(self._service, self._answers)
-        self._api: ASGIApp = create_api(runtime, self._service, self._answers)
+        self._runtime = runtime
+        self._api = Later(self._create_api)
         self._site: ASGIApp = Router(
             create_site(self._service), redirect_slashes=False, lifespan=self._lifespan
         )
@@ -83,8 +85,18 @@ class Application:
         await self._accounts.watch()
         await self._answers.recover()
         self.on_started()
+        self._api.begin()
         yield
         await self.stop()
+
+    def _create_api(self) -> ASGIApp:
+        """The API of the page. FastAPI and its models take longer to make than all that programs ask for."""
+        from codeweft.server.api import create_api
+
+        api = create_api(self._runtime, self._service, self._answers)
+        # It stays: looking through it for garbage would stop every stream for tens of milliseconds.
+        gc.freeze()
+        return api
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":

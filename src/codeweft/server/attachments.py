@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from pathlib import PurePosixPath
 from typing import Annotated
 
@@ -24,13 +23,6 @@ LONGEST_TEXT = 400_000
 """Characters of one file: about 100,000 tokens, the context of many models."""
 LONGEST_FILE = 10_000_000
 """Bytes of one file before it is read; PDF and Office files are larger than their text."""
-
-
-def enclosed(name: str, language: str, text: str) -> str:
-    """A file as a question holds it: data in a fence that nothing in it can close."""
-    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"Attached file {name}:\n{fence}{language}\n{text.rstrip()}\n{fence}\n\n"
 
 
 def file_name(given: str) -> str:

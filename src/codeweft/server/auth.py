@@ -149,6 +149,7 @@ _SCOPES: tuple[tuple[str, Scope], ...] = (
     ("/api/audit", "account"),
     ("/api/conversations", "account"),
     ("/api/cost", "account"),
+    ("/api/endpoints", "account"),
     ("/api/feedback", "account"),
     ("/api/keys", "account"),
     ("/api/limits", "account"),

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -21,11 +21,10 @@ from codeweft.errors import CodeweftError, Conflict, InvalidRequest, NotFound, N
 from codeweft.flows.nodes.retriever import looked_up
 from codeweft.runtime.compose import Runtime
 from codeweft.server.answer import Answer, Published
-from codeweft.server.attachments import enclosed
 from codeweft.server.chat_views import AskBody, TurnView
 from codeweft.server.failures import translate
+from codeweft.server.fenced import code_blocks, enclosed
 from codeweft.server.service import Service
-from codeweft.server.snippets import code_blocks
 from codeweft.server.views import Problem
 from codeweft.server.wire import check_max_tokens
 from codeweft.stream import close
@@ -46,6 +45,10 @@ log = logging.getLogger("codeweft.server")
 SAVE_SECONDS = 1.0
 KEPT_SECONDS = 120
 """How long the events of a finished answer stay; later, its turn tells all that is worth knowing."""
+
+KEEP_ATTEMPTS = 30
+KEEP_PAUSE = 2.0
+"""Seconds between attempts to save a finished answer: a database is held, or a disk full, for a while only."""
 
 STOPPED = NotReady("The server stopped while this answer was being written.", fix="Regenerate the answer.")
 
@@ -81,8 +84,10 @@ class Answers:
     def view(self, turn: Turn) -> TurnView:
         """A turn as it is now, which for one being written is more than the database has."""
         answer = self._answers.get(turn.id)
-        if answer is None or answer.turn.reason is not None:
+        if answer is None or turn.reason is not None:
             return TurnView.of(turn)
+        if answer.turn.reason is not None:
+            return TurnView.of(answer.turn)
         return TurnView.of(answer.snapshot(), answer_id=turn.id)
 
     async def ask(
@@ -179,6 +184,7 @@ class Answers:
         reason = "failed"
         events = self._service.measured(model, request)
         saved = time.monotonic()
+        saving: asyncio.Task[bool] | None = None
         try:
             async for _, event in events:
                 if isinstance(event, Done):
@@ -189,8 +195,9 @@ class Answers:
                     await answer.refer(event)
                 else:
                     await answer.take(event)
-                if time.monotonic() - saved > SAVE_SECONDS:
-                    await self._conversations.save_turn(answer.snapshot())
+                if time.monotonic() - saved > SAVE_SECONDS and (saving is None or saving.done()):
+                    # Beside the stream, which a database that somebody holds must neither stop nor end.
+                    saving = asyncio.create_task(_tried(self._conversations.save_turn(answer.snapshot())))
                     saved = time.monotonic()
             if done is None and error is None:
                 error = CodeweftError("The model ended without an answer.", fix="Try again.")
@@ -206,13 +213,29 @@ class Answers:
         answer.conclude(
             "failed" if error is not None else reason, done, error, self._cost(answer, model, done)
         )
+        kept = False
         with suppress(asyncio.CancelledError):
-            try:
-                await self._keep(answer)
-            except Exception as failure:
-                # The reader still gets the answer; it is the keeping that failed.
-                log.error("an answer could not be saved", exc_info=failure)
+            if saving is not None:
+                await saving
+            kept = await _tried(self._keep(answer))
+        # The reader gets the answer all the same; it is the keeping that failed.
         await answer.farewell()
+        if kept:
+            self._forget(answer)
+        else:
+            answer.task = asyncio.create_task(self._keep_later(answer), name=f"keep-{answer.turn.id}")
+
+    async def _keep_later(self, answer: Answer) -> None:
+        """Save an answer that could not be saved when it ended. The next one of its conversation waits for that."""
+        try:
+            for _ in range(KEEP_ATTEMPTS):
+                await asyncio.sleep(KEEP_PAUSE)
+                if await _tried(self._keep(answer)):
+                    break
+        finally:
+            self._forget(answer)
+
+    def _forget(self, answer: Answer) -> None:
         self._busy.discard(answer.turn.conversation_id)
         asyncio.get_running_loop().call_later(KEPT_SECONDS, self._answers.pop, answer.turn.id, None)
 
@@ -267,6 +290,18 @@ class Answers:
             if answer.turn.conversation_id == conversation_id:
                 await self.cancel(user, answer.turn.id)
         await self._conversations.delete(user, conversation_id)
+
+
+async def _tried(saving: Awaitable[None]) -> bool:
+    """Whether something could be saved; why not is logged."""
+    try:
+        await saving
+        return True
+    except NotFound:
+        return True  # it was deleted meanwhile
+    except Exception as failure:
+        log.error("an answer could not be saved: %s", translate(failure))
+        return False
 
 
 def before(turns: Sequence[Turn], leaf_id: str, body: AskBody) -> tuple[Turn, ...]:

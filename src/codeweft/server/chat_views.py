@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -25,11 +24,7 @@ class UsageView(View):
 
     @classmethod
     def of(cls, used: Usage) -> UsageView:
-        return cls(
-            prompt_tokens=used.prompt_tokens,
-            completion_tokens=used.completion_tokens,
-            cached_tokens=used.cached_tokens,
-        )
+        return cls.shown(used)
 
 
 class SamplingBody(Body):
@@ -49,11 +44,34 @@ class AttachmentView(View):
 
     @classmethod
     def of(cls, attachment: Attachment) -> AttachmentView:
-        return cls.model_validate(attachment, from_attributes=True)
+        return cls.shown(attachment)
 
 
 class AttachmentText(AttachmentView):
     text: str
+
+
+class StepView(View):
+    """Something an agent did on its way to the answer: a tool it called, and what came of it."""
+
+    number: int
+    tool: str
+    arguments: dict[str, Any]
+    seconds: float
+    results: int = Field(description="How many places the tool showed.")
+    tokens: int = Field(description="What the model spent on choosing it.")
+    thought: str
+    error: str = Field(description="What the tool answered instead of results.")
+
+
+class CheckedView(View):
+    """Whether the code of an answer stood its check."""
+
+    verified: bool
+    tool: str = Field(description="What checked it; empty when nothing could.")
+    message: str
+    language: str
+    repaired: bool = Field(description="The first answer failed, and this is its correction.")
 
 
 class TurnView(View):
@@ -76,24 +94,16 @@ class TurnView(View):
     explained: bool = Field(
         False, description="Whether `GET /api/turns/ID/explanation` has something to tell."
     )
+    steps: list[StepView] = Field(default=[], description="What an agent did before it answered.")
+    withdrawn: list[str] = Field(default=[], description="Texts of this answer that did not stand, in order.")
+    checked: CheckedView | None = Field(None, description="Null when no code was to be checked.")
     siblings: list[str] = Field(default=[], description="All turns in this one's place, as they came.")
     attachments: list[AttachmentView] = Field(default=[])
     answer_id: str | None = Field(None, description="Set while the answer is being written.")
 
     @classmethod
     def of(cls, turn: Turn, answer_id: str | None = None) -> TurnView:
-        return cls.model_validate(
-            {**_fields(turn), "created_at": iso(turn.created_at), "answer_id": answer_id}
-        )
-
-
-def _fields(turn: Turn) -> Mapping[str, Any]:
-    names = (
-        "id", "role", "content", "model", "note", "references", "usage", "reason", "error", "sampling", "timings",
-        "rating", "comment", "cost", "dropped", "explained", "siblings",
-    )  # fmt: skip
-    shown = {name: getattr(turn, name) for name in names}
-    return {**shown, "attachments": [AttachmentView.of(one) for one in turn.attachments]}
+        return cls.shown(turn, created_at=iso(turn.created_at), answer_id=answer_id)
 
 
 class ConversationView(View):
@@ -107,14 +117,8 @@ class ConversationView(View):
 
     @classmethod
     def of(cls, conversation: Conversation) -> ConversationView:
-        return cls(
-            id=conversation.id,
-            title=conversation.title,
-            model=conversation.model,
-            index=conversation.index,
-            created_at=iso(conversation.created_at),
-            updated_at=iso(conversation.updated_at),
-            excerpt=conversation.excerpt,
+        return cls.shown(
+            conversation, created_at=iso(conversation.created_at), updated_at=iso(conversation.updated_at)
         )
 
 
@@ -207,8 +211,7 @@ class SnippetView(View):
 
     @classmethod
     def of(cls, snippet: Snippet) -> SnippetView:
-        fields = {name: getattr(snippet, name) for name in cls.model_fields}
-        return cls.model_validate({**fields, "created_at": iso(snippet.created_at)})
+        return cls.shown(snippet, created_at=iso(snippet.created_at))
 
 
 class SnippetBody(Body):
@@ -233,5 +236,4 @@ class FeedbackView(View):
 
     @classmethod
     def of(cls, feedback: Feedback) -> FeedbackView:
-        fields = {name: getattr(feedback, name) for name in cls.model_fields}
-        return cls.model_validate({**fields, "rated_at": iso(feedback.rated_at)})
+        return cls.shown(feedback, rated_at=iso(feedback.rated_at))

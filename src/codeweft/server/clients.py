@@ -68,6 +68,9 @@ def _codex(settings: Any, address: Address) -> None:
     _under(settings, "model_providers", OURS).update(
         name="Codeweft", base_url=address.v1, env_key="CODEWEFT_API_KEY", wire_api="responses"
     )
+    # Tools that OpenAI's own servers run, and a way of grouping tools that only they take.
+    settings["web_search"] = "disabled"
+    _under(settings, "features")["multi_agent"] = False
 
 
 def _aider(settings: Any, address: Address) -> None:

@@ -98,8 +98,8 @@ def conversation_routes(service: Service, answers: Answers) -> APIRouter:
         response_class=Response,
         responses={
             200: {
-                "description": "Events: started, retrieved, progress, text, reasoning, node, cited, explained, "
-                "done, failed.",
+                "description": "Events: started, retrieved, progress, text, reasoning, node, step, withdrawn (the "
+                "text so far does not stand), checked, cited, explained, done, failed.",
                 "content": {"text/event-stream": {"schema": {"type": "string"}}},
             }
         },

@@ -11,6 +11,7 @@ from codeweft.accounts import Actor, Identity, Visit
 from codeweft.errors import NotAllowed
 from codeweft.retrieval.catalogue import Indexes
 from codeweft.runtime.compose import Runtime
+from codeweft.server.browser import visit
 
 
 def _identity(request: Request) -> Identity | None:
@@ -41,11 +42,6 @@ def _admin(request: Request) -> Identity:
 def _readable(request: Request) -> Indexes:
     runtime: Runtime = request.app.state.runtime
     return runtime.readable(request.scope["codeweft.caller"])
-
-
-def visit(request: Request) -> Visit:
-    """Where a request comes from."""
-    return Visit(request.client.host if request.client else "", request.headers.get("user-agent", ""))
 
 
 def actor(identity: Identity, request: Request) -> Actor:

@@ -52,6 +52,11 @@ def dumps(value: Any) -> bytes:
         return _encoder.encode(_without_surrogates(msgspec.to_builtins(value)))
 
 
+def plain(value: Any) -> Any:
+    """`value` as the JSON types that a reader of `dumps` gets, and a database takes."""
+    return msgspec.json.decode(dumps(value))
+
+
 def clean(text: str) -> str:
     """`text` without half surrogates."""
     return text.encode("utf-8", "replace").decode("utf-8")
@@ -125,6 +130,8 @@ def usage(used: Usage) -> dict[str, Any]:
 
 def total_usage(parts: Sequence[Usage], prompts: int = 1) -> Usage:
     """Usage of several choices: of each of the `prompts`, the first choice pays for reading it."""
+    if len(parts) == 1:
+        return parts[0]
     each = max(1, len(parts) // prompts)
     readers = parts[::each]
     return Usage(

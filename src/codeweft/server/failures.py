@@ -8,11 +8,11 @@ import secrets
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from codeweft.errors import CodeweftError, InvalidRequest, NotFound, StorageFailed
+from codeweft.errors import CodeweftError, InvalidRequest, NotFound, NotReady, StorageFailed
 from codeweft.server.emit import dumps
 
 log = logging.getLogger("codeweft.server")
@@ -48,10 +48,8 @@ def translate(error: BaseException) -> CodeweftError:
             )
         case HTTPException() if error.status_code < 500:
             return InvalidRequest(str(error.detail).rstrip(".") + ".")
-        case OperationalError():
-            return StorageFailed(
-                f"The accounts database did not answer: {error.orig}.", fix="Check that its disk has space."
-            )
+        case PoolTimeout():
+            return NotReady("Too many requests wait for the accounts database.", fix="Try again in a moment.")
         case OSError(errno=errno.ENOSPC):
             return StorageFailed("The disk is full.", fix="Make room where CODEWEFT_HOME is.")
     number = secrets.token_hex(4)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from operator import attrgetter
 from typing import Any, Final
 
 import msgspec
@@ -24,6 +26,7 @@ _ASKING: Final = (
 
 _EVERYTHING: Final = Filters()
 _USUAL: Final = Selection()
+_UNSAID: Final = Retrieval()
 _SELECTING: Final = ("search_type", "fetch_k", "lambda_mult", "distance_threshold", "score_threshold")
 
 
@@ -61,6 +64,9 @@ class RetrievalBody(LookupBody, kw_only=True):
     input: str | list[str] | None = None
     messages: str | list[dict[str, Any]] | None = None
     embedding: list[Any] | dict[str, Any] | None = None
+
+
+_looking_up = attrgetter(*LookupBody.__struct_fields__)
 
 
 def index_of(body: LookupBody) -> str | None:
@@ -106,6 +112,8 @@ def selection(
 
 def retrieval(body: LookupBody, *, agent: bool) -> Retrieval:
     """What a chat or completion wants looked up. `index: ""` turns retrieval off. Raises `InvalidRequest`."""
+    if not agent and _says_nothing(_looking_up(body)):
+        return _UNSAID
     index = index_of(body)
     if agent and index == "":
         raise InvalidRequest(
@@ -125,10 +133,25 @@ def retrieval(body: LookupBody, *, agent: bool) -> Retrieval:
 
 def asked(body: LookupBody) -> str | None:
     """The field by which a request asks for retrieval, if it does."""
-    for name in _ASKING:
-        if getattr(body, name, None) not in (None, "", [], False):
+    names, values = _asking(type(body))
+    if _says_nothing(values(body)):
+        return None
+    for name in names:
+        if getattr(body, name) not in (None, "", [], False):
             return name
     return None
+
+
+@cache
+def _asking(kind: type[LookupBody]) -> tuple[tuple[str, ...], Callable[[LookupBody], tuple[Any, ...]]]:
+    """The fields of a kind of body that ask for a look-up, and what takes their values."""
+    names = tuple(name for name in _ASKING if hasattr(kind, name))
+    return names, attrgetter(*names)
+
+
+def _says_nothing(values: tuple[Any, ...]) -> bool:
+    """Whether the client left all of it to the server: asking once for all fields takes a fraction of asking each."""
+    return values.count(None) == len(values)
 
 
 def flag(value: bool | str | None) -> bool:

@@ -5,7 +5,6 @@ https://github.com/opea-project/GenAIComps, `comps/cores/mega/base_statistics.py
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
@@ -15,6 +14,7 @@ from prometheus_client.metrics_core import GaugeMetricFamily, HistogramMetricFam
 from prometheus_client.registry import Collector
 
 from codeweft.server.bill import Bill
+from codeweft.server.tally import Histogram
 
 KEPT: Final = 1000
 """Answers of each model that the percentiles are of: the latest."""
@@ -22,32 +22,12 @@ _BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2
 """Those of prometheus_client, which OPEA's histograms have."""
 
 
-class _Histogram:
-    def __init__(self, name: str, text: str) -> None:
-        self._name, self._text = name, text
-        self._counts = [0] * (len(_BUCKETS) + 1)
-        self._sum = 0.0
-
-    def observe(self, seconds: float, times: int = 1) -> None:
-        self._counts[bisect_left(_BUCKETS, seconds)] += times
-        self._sum += seconds * times
-
-    def family(self) -> Metric:
-        total, buckets = 0, []
-        for bound, count in zip((*map(str, _BUCKETS), "+Inf"), self._counts, strict=True):
-            total += count
-            buckets.append((bound, float(total)))
-        return HistogramMetricFamily(self._name, self._text, buckets=buckets, sum_value=self._sum)
-
-
 class Megaservice(Collector):
     """Counts answers of all models. Tokens of one answer count as evenly spaced: looking at each would slow it down."""
 
     def __init__(self) -> None:
         self.pending = 0
-        self._first = _Histogram("megaservice_first_token_latency", "First token latency (histogram)")
-        self._inter = _Histogram("megaservice_inter_token_latency", "Inter-token latency (histogram)")
-        self._whole = _Histogram("megaservice_request_latency", "Whole request/reply latency (histogram)")
+        self._first, self._inter, self._whole = (Histogram(_BUCKETS) for _ in range(3))
         self._kept: dict[str, tuple[deque[float], deque[float]]] = {}
 
     def ended(self, model: str, bill: Bill) -> None:
@@ -66,7 +46,15 @@ class Megaservice(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """For the registry."""
-        yield from (histogram.family() for histogram in (self._first, self._inter, self._whole))
+        for name, text, histogram in (
+            ("first_token_latency", "First token latency", self._first),
+            ("inter_token_latency", "Inter-token latency", self._inter),
+            ("request_latency", "Whole request/reply latency", self._whole),
+        ):
+            buckets, total = histogram.buckets()
+            yield HistogramMetricFamily(
+                f"megaservice_{name}", f"{text} (histogram)", buckets=buckets, sum_value=total
+            )
         yield GaugeMetricFamily(
             "megaservice_request_pending", "Count of currently pending requests (gauge)", value=self.pending
         )

@@ -19,7 +19,7 @@ from codeweft.models.hub import DEFAULT_QUANTISATION, InstalledModel
 from codeweft.models.pool import EndpointState
 from codeweft.runtime.compose import Runtime
 from codeweft.runtime.shelf import Pull
-from codeweft.server.deps import Admin, UserId
+from codeweft.server.deps import ByAdmin, UserId
 from codeweft.server.emit import clean
 from codeweft.server.views import Body, EngineView, Problem, View
 
@@ -162,6 +162,7 @@ class PoolView(View):
 
 def model_file_routes(runtime: Runtime) -> APIRouter:
     routes = APIRouter(tags=["models"])
+    note = runtime.accounts.people.note
     starting: set[asyncio.Task[None]] = set()
 
     def start(model: EmbeddedModel) -> None:
@@ -184,43 +185,48 @@ def model_file_routes(runtime: Runtime) -> APIRouter:
         )
 
     @routes.post("/models/pulls", status_code=202)
-    async def pull_model(body: PullBody, _: Admin) -> PullView:
+    async def pull_model(body: PullBody, by: ByAdmin) -> PullView:
         """Bring a model in, in the background; it answers as soon as it is there. For administrators."""
-        return PullView.of(runtime.shelf.pull(body.reference.strip()))
+        pull = runtime.shelf.pull(body.reference.strip())
+        await note(by, "model.pull", pull.name, reference=pull.reference)
+        return PullView.of(pull)
 
     @routes.delete("/models/pulls/{name}", status_code=204)
-    async def cancel_pull(name: Name, _: Admin) -> None:
+    async def cancel_pull(name: Name, by: ByAdmin) -> None:
         """End a pull. What was downloaded stays, and the next pull goes on from there. For administrators."""
         await runtime.shelf.cancel(name)
+        await note(by, "model.cancel", name)
 
     @routes.delete("/models/files/{name}", status_code=204)
-    async def delete_model_file(name: Name, _: Admin) -> None:
+    async def delete_model_file(name: Name, by: ByAdmin) -> None:
         """End the model's engine and delete its file. For administrators."""
         await runtime.shelf.delete(name)
+        await note(by, "model.delete", name)
 
     @routes.post("/models/{name}/start", status_code=202)
-    async def start_engine(name: Name, _: Admin) -> EngineView:
+    async def start_engine(name: Name, by: ByAdmin) -> EngineView:
         """Load an embedded model now instead of at its first request. For administrators."""
         model = runtime.engine(name)
         start(model)
-        await asyncio.sleep(0)
+        await note(by, "model.start", name)
         return EngineView.of(model.state)
 
     @routes.post("/models/{name}/stop", status_code=202)
-    async def stop_engine(name: Name, _: Admin) -> EngineView:
+    async def stop_engine(name: Name, by: ByAdmin) -> EngineView:
         """End an embedded model's engine; running answers fail, and the next request starts it again. For
         administrators."""
         model = runtime.engine(name)
         await model.close()
+        await note(by, "model.stop", name)
         return EngineView.of(model.state)
 
     @routes.post("/models/{name}/restart", status_code=202)
-    async def restart_engine(name: Name, _: Admin) -> EngineView:
+    async def restart_engine(name: Name, by: ByAdmin) -> EngineView:
         """End an embedded model's engine and load it again; running answers fail. For administrators."""
         model = runtime.engine(name)
         await model.close()
         start(model)
-        await asyncio.sleep(0)
+        await note(by, "model.restart", name)
         return EngineView.of(model.state)
 
     @routes.get("/pools")

@@ -24,9 +24,9 @@ from codeweft.retrieval.sources.fetch import fetch
 from codeweft.retrieval.sources.guard import Guard
 from codeweft.server import fields, lookup, wire
 from codeweft.server.emit import clean, dumps
-from codeweft.server.knowledge import delete_index, every, read_uploads, upload_path
 from codeweft.server.openai import answer_chat, json
 from codeweft.server.service import Service, caller, check_best_of
+from codeweft.server.uploads import delete_index, every, read_uploads, upload_path
 from codeweft.types import Query
 
 CODEGEN = "codegen"

@@ -1,27 +1,19 @@
-"""Users, teams, limits, usage, cost and the audit log, for administrators; everyone sees their own usage."""
+"""Users, teams, limits, and who may read which index: what administrators edit."""
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from pydantic import Field
 
-from codeweft.accounts import Group, Identity, Limit, Period, Readers, Role, Status, SubjectKind, Total, User
+from codeweft.accounts import Limit, Period, Readers, Role, Status, SubjectKind, User
 from codeweft.errors import InvalidRequest, NotFound
-from codeweft.models.prices import Machine, break_even
 from codeweft.runtime.compose import Runtime
-from codeweft.server.admin import DAY
-from codeweft.server.deps import Admin, AnIdentity, ByAdmin, Readable, require_admin
+from codeweft.server.deps import Admin, ByAdmin, Readable
 from codeweft.server.session import EndedView
-from codeweft.server.views import Body, Name, View, iso
-from codeweft.types import Price
-
-DEFAULT_DAYS = 30
+from codeweft.server.views import Body, Name, View
 
 
 class PersonView(View):
@@ -74,32 +66,6 @@ class LimitView(LimitBody):
     spent_tokens: int
 
 
-class UsageTotalView(View):
-    group: str = Field(description="A day (UTC), a model or app by name, a user, key or team by id.")
-    name: str = Field(description="What the group is called, as far as it still exists.")
-    answers: int
-    failed: int
-    prompt_tokens: int
-    cached_tokens: int
-    completion_tokens: int
-    cost: float = Field(description="USD, without the answers that have no price.")
-    unpriced: int = Field(description="Answers whose price is not known.")
-
-
-class UsageOfDayView(UsageTotalView):
-    day: str
-
-
-class ChangeView(View):
-    id: str
-    at: str
-    actor: str
-    address: str = Field(description="IP address; empty for what was done on the server's machine.")
-    action: str
-    target: str
-    detail: dict[str, Any]
-
-
 class IdentityBody(Body):
     subject: str = Field(min_length=1, max_length=255, description="The claim `sub`.")
 
@@ -122,29 +88,6 @@ class AccessView(View):
         if readers is None:
             return cls(open=True, users=[], teams=[])
         return cls(open=False, users=sorted(readers.users), teams=sorted(readers.teams))
-
-
-class BreakEvenBody(Body):
-    """An API's price against a machine of one's own. Give a price per request, prices per million tokens, or a model."""
-
-    machine_usd_per_hour: float = Field(gt=0)
-    machine_tokens_per_second: float = Field(gt=0, description="Written, with all slots busy.")
-    utilisation: float = Field(1.0, gt=0, le=1)
-    prompt_tokens: float = Field(500, ge=0)
-    completion_tokens: float = Field(300, gt=0)
-    usd_per_request: float | None = Field(None, gt=0)
-    input_usd: float | None = Field(None, ge=0, description="USD per million prompt tokens.")
-    output_usd: float | None = Field(None, ge=0, description="USD per million tokens written.")
-    model: str | None = Field(None, description="A provider's model, looked up in the bundled price table.")
-
-
-class BreakEvenView(View):
-    api_usd_per_request: float
-    machine_usd_per_hour: float
-    machine_usd_per_million_tokens: float
-    requests_per_hour: float = Field(description="Above so many, the machine is cheaper.")
-    capacity: float = Field(description="Requests an hour that the machine can serve.")
-    reachable: bool = Field(description="Whether one machine can serve that many.")
 
 
 def people_routes(runtime: Runtime) -> APIRouter:
@@ -278,110 +221,4 @@ def people_routes(runtime: Runtime) -> APIRouter:
         """Take a limit away."""
         await people.set_limit(kind, subject, None, actor=by)
 
-    @routes.get("/usage", tags=["usage"])
-    async def get_usage(
-        identity: AnIdentity,
-        by: Group = "day",
-        days: Annotated[int, Query(ge=1, le=3660)] = DEFAULT_DAYS,
-        who: Literal["me", "everyone"] = "me",
-    ) -> list[UsageTotalView]:
-        """What was used in the last days, and what it cost. `who=everyone` is for administrators."""
-        since, until, user = _window(identity, days, who)
-        names = await group_names(by)
-        totals = await accounts.ledger.totals(by, since, until, user_id=user)
-        return [UsageTotalView(**_figures(total, names)) for total in totals]
-
-    @routes.get("/usage/by-day", tags=["usage"])
-    async def get_usage_by_day(
-        identity: AnIdentity,
-        by: Group = "model",
-        days: Annotated[int, Query(ge=1, le=3660)] = DEFAULT_DAYS,
-        who: Literal["me", "everyone"] = "me",
-    ) -> list[UsageOfDayView]:
-        """The same for each day that has any, for charts."""
-        since, until, user = _window(identity, days, who)
-        names = await group_names(by)
-        found = await accounts.ledger.by_day(by, since, until, user_id=user)
-        return [UsageOfDayView(day=day, **_figures(total, names)) for day, total in found]
-
-    async def group_names(by: Group) -> dict[str, str]:
-        """Names by id of what is grouped by."""
-        if by == "user":
-            return {one.id: one.name for one in await people.users()}
-        if by == "team":
-            return {one.id: one.name for one in await people.teams()}
-        return {one.id: one.name for one in await accounts.keys()} if by == "key" else {}
-
-    @routes.get("/audit", tags=["people"])
-    async def get_audit(
-        _: Admin,
-        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-        before: Annotated[str | None, Query(description="`id` of the last one seen.", max_length=32)] = None,
-    ) -> list[ChangeView]:
-        """Who changed what and from where, newest first."""
-        return [
-            ChangeView(
-                id=change.id,
-                at=iso(change.at),
-                actor=change.actor,
-                address=change.address,
-                action=change.action,
-                target=change.target,
-                detail=dict(change.detail),
-            )
-            for change in await people.changes(limit, before)
-        ]
-
-    @routes.post("/cost/break-even", tags=["usage"])
-    def get_break_even(body: BreakEvenBody, _: AnIdentity) -> BreakEvenView:
-        """From how many requests an hour a machine of one's own is cheaper than an API."""
-        machine = Machine(body.machine_usd_per_hour, body.machine_tokens_per_second, body.utilisation)
-        found = break_even(_per_request(runtime, body), machine, body.completion_tokens)
-        return BreakEvenView(
-            api_usd_per_request=found.api_usd_per_request,
-            machine_usd_per_hour=found.machine_usd_per_hour,
-            machine_usd_per_million_tokens=machine.price().output,
-            requests_per_hour=found.requests_per_hour,
-            capacity=found.capacity,
-            reachable=found.reachable,
-        )
-
     return routes
-
-
-def _window(identity: Identity, days: int, who: Literal["me", "everyone"]) -> tuple[float, float, str | None]:
-    """From when until when, and of whom. Raises `NotAllowed` for everyone's usage, except for administrators."""
-    if who == "everyone":
-        require_admin(identity)
-    now = time.time()
-    return now - days * DAY, now + 1, None if who == "everyone" else identity.user.id
-
-
-def _figures(total: Total, names: Mapping[str, str]) -> dict[str, Any]:
-    return {**asdict(total), "name": names.get(total.group, total.group)}
-
-
-def _per_request(runtime: Runtime, body: BreakEvenBody) -> float:
-    """USD of a request at the API, from whichever of the three was given. Raises `InvalidRequest`."""
-    if body.usd_per_request is not None:
-        return body.usd_per_request
-    price = None
-    if body.input_usd is not None and body.output_usd is not None:
-        price = Price(body.input_usd, body.output_usd)
-    elif body.model is not None:
-        runtime.prices.load()
-        price = runtime.prices.listed(body.model)
-        if price is None:
-            raise InvalidRequest(
-                f"The price of {body.model!r} is not known.",
-                fix="Give `input_usd` and `output_usd`, in USD per million tokens.",
-                param="model",
-            )
-    if price is None:
-        raise InvalidRequest(
-            "Give `usd_per_request`, `input_usd` and `output_usd`, or `model`.", param="model"
-        )
-    cost = price.of(body.prompt_tokens, body.completion_tokens)
-    if cost <= 0:
-        raise InvalidRequest("At that price a request costs nothing.", param="output_usd")
-    return cost

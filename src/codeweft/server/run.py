@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import gc
 import ipaddress
 import logging
 import socket
@@ -18,6 +17,7 @@ import uvloop
 from codeweft.config import ServerSettings, Settings
 from codeweft.errors import CodeweftError, Conflict, InvalidRequest, NotAllowed
 from codeweft.runtime.compose import Runtime
+from codeweft.runtime.garbage import settle
 from codeweft.server.app import Application, create_app
 from codeweft.server.connections import IDLE_SECONDS, Protocol
 
@@ -26,8 +26,6 @@ log = logging.getLogger("codeweft.server")
 GRACE_SECONDS = 2
 """How long open answers get to say their last word when the server stops."""
 BACKLOG = 512
-GARBAGE = (10_000, 20, 20)
-"""When young objects are looked through: a request makes hundreds that are gone by themselves when it ends."""
 
 
 class _Server(uvicorn.Server):
@@ -99,11 +97,8 @@ async def serve(
 def _started(
     listening: socket.socket, settings: Settings, runtime: Runtime, on_ready: Callable[[str, Runtime], object]
 ) -> None:
+    settle()
     # Looking through the indexes reads files; the first requests need not wait for it.
-    # What was made until now stays: looking through it for garbage would stop every stream for tens of milliseconds.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GARBAGE)
     threading.Thread(target=_resume, args=(runtime,), name="resume", daemon=True).start()
     if not is_loopback(settings.server.host):
         log.warning(

@@ -16,7 +16,7 @@ from codeweft.server.failures import openai_shape, translate
 from codeweft.server.metrics import Metrics
 from codeweft.server.streams import Choices, EventStream, Streams, accepted, merge
 from codeweft.stream import close
-from codeweft.types import Caller, Event, Model, Request, Skill
+from codeweft.types import Caller, Event, Model, ModelInfo, Request, Skill
 
 LastWord = Callable[[Exception], bytes]
 
@@ -34,15 +34,18 @@ class Service:
         return self.runtime.model(name or self.runtime.default_model)
 
     async def measured(
-        self, model: Model, request: Request, choice: int = 0
+        self, model: Model, request: Request, choice: int = 0, info: ModelInfo | None = None
     ) -> AsyncGenerator[tuple[int, Event]]:
-        """The events of `model`, counted and paid for. Raises `RateLimited` or `BudgetSpent` instead of the first."""
-        accounts, caller, info = self.runtime.accounts, request.caller, model.info
+        """The events of `model`, counted and paid for. Raises `RateLimited` or `BudgetSpent` instead of the first.
+
+        `info` is the model's, where it was asked already.
+        """
+        accounts, caller, info = self.runtime.accounts, request.caller, info or model.info
         subjects = accounts.subjects(caller.user, caller.key)
         with accounts.gate.admitted(subjects):
             bill = Bill(info, caller)
-            running = self.metrics.of_model(info.name).running
-            running.inc()
+            counted = self.metrics.of_model(info.name)
+            counted.running += 1
             self.metrics.megaservice.pending += 1
             events = model.stream(request)
             try:
@@ -53,20 +56,20 @@ class Service:
                 try:
                     await close(events)
                 finally:
-                    running.dec()
+                    counted.running -= 1
                     self.metrics.megaservice.pending -= 1
                     self.metrics.count(info.name, bill)
                     accounts.spend(bill.entry(self.runtime.writer_info, self.runtime.prices))
 
     def choices(self, model: Model, requests: Sequence[Request]) -> Choices:
         """The events of several requests to one model. Raises `MissingSkill` that names a model that has the skill."""
+        info = model.info
         for request in requests:
-            self._require(model, request)
-        streams = [self.measured(model, request, choice) for choice, request in enumerate(requests)]
+            self._require(info, request)
+        streams = [self.measured(model, request, choice, info) for choice, request in enumerate(requests)]
         return streams[0] if len(streams) == 1 else merge(streams)
 
-    def _require(self, model: Model, request: Request) -> None:
-        info = model.info
+    def _require(self, info: ModelInfo, request: Request) -> None:
         wanted: tuple[Skill, ...] = (request.skill, "tools") if request.tools else (request.skill,)
         for skill in wanted:
             if skill in info.skills:

@@ -12,10 +12,10 @@ from starlette.responses import Response
 
 from codeweft import __version__
 from codeweft.accounts import Identity, Registration, Session
-from codeweft.config import Settings
 from codeweft.errors import NotAllowed
 from codeweft.runtime.compose import Runtime
 from codeweft.server.auth import COOKIE
+from codeweft.server.browser import base_address, set_session
 from codeweft.server.deps import BySession, ByUser, FromWhere, MaybeIdentity
 from codeweft.server.oidc import START, Provider
 from codeweft.server.views import Body, UserView, View, iso
@@ -128,49 +128,22 @@ class EndedView(View):
     ended: int
 
 
-def set_session(
-    response: Response,
-    request: Request,
-    settings: Settings,
-    token: str,
-    *,
-    name: str = COOKIE,
-    path: str = "/",
-    seconds: float | None = None,
-) -> None:
-    """Give the browser a session: not for scripts, not with other sites' forms, only over TLS where there is any."""
-    public = settings.server.public_url or ""
-    response.set_cookie(
-        name,
-        token,
-        max_age=int(settings.sign_in.session_days * DAY if seconds is None else seconds),
-        httponly=True,
-        samesite="lax",
-        secure=request.url.scheme == "https" or public.startswith("https://"),
-        path=path,
-    )
-
-
-def base_address(request: Request, settings: Settings) -> str:
-    """The address of this server as the browser knows it, without a slash at the end."""
-    return (settings.server.public_url or str(request.base_url)).rstrip("/")
-
-
 def session_routes(runtime: Runtime) -> APIRouter:
     routes = APIRouter()
-    accounts, settings = runtime.accounts, runtime.settings
+    accounts = runtime.accounts
     signin = accounts.signin
-    provider = None if settings.sign_in.oidc is None else Provider(settings.sign_in.oidc)
+    oidc = runtime.settings.sign_in.oidc
+    provider = None if oidc is None else Provider(oidc)
 
     def view(identity: Identity | None) -> SessionView:
-        oidc = settings.sign_in.oidc
+        ways = runtime.settings.sign_in
         return SessionView(
             user=None if identity is None else UserView.of(identity.user),
             version=__version__,
             sign_in=SignInView(
-                password=settings.sign_in.password,
-                registration=settings.sign_in.registration,
-                totp=settings.sign_in.totp,
+                password=ways.password,
+                registration=ways.registration,
+                totp=ways.totp,
                 provider=None if oidc is None else ProviderView(name=oidc.name, path=START),
             ),
             factor_needed=identity is not None and identity.enrolling,
@@ -180,7 +153,7 @@ def session_routes(runtime: Runtime) -> APIRouter:
         """A new session in place of the browser's last one."""
         if old := request.cookies.get(COOKIE):
             await accounts.sign_out(old)
-        set_session(response, request, settings, token)
+        set_session(response, request, runtime.settings, token)
         return view(accounts.known(token))
 
     # ── in and out ───────────────────────────────────────────────────────────────────────────────────────────
@@ -196,7 +169,7 @@ def session_routes(runtime: Runtime) -> APIRouter:
     ) -> SessionView:
         """Sign in with a password. 401 `code_needed`: ask for the second factor and send it too; 429: too many
         attempts, `Retry-After` says when again."""
-        if not settings.sign_in.password:
+        if not runtime.settings.sign_in.password:
             raise NotAllowed("Passwords are not used here.", fix="Use single sign-on or a one-time link.")
         token = await signin.with_password(
             body.name.strip(), body.password.get_secret_value(), body.code, where
@@ -211,7 +184,7 @@ def session_routes(runtime: Runtime) -> APIRouter:
         response.delete_cookie(COOKIE, path="/")
         leave = None
         if provider is not None and identity is not None and identity.how == "oidc":
-            leave = await provider.end_address(base_address(request, settings))
+            leave = await provider.end_address(base_address(request, runtime.settings))
         return SignedOutView(continue_at=leave)
 
     @routes.post("/registration", status_code=201, tags=["session"])
@@ -254,7 +227,7 @@ def session_routes(runtime: Runtime) -> APIRouter:
         response: Response,
     ) -> SessionView:
         """Set your password. Your other sessions end, and this one gets a new cookie."""
-        if not settings.sign_in.password:
+        if not runtime.settings.sign_in.password:
             raise NotAllowed("Passwords are not used here.")
         user = identity.user
         if needs_current(identity, (await signin.factors(user)).password):

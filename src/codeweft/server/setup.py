@@ -1,37 +1,24 @@
-"""What the first-run page and the settings page need: the machine, models that fit, an endpoint's test, clients."""
+"""What the first-run page needs: how far it is, the machine, models that fit, clients."""
 
 from __future__ import annotations
 
 import asyncio
-import time
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import Field
 from starlette.requests import Request
 
-from codeweft import config
-from codeweft.config import Settings
-from codeweft.errors import CodeweftError
 from codeweft.models.catalogue import CATALOGUE, Entry
 from codeweft.models.machine import this_machine
-from codeweft.models.openai_compatible import OpenAICompatible
 from codeweft.models.starter import STARTER
 from codeweft.runtime.compose import Runtime
 from codeweft.runtime.models import engine_options
+from codeweft.server.browser import base_address
 from codeweft.server.deps import Admin, AnIdentity
-from codeweft.server.session import base_address
-from codeweft.server.views import Body, Problem, View
-from codeweft.stream import fold
-from codeweft.types import Message, Sampling
-from codeweft.types import Request as Asked
+from codeweft.server.views import View
 
 _MB: Final = 1_000_000
-TEST_SECONDS: Final = 30
-TEST_TOKENS: Final = 16
-HIDDEN: Final = "••••"
-_SECRET: Final = ("api_key", "client_secret", "database", "store")
-"""Settings that are, or may hold, a password."""
 
 
 class StepsView(View):
@@ -62,7 +49,7 @@ class FittingModelView(View):
     disk_mb: int
     memory_mb: int
     fits: bool
-    command: str = Field(description="Fetches it.")
+    reference: str = Field(description="What to pull (`POST /api/models/pulls`).")
 
     @classmethod
     def of(cls, entry: Entry) -> FittingModelView:
@@ -78,7 +65,7 @@ class FittingModelView(View):
             disk_mb=entry.disk(quantisation) // _MB,
             memory_mb=entry.memory(quantisation) // _MB,
             fits=best is not None,
-            command=f"codeweft models pull {entry.name}:{quantisation}",
+            reference=f"{entry.name}:{quantisation}",
         )
 
 
@@ -87,23 +74,6 @@ class SetupView(View):
     writer: str = Field(description="The model that writes now.")
     hardware: HardwareView
     models: list[FittingModelView] = Field(description="Those that fit first, the largest first.")
-
-
-class EndpointBody(Body):
-    base_url: str = Field(pattern=r"^https?://\S+$", max_length=2000)
-    api_key: SecretStr | None = None
-    model: str | None = Field(None, max_length=200, description="Asked for a few words, when it is given.")
-
-
-class EndpointView(View):
-    """What an endpoint answered. `lines` are what to put into the settings to use it."""
-
-    ok: bool
-    models: list[str]
-    answer: str | None
-    seconds: float
-    error: Problem | None
-    lines: str
 
 
 class ClientView(View):
@@ -116,19 +86,6 @@ class ClientView(View):
     snippet: str
     command: str
     then: str = Field(description="What is left to do by hand.")
-
-
-class SettingView(View):
-    name: str
-    value: Any
-    default: Any
-    changed: bool
-    description: str
-
-
-class SettingsView(View):
-    path: str = Field(description="The file; the server reads it when it starts.")
-    settings: list[SettingView]
 
 
 def setup_routes(runtime: Runtime) -> APIRouter:
@@ -157,31 +114,6 @@ def setup_routes(runtime: Runtime) -> APIRouter:
             models=models,
         )
 
-    @routes.post("/setup/endpoint")
-    async def test_endpoint(body: EndpointBody, _: Admin) -> EndpointView:
-        """Ask an OpenAI-compatible endpoint what it offers and, of one model, a few words. Nothing is saved."""
-        began = time.monotonic()
-        key = body.api_key.get_secret_value() if body.api_key else None
-        models: list[str] = []
-        answer = error = None
-        try:
-            async with asyncio.timeout(TEST_SECONDS):
-                models = [info.name for info in await OpenAICompatible.list_models(body.base_url, key)]
-                if body.model is not None:
-                    answer = await _few_words(body.base_url, key, body.model)
-        except CodeweftError as failure:
-            error = Problem.of(failure)
-        except TimeoutError:
-            error = Problem(message=f"It did not answer within {TEST_SECONDS} s.", fix="Check the address.")
-        return EndpointView(
-            ok=error is None,
-            models=models[:1000],
-            answer=answer,
-            seconds=round(time.monotonic() - began, 3),
-            error=error,
-            lines=_lines(body),
-        )
-
     @routes.get("/setup/clients")
     def list_clients(
         _: AnIdentity,
@@ -206,66 +138,4 @@ def setup_routes(runtime: Runtime) -> APIRouter:
             for client in CLIENTS
         ]
 
-    @routes.get("/settings")
-    def get_settings(_: Admin) -> SettingsView:
-        """The settings in force, without passwords and keys. For administrators."""
-        return SettingsView(
-            path=str(config.home() / "codeweft.yaml"), settings=list(_settings(runtime.settings, Settings()))
-        )
-
     return routes
-
-
-async def _few_words(base_url: str, key: str | None, name: str) -> str:
-    """What a model says. Raises what it fails with."""
-    model = OpenAICompatible(name, base_url, api_key=key, model=name)
-    try:
-        asked = Asked(
-            model=name,
-            messages=(Message("user", "Say hello in three words."),),
-            sampling=Sampling(max_tokens=TEST_TOKENS),
-        )
-        return (await fold(model.stream(asked))).text
-    finally:
-        await model.close()
-
-
-def _lines(body: EndpointBody) -> str:
-    lines = [f"base_url: {body.base_url}", f"model: {body.model or 'NAME'}"]
-    if body.api_key is not None:
-        lines.insert(1, "api_key: ${ENDPOINT_KEY}   # an environment variable of the server")
-    return "\n".join(lines) + "\n"
-
-
-def _settings(section: BaseModel, default: BaseModel | None, prefix: str = "") -> list[SettingView]:
-    """Every setting by its dotted name; a list or table of sections is one value."""
-    found: list[SettingView] = []
-    for name, field in type(section).model_fields.items():
-        value, usual = getattr(section, name), getattr(default, name, None)
-        if isinstance(value, BaseModel):
-            found += _settings(value, usual if isinstance(usual, BaseModel) else None, f"{prefix}{name}.")
-            continue
-        shown, plain = _shown(name, value), _shown(name, usual)
-        found.append(
-            SettingView(
-                name=prefix + name,
-                value=shown,
-                default=plain,
-                changed=value != usual,
-                description=field.description or "",
-            )
-        )
-    return found
-
-
-def _shown(name: str, value: Any) -> Any:
-    """A value as JSON, without what is secret in it."""
-    if isinstance(value, BaseModel):
-        return {key: _shown(key, getattr(value, key)) for key in type(value).model_fields}
-    if isinstance(value, dict):
-        return {str(key): _shown(str(key), item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_shown(name, item) for item in value]
-    if value is not None and name in _SECRET:
-        return HIDDEN
-    return value if isinstance(value, bool | int | float | None) else str(value)

@@ -12,13 +12,12 @@ from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Re
 from starlette.routing import BaseRoute, Route
 
 from codeweft.errors import CodeweftError, NotFound, NotSignedIn
-from codeweft.server.admin import ready
 from codeweft.server.auth import COOKIE
-from codeweft.server.deps import visit
+from codeweft.server.browser import base_address, set_session, visit
 from codeweft.server.emit import dumps
+from codeweft.server.health import ready
 from codeweft.server.oidc import CALLBACK, START, Provider, Trip
 from codeweft.server.service import Service
-from codeweft.server.session import base_address, set_session
 
 STATIC = Path(__file__).parent / "static"
 _HEADERS = {

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from codeweft.accounts import Conversation, Turn
 from codeweft.errors import InvalidRequest
+from codeweft.server.chat_views import CheckedView, StepView
 from codeweft.server.views import Problem, ReferenceView, iso
 
 FORMAT = "codeweft.conversations"
@@ -51,6 +52,9 @@ class WrittenTurn(_Part):
     timings: dict[str, float] = {}
     rating: Literal["good", "bad"] | None = None
     comment: str = Field("", max_length=10_000)
+    steps: list[StepView] = []
+    withdrawn: list[str] = []
+    checked: CheckedView | None = None
     created_at: str = ""
     attachments: list[AttachedFile] = Field(default=[], max_length=100)
 
@@ -106,6 +110,9 @@ def written(
                 "dropped": list(turn.dropped),
                 "sampling": dict(turn.sampling),
                 "timings": dict(turn.timings),
+                "steps": list(turn.steps),
+                "withdrawn": list(turn.withdrawn),
+                "checked": turn.checked,
                 "created_at": iso(turn.created_at),
                 "attachments": [{"name": name, "text": text} for name, _, text in files.get(turn.id, ())],
             }

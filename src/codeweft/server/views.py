@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
@@ -26,6 +26,12 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
 class View(BaseModel):
     model_config = ConfigDict(json_schema_serialization_defaults_required=True)
+
+    @classmethod
+    def shown(cls, noun: object, **said: Any) -> Self:
+        """A view with the fields of `noun` by their names; `said` are those that are told otherwise."""
+        same = {name: getattr(noun, name) for name in cls.model_fields if name not in said}
+        return cls.model_validate(same | said, from_attributes=True)
 
 
 class Body(BaseModel):
@@ -75,7 +81,7 @@ class UserView(View):
 
     @classmethod
     def of(cls, user: User) -> UserView:
-        return cls(id=user.id, name=user.name, role=user.role)
+        return cls.shown(user)
 
 
 class EngineView(View):
@@ -90,7 +96,7 @@ class EngineView(View):
 
     @classmethod
     def of(cls, state: EngineState) -> EngineView:
-        return cls.model_validate(state, from_attributes=True)
+        return cls.shown(state)
 
 
 class MachineView(View):
@@ -119,16 +125,7 @@ class ModelView(View):
 
     @classmethod
     def of(cls, info: ModelInfo, default: str) -> ModelView:
-        return cls(
-            name=info.name,
-            kind=info.kind,
-            description=info.description,
-            note=info.note,
-            skills=sorted(info.skills),
-            context=info.context,
-            family=info.family,
-            default=info.name == default,
-        )
+        return cls.shown(info, skills=sorted(info.skills), default=info.name == default)
 
 
 # ── keys ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -137,6 +134,7 @@ class ModelView(View):
 class KeyView(View):
     id: str
     name: str
+    owner: str = Field(description="Name of the user it lets in.")
     prefix: str
     created_at: str
     last_used_at: str | None
@@ -144,15 +142,13 @@ class KeyView(View):
     scopes: list[Scope]
 
     @classmethod
-    def of(cls, key: Key) -> KeyView:
-        return cls(
-            id=key.id,
-            name=key.name,
-            prefix=key.prefix,
+    def of(cls, key: Key, owner: str) -> KeyView:
+        return cls.shown(
+            key,
+            owner=owner,
             created_at=iso(key.created_at),
             last_used_at=None if key.last_used_at is None else iso(key.last_used_at),
             expires_at=None if key.expires_at is None else iso(key.expires_at),
-            scopes=list(key.scopes),
         )
 
 
@@ -188,18 +184,8 @@ class JobView(View):
 
     @classmethod
     def of(cls, job: Job) -> JobView:
-        return cls(
-            id=job.id,
-            kind=job.kind,
-            subject=job.subject,
-            state=job.state,
-            phase=job.phase,
-            done=job.done,
-            total=job.total,
-            eta_s=job.eta_s,
-            rate=job.rate,
-            message=clean(job.message),
-            error=None if job.error is None else clean(str(job.error)),
+        return cls.shown(
+            job, message=clean(job.message), error=None if job.error is None else clean(str(job.error))
         )
 
 
@@ -306,14 +292,7 @@ class FileView(View):
 
     @classmethod
     def of(cls, file: StoredFile) -> FileView:
-        return cls(
-            path=clean(file.path),
-            language=file.language,
-            chunks=file.chunks,
-            lines=file.lines,
-            status=file.status,
-            reason=clean(file.reason),
-        )
+        return cls.shown(file, path=clean(file.path), reason=clean(file.reason))
 
 
 class FilesView(View):

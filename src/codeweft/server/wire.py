@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
+from functools import cache
+from operator import attrgetter
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -279,20 +282,18 @@ _RANGES: tuple[tuple[str, float, float], ...] = (
 )
 
 
-_RANGES_OF: dict[type, tuple[tuple[str, float, float], ...]] = {}
-
-
-def _ranges_of(kind: type) -> tuple[tuple[str, float, float], ...]:
-    found = _RANGES_OF.get(kind)
-    if found is None:
-        found = _RANGES_OF[kind] = tuple(row for row in _RANGES if hasattr(kind, row[0]))
-    return found
+@cache
+def _ranges_of(kind: type) -> tuple[tuple[tuple[str, float, float], ...], Callable[[Any], tuple[Any, ...]]]:
+    """The rows about fields of a kind of body, and what takes those fields' values: all at once, for most are None."""
+    rows = tuple(row for row in _RANGES if hasattr(kind, row[0]))
+    # With one name it would give the bare value.
+    return rows, attrgetter(*(name for name, _, _ in rows), "__class__")
 
 
 def check_ranges(body: Any) -> None:
     """Raises `InvalidRequest` for the first number out of its range."""
-    for name, low, high in _ranges_of(type(body)):
-        value = getattr(body, name)
+    rows, values = _ranges_of(type(body))
+    for value, (name, low, high) in zip(values(body), rows, strict=False):
         if value is not None and not low <= value <= high:
             raise InvalidRequest(f"`{name}` is {value}; it must be between {low} and {high}.", param=name)
 
@@ -424,8 +425,11 @@ def tool_choice(body: ChatBody) -> Any:
 
 def forwarded(body: ChatBody) -> dict[str, Any]:
     """The fields that are passed on as they came, to endpoints that know them."""
-    given = ((name, getattr(body, name)) for name in FORWARDED)
-    return {name: value for name, value in given if value is not None}
+    given = _forwarded_values(body)
+    return {name: value for name, value in zip(FORWARDED, given, strict=True) if value is not None}
+
+
+_forwarded_values = attrgetter(*FORWARDED)
 
 
 def messages(bodies: list[MessageBody]) -> tuple[Message, ...]:

@@ -22,8 +22,14 @@ export type Feedback = Schemas['FeedbackView']
 export type Setup = Schemas['SetupView']
 export type FittingModel = Schemas['FittingModelView']
 export type Endpoint = Schemas['EndpointView']
+export type Endpoints = Schemas['EndpointsView']
+export type EndpointBody = Partial<Schemas['EndpointBody']>
+export type TrialBody = Partial<Schemas['TrialBody']>
+export type Trial = Schemas['TrialView']
+export type AuditQuery = { actor?: string; action?: string; since?: string; until?: string; q?: string }
 export type Client = Schemas['ClientView']
 export type Setting = Schemas['SettingView']
+export type Settings = Schemas['SettingsView']
 export type Me = Schemas['MeView']
 export type NewTotp = Schemas['NewTotpView']
 export type OwnSession = Schemas['OwnSessionView']
@@ -61,10 +67,20 @@ export const admin = {
   usageByDay: (by: Group, days: number, who: Who) =>
     call<DayTotal[]>('GET', '/usage/by-day', { query: { by, days, who } }),
   breakEven: (body: BreakEvenBody) => call<BreakEven>('POST', '/cost/break-even', { body }),
-  audit: (before?: string) => call<Change[]>('GET', '/audit', { query: { limit: 100, before } }),
+  audit: (query: AuditQuery, before?: string) =>
+    call<Change[]>('GET', '/audit', { query: { ...query, limit: 100, before } }),
+  auditNames: () => call<Schemas['AuditNamesView']>('GET', '/audit/names'),
+  keys: () => call<ApiKey[]>('GET', '/keys', { query: { who: 'everyone' } }),
   feedback: (rating: string, before?: string) =>
     call<Feedback[]>('GET', '/feedback', { query: { rating, before, limit: 50 } }),
-  settings: () => call<Schemas['SettingsView']>('GET', '/settings'),
+  settings: () => call<Settings>('GET', '/settings'),
+  changeSettings: (values: Record<string, unknown>) =>
+    call<Settings>('PATCH', '/settings', { body: { values } }),
+  endpoints: () => call<Endpoints>('GET', '/endpoints'),
+  saveEndpoint: (name: string, body: EndpointBody) =>
+    call<Endpoints>('PUT', `/endpoints/${part(name)}`, { body }),
+  removeEndpoint: (name: string) => call<Endpoints>('DELETE', `/endpoints/${part(name)}`),
+  testEndpoint: (body: TrialBody) => call<Trial>('POST', '/endpoints/test', { body }),
 }
 
 /** Where the feedback is downloaded from. */
@@ -73,8 +89,6 @@ export const feedbackUrl = (format: 'jsonl' | 'csv', rating: string): string =>
 
 export const setup = {
   state: () => call<Setup>('GET', '/setup'),
-  endpoint: (body: { base_url: string; api_key: string | null; model: string | null }) =>
-    call<Endpoint>('POST', '/setup/endpoint', { body }),
   clients: () => call<Client[]>('GET', '/setup/clients'),
 }
 

@@ -13,7 +13,6 @@ import type {
   Model,
   Narrowing,
   NewIndex,
-  NewKey,
   Places,
   Problem,
   Rating,
@@ -193,7 +192,6 @@ export const api = {
   clearSnippets: () => call<{ deleted: number }>('DELETE', '/snippets'),
 
   keys: () => call<ApiKey[]>('GET', '/keys'),
-  createKey: (name: string) => call<NewKey>('POST', '/keys', { body: { name } }),
   deleteKey: (id: string) => call<void>('DELETE', `/keys/${part(id)}`),
 }
 

@@ -1,4 +1,4 @@
-import type { Explained, Problem, Reference, Step, Timings, Turn, Usage } from './types'
+import type { Checked, Explained, Problem, Reference, Step, Timings, Turn, Usage } from './types'
 
 /** What an answer sends while it is written; the server's `event:` name is `type`, its `id:` is `seq`. */
 export type AnswerEvent =
@@ -9,6 +9,8 @@ export type AnswerEvent =
   | { type: 'reasoning'; text: string }
   | { type: 'node'; node: string; kind: string; state: 'started' | 'finished'; seconds?: number | null }
   | ({ type: 'step' } & Step)
+  | { type: 'withdrawn' }
+  | ({ type: 'checked' } & Checked)
   | { type: 'cited'; verified: number[]; dropped: number[]; gone: number[] }
   | ({ type: 'explained' } & Explained)
   | { type: 'done'; reason: string; usage: Usage | null; timings: Timings | null; turn: Turn }
@@ -22,6 +24,8 @@ export const answerEventTypes = [
   'reasoning',
   'node',
   'step',
+  'withdrawn',
+  'checked',
   'cited',
   'explained',
   'done',

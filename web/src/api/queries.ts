@@ -3,12 +3,11 @@ import {
   MutationCache,
   QueryCache,
   QueryClient,
-  skipToken,
   useQuery,
   useQueryClient,
 } from '@tanstack/react-query'
 import { ApiError, api } from './client'
-import type { ConversationWithTurns, Job, Session, Step, Turn } from './types'
+import type { ConversationWithTurns, Job, Session, Turn } from './types'
 
 /** Whoever finds the server gone, or the session over, has the session asked for again; the shell shows what it says. */
 const onError = (error: unknown) => {
@@ -46,7 +45,6 @@ export const keys = {
   secrets: (name: string) => ['secrets', name],
   summaries: (name: string) => ['summaries', name],
   explanation: (turn: string) => ['explanation', turn],
-  steps: (turn: string) => ['steps', turn],
   snippets: (query: string) => ['snippets', query],
   allSnippets: ['snippets'],
 } as const
@@ -114,12 +112,6 @@ export const useExplanation = (turn: string) =>
     queryFn: () => api.explanation(turn),
     staleTime: Number.POSITIVE_INFINITY,
   })
-
-queryClient.setQueryDefaults(['steps'], { staleTime: Number.POSITIVE_INFINITY, gcTime: 3_600_000 })
-
-/** What an agent did before it answered; the server does not keep it. */
-export const useSteps = (turn: string): Step[] =>
-  useQuery<Step[]>({ queryKey: keys.steps(turn), queryFn: skipToken }).data ?? []
 
 export const useSnippets = (query: string, limit: number) =>
   useQuery({

@@ -266,7 +266,7 @@ export interface paths {
         };
         /**
          * List Keys
-         * @description Your API keys; the keys themselves are not kept.
+         * @description Your API keys, or everybody's; the keys themselves are not kept.
          */
         get: operations["list_keys"];
         put?: never;
@@ -313,7 +313,7 @@ export interface paths {
         post?: never;
         /**
          * Delete Key
-         * @description Revoke a key at once.
+         * @description Revoke a key at once: one of yours, or as an administrator anybody's.
          */
         delete: operations["delete_key"];
         options?: never;
@@ -745,7 +745,7 @@ export interface paths {
         };
         /**
          * Get Usage
-         * @description What was used in the last days, and what it cost. `who=everyone` is for administrators.
+         * @description What was used in the last days, and what it cost.
          */
         get: operations["get_usage"];
         put?: never;
@@ -776,26 +776,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/audit": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Get Audit
-         * @description Who changed what and from where, newest first.
-         */
-        get: operations["get_audit"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/cost/break-even": {
         parameters: {
             query?: never;
@@ -816,6 +796,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Audit
+         * @description Who changed what and from where, newest first.
+         */
+        get: operations["get_audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/audit/names": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Audit Names
+         * @description Who is in the log, and which actions are.
+         */
+        get: operations["get_audit_names"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/setup": {
         parameters: {
             query?: never;
@@ -830,26 +850,6 @@ export interface paths {
         get: operations["get_setup"];
         put?: never;
         post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/setup/endpoint": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Test Endpoint
-         * @description Ask an OpenAI-compatible endpoint what it offers and, of one model, a few words. Nothing is saved.
-         */
-        post: operations["test_endpoint"];
         delete?: never;
         options?: never;
         head?: never;
@@ -885,11 +885,79 @@ export interface paths {
         };
         /**
          * Get Settings
-         * @description The settings in force, without passwords and keys. For administrators.
+         * @description The settings, without passwords and keys. For administrators.
          */
         get: operations["get_settings"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Change Settings
+         * @description Save settings into the file, whose comments stay. All are checked before any is saved. For administrators.
+         */
+        patch: operations["change_settings"];
+        trace?: never;
+    };
+    "/api/endpoints": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Endpoints
+         * @description The endpoints and pools of the settings. For administrators.
+         */
+        get: operations["list_endpoints"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/endpoints/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Save Endpoint
+         * @description Add an endpoint or a pool, or change one; it answers at once. For administrators.
+         */
+        put: operations["save_endpoint"];
+        post?: never;
+        /**
+         * Remove Endpoint
+         * @description Take an endpoint or a pool out of the settings. For administrators.
+         */
+        delete: operations["remove_endpoint"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/endpoints/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Test Endpoint
+         * @description Ask an endpoint what it offers and, of one model, a few words. Nothing is saved. For administrators.
+         */
+        post: operations["test_endpoint"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1704,6 +1772,16 @@ export interface components {
              */
             secrets: number;
         };
+        /**
+         * AuditNamesView
+         * @description What the log can be filtered by.
+         */
+        AuditNamesView: {
+            /** Actors */
+            actors: string[];
+            /** Actions */
+            actions: string[];
+        };
         /** Body_add_attachment */
         Body_add_attachment: {
             /** File */
@@ -1876,6 +1954,28 @@ export interface components {
                 [key: string]: unknown;
             };
         };
+        /**
+         * CheckedView
+         * @description Whether the code of an answer stood its check.
+         */
+        CheckedView: {
+            /** Verified */
+            verified: boolean;
+            /**
+             * Tool
+             * @description What checked it; empty when nothing could.
+             */
+            tool: string;
+            /** Message */
+            message: string;
+            /** Language */
+            language: string;
+            /**
+             * Repaired
+             * @description The first answer failed, and this is its correction.
+             */
+            repaired: boolean;
+        };
         /** ChunkView */
         ChunkView: {
             /** Start Line */
@@ -1990,34 +2090,132 @@ export interface components {
             /** Ended */
             ended: number;
         };
-        /** EndpointBody */
+        /**
+         * EndpointBody
+         * @description What is not given is as it is by default.
+         */
         EndpointBody: {
+            /** Protocol */
+            protocol?: ("openai" | "anthropic" | "bedrock") | null;
             /** Base Url */
-            base_url: string;
-            /** Api Key */
-            api_key?: string | null;
+            base_url?: string | null;
+            /** Region */
+            region?: string | null;
             /**
-             * Model
-             * @description Asked for a few words, when it is given.
+             * Api Key
+             * @description null keeps the key that is saved, unless the address is another; empty takes it away.
              */
+            api_key?: string | null;
+            /** Model */
             model?: string | null;
+            /** Context */
+            context?: number | null;
+            /** Parallel */
+            parallel?: number | null;
+            /**
+             * Timeout
+             * @description Seconds to wait for the next bytes.
+             */
+            timeout?: number | null;
+            /** Skills */
+            skills?: ("completion" | "infilling" | "chat" | "python" | "tools" | "vision" | "embeddings")[] | null;
+            /** Pool */
+            pool?: string[] | null;
+            /** Fallback */
+            fallback?: string[];
+            /** Attempts */
+            attempts?: number | null;
+            /** Cooldown S */
+            cooldown_s?: number | null;
+            /** First Token S */
+            first_token_s?: number | null;
+            price?: components["schemas"]["PriceSettings"] | null;
+            /**
+             * Default
+             * @description Whether apps write with it; null leaves that as it is.
+             */
+            default?: boolean | null;
         };
         /**
          * EndpointView
-         * @description What an endpoint answered. `lines` are what to put into the settings to use it.
+         * @description An endpoint, or a pool of models, as the settings describe it. Its key is never told.
          */
         EndpointView: {
-            /** Ok */
-            ok: boolean;
-            /** Models */
+            /** Name */
+            name: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "endpoint" | "pool";
+            /** Protocol */
+            protocol: ("openai" | "anthropic" | "bedrock") | null;
+            /** Base Url */
+            base_url: string | null;
+            /** Region */
+            region: string | null;
+            /**
+             * Key
+             * @enum {string}
+             */
+            key: "none" | "saved" | "environment";
+            /**
+             * Key Variable
+             * @description The environment variable that the key is read from, or empty.
+             */
+            key_variable: string;
+            /**
+             * Model
+             * @description Its name at the endpoint; null for the same as here.
+             */
+            model: string | null;
+            /** Context */
+            context: number | null;
+            /** Parallel */
+            parallel: number | null;
+            /** Timeout */
+            timeout: number;
+            /** Skills */
+            skills: ("completion" | "infilling" | "chat" | "python" | "tools" | "vision" | "embeddings")[] | null;
+            /** Pool */
+            pool: string[] | null;
+            /** Fallback */
+            fallback: string[];
+            /** Attempts */
+            attempts: number;
+            /** Cooldown S */
+            cooldown_s: number;
+            /** First Token S */
+            first_token_s: number | null;
+            /** @description Own price; null when it is looked up. */
+            price: components["schemas"]["PriceView"] | null;
+            /**
+             * Default
+             * @description Whether apps write with it, as the settings say.
+             */
+            default: boolean;
+            /**
+             * Used By
+             * @description Settings that name it, so that it cannot be removed.
+             */
+            used_by: string[];
+        };
+        /** EndpointsView */
+        EndpointsView: {
+            /**
+             * Refusal
+             * @description Why none can be saved; empty when they can.
+             */
+            refusal: string;
+            /** Path */
+            path: string;
+            /**
+             * Models
+             * @description What a pool may be made of.
+             */
             models: string[];
-            /** Answer */
-            answer: string | null;
-            /** Seconds */
-            seconds: number;
-            error: components["schemas"]["Problem"] | null;
-            /** Lines */
-            lines: string;
+            /** Endpoints */
+            endpoints: components["schemas"]["EndpointView"][];
         };
         /** EngineView */
         EngineView: {
@@ -2181,10 +2379,10 @@ export interface components {
             /** Fits */
             fits: boolean;
             /**
-             * Command
-             * @description Fetches it.
+             * Reference
+             * @description What to pull (`POST /api/models/pulls`).
              */
-            command: string;
+            reference: string;
         };
         /** ForgottenView */
         ForgottenView: {
@@ -2416,6 +2614,11 @@ export interface components {
             id: string;
             /** Name */
             name: string;
+            /**
+             * Owner
+             * @description Name of the user it lets in.
+             */
+            owner: string;
             /** Prefix */
             prefix: string;
             /** Created At */
@@ -2757,6 +2960,39 @@ export interface components {
             endpoints: components["schemas"]["PoolEndpointView"][];
         };
         /**
+         * PriceSettings
+         * @description What a model costs, in USD per million tokens.
+         */
+        PriceSettings: {
+            /**
+             * Input
+             * @description Tokens of the prompt.
+             */
+            input: number;
+            /**
+             * Output
+             * @description Tokens of the answer.
+             */
+            output: number;
+            /**
+             * Cached
+             * @description Tokens of the prompt read from a cache.
+             */
+            cached?: number | null;
+        };
+        /**
+         * PriceView
+         * @description USD per million tokens.
+         */
+        PriceView: {
+            /** Input */
+            input: number;
+            /** Output */
+            output: number;
+            /** Cached */
+            cached: number | null;
+        };
+        /**
          * Problem
          * @description An error inside an answer or a job.
          */
@@ -3052,22 +3288,72 @@ export interface components {
         SettingView: {
             /** Name */
             name: string;
-            /** Value */
+            /**
+             * Value
+             * @description In force.
+             */
             value: unknown;
+            /**
+             * Saved
+             * @description What the file says; in force after a restart where it differs.
+             */
+            saved: unknown;
             /** Default */
             default: unknown;
             /** Changed */
             changed: boolean;
             /** Description */
             description: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "switch" | "number" | "choice" | "text" | "list" | "other";
+            /** Choices */
+            choices: string[];
+            /**
+             * Secret
+             * @description Its value is never shown.
+             */
+            secret: boolean;
+            /**
+             * Editable
+             * @description Whether it can be changed here; the others only in the file.
+             */
+            editable: boolean;
+            /**
+             * Live
+             * @description In force as soon as it is saved; others wait for a restart.
+             */
+            live: boolean;
+        };
+        /** SettingsBody */
+        SettingsBody: {
+            /**
+             * Values
+             * @description By dotted name; null for the default.
+             */
+            values: {
+                [key: string]: unknown;
+            };
         };
         /** SettingsView */
         SettingsView: {
             /**
              * Path
-             * @description The file; the server reads it when it starts.
+             * @description The file that they are kept in.
              */
             path: string;
+            /**
+             * Refusal
+             * @description Why they cannot be changed here; empty when they can.
+             */
+            refusal: string;
+            /**
+             * Restart
+             * @description Settings that were saved and wait for a restart.
+             */
+            restart: string[];
             /** Settings */
             settings: components["schemas"]["SettingView"][];
         };
@@ -3226,6 +3512,39 @@ export interface components {
             left_s: number | null;
             /** Failures */
             failures: components["schemas"]["SummaryFailureView"][];
+        };
+        /**
+         * StepView
+         * @description Something an agent did on its way to the answer: a tool it called, and what came of it.
+         */
+        StepView: {
+            /** Number */
+            number: number;
+            /** Tool */
+            tool: string;
+            /** Arguments */
+            arguments: {
+                [key: string]: unknown;
+            };
+            /** Seconds */
+            seconds: number;
+            /**
+             * Results
+             * @description How many places the tool showed.
+             */
+            results: number;
+            /**
+             * Tokens
+             * @description What the model spent on choosing it.
+             */
+            tokens: number;
+            /** Thought */
+            thought: string;
+            /**
+             * Error
+             * @description What the tool answered instead of results.
+             */
+            error: string;
         };
         /**
          * StepsView
@@ -3396,6 +3715,42 @@ export interface components {
             /** Forms */
             forms: string[];
         };
+        /** TrialBody */
+        TrialBody: {
+            /** Protocol */
+            protocol?: ("openai" | "anthropic" | "bedrock") | null;
+            /** Base Url */
+            base_url?: string | null;
+            /** Region */
+            region?: string | null;
+            /** Api Key */
+            api_key?: string | null;
+            /**
+             * Model
+             * @description Asked for a few words, when it is given.
+             */
+            model?: string | null;
+            /**
+             * Saved
+             * @description An endpoint of the settings, whose key is used at its own address.
+             */
+            saved?: string | null;
+        };
+        /**
+         * TrialView
+         * @description What an endpoint answered.
+         */
+        TrialView: {
+            /** Ok */
+            ok: boolean;
+            /** Models */
+            models: string[];
+            /** Answer */
+            answer: string | null;
+            /** Seconds */
+            seconds: number;
+            error: components["schemas"]["Problem"] | null;
+        };
         /** TurnView */
         TurnView: {
             /** Id */
@@ -3448,6 +3803,20 @@ export interface components {
              * @default false
              */
             explained: boolean;
+            /**
+             * Steps
+             * @description What an agent did before it answered.
+             * @default []
+             */
+            steps: components["schemas"]["StepView"][];
+            /**
+             * Withdrawn
+             * @description Texts of this answer that did not stand, in order.
+             * @default []
+             */
+            withdrawn: string[];
+            /** @description Null when no code was to be checked. */
+            checked: components["schemas"]["CheckedView"] | null;
             /**
              * Siblings
              * @description All turns in this one's place, as they came.
@@ -4022,7 +4391,10 @@ export interface operations {
     };
     list_keys: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description `everyone` is for administrators. */
+                who?: "me" | "everyone";
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -5067,6 +5439,7 @@ export interface operations {
             query?: {
                 by?: "day" | "user" | "key" | "team" | "model" | "app";
                 days?: number;
+                /** @description `everyone` is for administrators. */
                 who?: "me" | "everyone";
             };
             header?: never;
@@ -5100,6 +5473,7 @@ export interface operations {
             query?: {
                 by?: "day" | "user" | "key" | "team" | "model" | "app";
                 days?: number;
+                /** @description `everyone` is for administrators. */
                 who?: "me" | "everyone";
             };
             header?: never;
@@ -5115,39 +5489,6 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["UsageOfDayView"][];
-                };
-            };
-            /** @description What went wrong, and what to do about it. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorView"];
-                };
-            };
-        };
-    };
-    get_audit: {
-        parameters: {
-            query?: {
-                limit?: number;
-                /** @description `id` of the last one seen. */
-                before?: string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ChangeView"][];
                 };
             };
             /** @description What went wrong, and what to do about it. */
@@ -5194,6 +5535,78 @@ export interface operations {
             };
         };
     };
+    get_audit: {
+        parameters: {
+            query?: {
+                limit?: number;
+                /** @description `id` of the last one seen. */
+                before?: string | null;
+                /** @description Name of who did it. */
+                actor?: string | null;
+                /** @description Such as `key.create`, or `key` for all of keys. */
+                action?: string | null;
+                /** @description ISO 8601 with a time zone. */
+                since?: string | null;
+                /** @description Up to, and without, this moment. */
+                until?: string | null;
+                /** @description Part of who, what, to what, or from where. */
+                q?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChangeView"][];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    get_audit_names: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditNamesView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
     get_setup: {
         parameters: {
             query?: never;
@@ -5210,39 +5623,6 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SetupView"];
-                };
-            };
-            /** @description What went wrong, and what to do about it. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorView"];
-                };
-            };
-        };
-    };
-    test_endpoint: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["EndpointBody"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["EndpointView"];
                 };
             };
             /** @description What went wrong, and what to do about it. */
@@ -5303,6 +5683,167 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SettingsView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    change_settings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SettingsBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SettingsView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    list_endpoints: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EndpointsView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    save_endpoint: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EndpointBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EndpointsView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    remove_endpoint: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EndpointsView"];
+                };
+            };
+            /** @description What went wrong, and what to do about it. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    test_endpoint: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TrialBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrialView"];
                 };
             };
             /** @description What went wrong, and what to do about it. */
@@ -5883,7 +6424,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Events: started, retrieved, progress, text, reasoning, node, cited, explained, done, failed. */
+            /** @description Events: started, retrieved, progress, text, reasoning, node, step, withdrawn (the text so far does not stand), checked, cited, explained, done, failed. */
             200: {
                 headers: {
                     [name: string]: unknown;

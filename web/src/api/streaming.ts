@@ -1,15 +1,6 @@
 import { MessageReader } from '../lib/sse'
 import { ApiError, send } from './client'
-import type { Problem, Reference, Turn, Usage } from './types'
-
-/** Whether the code of an answer stood its check, and what the tool said. `tool` is empty when nothing could check it. */
-export interface Checked {
-  verified: boolean
-  tool: string
-  message: string
-  language: string
-  repaired: boolean
-}
+import type { Checked, Problem, Reference, Turn, Usage } from './types'
 
 interface Shared {
   started: { model: string; note: string }

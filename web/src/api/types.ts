@@ -59,16 +59,9 @@ export type Ask = Partial<Schemas['AskBody']>
 export type Asked = Schemas['AskedView']
 
 /** Something an agent did before it answered: a tool it called, and what came of it. */
-export interface Step {
-  number: number
-  tool: string
-  arguments: Record<string, unknown>
-  seconds: number
-  results: number
-  tokens: number
-  thought: string
-  error: string
-}
+export type Step = Schemas['StepView']
+/** Whether the code of an answer stood its check, and what the tool said. `tool` is empty when nothing could check it. */
+export type Checked = Schemas['CheckedView']
 
 export type Attachment = Schemas['AttachmentView']
 export type Snippet = Schemas['SnippetView']

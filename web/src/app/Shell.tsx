@@ -98,7 +98,7 @@ export function Shell({ user, version, offline, children }: ShellProps) {
       )}
       <div className="flex min-h-0 flex-1">
         {wide ? (
-          <aside aria-label={words.app.menu} className="w-72 shrink-0 border-e border-line bg-sunken">
+          <aside aria-label={words.app.menu} className="w-60 shrink-0 border-e border-line bg-sunken lg:w-72">
             {sidebar}
           </aside>
         ) : (

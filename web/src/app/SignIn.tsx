@@ -39,7 +39,7 @@ export function SignIn() {
         )}
         {ways?.password && (registering ? <Register /> : <WithPassword />)}
         {ways?.password && ways.registration !== 'closed' && (
-          <Button look="ghost" className="mt-3" onClick={() => setRegistering(!registering)}>
+          <Button look="ghost" className="-ms-3 mt-3" onClick={() => setRegistering(!registering)}>
             {registering ? words.signIn.haveAccount : words.signIn.noAccount}
           </Button>
         )}

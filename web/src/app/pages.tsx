@@ -37,7 +37,12 @@ export interface Page {
 
 // One page at both addresses, so that code stays in its editor when another task is chosen for it.
 const tasks = page(async () => (await import('../features/tasks/TasksPage')).TasksPage, 'tasks', 'answer')
-const AdminPage = page(async () => (await import('../features/admin/AdminPage')).AdminPage, 'admin')
+const AdminPage = page(
+  async () => (await import('../features/admin/AdminPage')).AdminPage,
+  'admin',
+  'account',
+  'endpoints',
+)
 export const Account = page(
   async () => (await import('../features/account/AccountPage')).AccountPage,
   'account',
@@ -120,7 +125,11 @@ export const pages: readonly Page[] = [
     routes: [
       {
         path: '/connect',
-        View: page(async () => (await import('../features/connect/ConnectPage')).ConnectPage, 'connect'),
+        View: page(
+          async () => (await import('../features/connect/ConnectPage')).ConnectPage,
+          'connect',
+          'account',
+        ),
       },
     ],
   },
@@ -137,6 +146,8 @@ export const pages: readonly Page[] = [
           async () => (await import('../features/welcome/WelcomePage')).WelcomePage,
           'welcome',
           'account',
+          'endpoints',
+          'models',
           'knowledge',
           'answer',
         ),

@@ -31,15 +31,41 @@ export function Markdown({ text, writing = false, citations = noCitations }: Mar
   return (
     <CitationContext value={citations}>
       <div className={`prose ${writing ? 'writing' : ''}`}>
-        {blocks.done.map((token, at) => (
+        {groups(blocks).map((tokens, at) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: blocks are only appended.
-          <Block key={at} token={token} open={false} />
+          <Group key={at} tokens={tokens} last={writing ? blocks.open : null} />
         ))}
-        {blocks.open && <Block key={blocks.done.length} token={blocks.open} open={writing} />}
       </div>
     </CitationContext>
   )
 }
+
+// A long answer has hundreds of blocks. Only the group with the last one is looked through when text is added.
+const groupSize = 32
+
+function groups({ done, open }: Blocks): Token[][] {
+  const all = open ? [...done, open] : done
+  return Array.from({ length: Math.ceil(all.length / groupSize) }, (_, at) =>
+    all.slice(at * groupSize, (at + 1) * groupSize),
+  )
+}
+
+interface GroupProps {
+  tokens: Token[]
+  /** The block that is being written, in whatever group it is. */
+  last: Token | null
+}
+
+const Group = memo(
+  function Group({ tokens, last }: GroupProps) {
+    // biome-ignore lint/suspicious/noArrayIndexKey: blocks are only appended.
+    return tokens.map((token, at) => <Block key={at} token={token} open={token === last} />)
+  },
+  (before, after) =>
+    before.tokens.length === after.tokens.length &&
+    before.tokens.every((token, at) => token === after.tokens[at]) &&
+    before.tokens.includes(before.last as Token) === after.tokens.includes(after.last as Token),
+)
 
 const Block = memo(function Block({ token, open }: { token: Token; open: boolean }) {
   return renderBlock(token, open)

@@ -3,7 +3,7 @@ export function WhyBars({ why }: { why: Record<string, number> }) {
   const reasons = Object.entries(why).toSorted(([, a], [, b]) => b - a)
   const largest = Math.max(...reasons.map(([, value]) => Math.abs(value)), Number.EPSILON)
   return (
-    <dl className="grid grid-cols-[auto_1fr_auto] items-center gap-x-3 gap-y-1 text-xs">
+    <dl className="grid grid-cols-[minmax(4.25rem,auto)_1fr_auto] items-center gap-x-3 gap-y-1 text-xs">
       {reasons.map(([reason, value]) => (
         <div key={reason} className="contents">
           <dt className="text-ink-2">{reason}</dt>

@@ -8,6 +8,7 @@ import json
 import lzma
 import os
 import shutil
+import struct
 import tarfile
 import time
 import zipfile
@@ -42,7 +43,16 @@ MOST_GROWTH: Final = 300
 """Times its own size that an archive may unpack to; the best packed sources reach about 30."""
 FREE_GROWTH: Final = 50_000_000
 """Bytes that every archive may unpack to, however small it is."""
+MOST_ENTRIES: Final = 1_000_000
+"""Entries of an archive, folders and links included."""
+MOST_NOTED: Final = 10_000
+"""Files left out that are told one by one; of more, only their number."""
+LARGEST_DIRECTORY: Final = 32 << 20
+"""Bytes of a zip's table of contents, which is read as a whole: about 250,000 files with ordinary paths."""
+LONGEST_HEADER: Final = 1 << 20
+"""Bytes of a tar's header of variable length (a long name, a note), which is read as a whole."""
 _COPY: Final = 1 << 18
+_TAIL: Final = (1 << 16) + 22 + 20 + 56
 _ROOT: Final = "unpacked.json"
 _UPLOADED: Final = "archives.json"
 _DAMAGED: Final = (
@@ -83,7 +93,7 @@ def unpack(archive: Path, name: str, folder: Path, access: Access) -> tuple[Skip
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
-        skipped = tuple(_write(archive, name, partial, access))
+        skipped = tuple(_noted(_write(archive, name, partial, access)))
         within = _single_folder(partial)
         within.rename(folder)
         prefix = f"{within.name}/" if within != partial else ""
@@ -164,20 +174,27 @@ def unpacked_uploads(state: Path) -> tuple[SkippedFile, ...]:
     )
 
 
+def _noted(skipped: Iterator[SkippedFile]) -> Iterator[SkippedFile]:
+    more = 0
+    for number, one in enumerate(skipped):
+        if number < MOST_NOTED:
+            yield one
+        else:
+            more += 1
+    if more:
+        yield SkippedFile("…", f"{more:,} more were left out")
+
+
 def _write(archive: Path, name: str, folder: Path, access: Access) -> Iterator[SkippedFile]:
     budget = max(FREE_GROWTH, MOST_GROWTH * archive.stat().st_size)
     excluded = Exclusions()
     folders: set[str] = set()
     count = total = unpacked_to = 0
-    with _members(archive, name) as members:
+    with _members(archive, name, budget) as members:
         for member in members:
-            # A tar is read through what is left out of it, too.
             unpacked_to += member.size
             if unpacked_to > budget:
-                raise TooLarge(
-                    f"{name} unpacks to more than {MOST_GROWTH} times its size; that is no code.",
-                    fix="Pack the sources alone.",
-                )
+                raise _no_code(name)
             shown = member.name.encode(errors="backslashreplace").decode()[:300]
             if member.refused or member.open is None:
                 yield SkippedFile(shown, member.refused)
@@ -237,15 +254,85 @@ def _copy(member: _Member, target: Path, limit: int) -> int | str:
 
 
 @contextmanager
-def _members(archive: Path, name: str) -> Iterator[Iterator[_Member]]:
-    name = name.lower()
-    if name.endswith(".zip"):
+def _members(archive: Path, name: str, budget: int) -> Iterator[Iterator[_Member]]:
+    """The files of an archive of which no more than `budget` bytes are unpacked."""
+    lowered = name.lower()
+    if lowered.endswith(".zip"):
+        if _directory_size(archive) > LARGEST_DIRECTORY:
+            raise _too_many(name)
         with zipfile.ZipFile(archive) as opened:
             yield _zip_members(opened)
         return
-    opener = next(one for extension, one in _TARS.items() if name.endswith(extension))
-    with opener(archive, "rb") as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
-        yield _tar_members(tar)
+    opener = next(one for extension, one in _TARS.items() if lowered.endswith(extension))
+    with opener(archive, "rb") as stream:
+        metered: Any = _Metered(stream, budget + _COPY, name)
+        with tarfile.open(fileobj=metered, mode="r|", tarinfo=_Header) as tar:
+            yield _tar_members(tar, name)
+
+
+class _Metered:
+    """A stream that gives `budget` bytes: a tar is read through what is left out of it, too."""
+
+    def __init__(self, stream: IO[bytes], budget: int, name: str) -> None:
+        self._stream = stream
+        self._left = budget
+        self._name = name
+
+    def read(self, size: int) -> bytes:
+        """See `IO.read`. Raises `TooLarge`."""
+        data = self._stream.read(size)
+        self._left -= len(data)
+        if self._left < 0:
+            raise _no_code(self._name)
+        return data
+
+
+class _Header(tarfile.TarInfo):
+    """A header whose long names and notes are of a length that can be read at once."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Header:
+        found = super().frombuf(buf, encoding, errors)
+        if found.type in _READ_WHOLE and found.size > LONGEST_HEADER:
+            raise TooLarge(
+                f"The archive holds a header of {found.size:,} bytes, which no file's name needs.",
+                fix="Make it again with tar.",
+            )
+        return found
+
+
+_READ_WHOLE: Final = (
+    *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE),
+    tarfile.SOLARIS_XHDTYPE,
+)
+
+
+def _directory_size(archive: Path) -> int:
+    """Bytes of a zip's table of contents as its last record says; 0 without such a record."""
+    with archive.open("rb") as file:
+        end = file.seek(0, os.SEEK_END)
+        # The record is followed by a comment of at most 64 KB, and preceded by its form for large archives.
+        file.seek(max(0, end - _TAIL))
+        tail = file.read()
+    at = tail.rfind(b"PK\x05\x06")
+    if at < 0 or at + 16 > len(tail):
+        return 0
+    (size,) = struct.unpack_from("<I", tail, at + 12)
+    large = tail.rfind(b"PK\x06\x06", 0, at)
+    if large >= 0 and large + 48 <= len(tail):
+        (size,) = struct.unpack_from("<Q", tail, large + 40)
+    return int(size)
+
+
+def _no_code(name: str) -> TooLarge:
+    return TooLarge(
+        f"{name} unpacks to more than {MOST_GROWTH} times its size; that is no code.",
+        fix="Pack the sources alone.",
+    )
+
+
+def _too_many(name: str) -> TooLarge:
+    return TooLarge(f"{name} holds more files than a code base has.", fix="Pack the sources alone.")
 
 
 def _zip_members(opened: zipfile.ZipFile) -> Iterator[_Member]:
@@ -275,8 +362,12 @@ def _zip_name(info: zipfile.ZipInfo) -> str:
     return info.filename
 
 
-def _tar_members(tar: tarfile.TarFile) -> Iterator[_Member]:
-    for info in tar:
+def _tar_members(tar: tarfile.TarFile, name: str) -> Iterator[_Member]:
+    for _ in range(MOST_ENTRIES):
+        if (info := tar.next()) is None:
+            return
+        # It would keep every header until the end.
+        tar.members.clear()  # type: ignore[attr-defined]
         if info.isdir():
             continue
         if info.issym() or info.islnk():
@@ -285,6 +376,7 @@ def _tar_members(tar: tarfile.TarFile) -> Iterator[_Member]:
             yield _Member(info.name, 0, "not a regular file (device or pipe)")
         else:
             yield _Member(info.name, info.size, open=lambda info=info: _content(tar, info))  # type: ignore[misc]
+    raise _too_many(name)
 
 
 def _content(tar: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:

@@ -21,6 +21,7 @@ from codeweft.types import Filters, Vectors
 
 if TYPE_CHECKING:
     from codeweft.retrieval.question import Question
+    from codeweft.retrieval.store.pool import Pool
 
 FORMAT: Final = 3
 """Of what is stored and of what is computed from a file (chunker, terms); another number means index again."""
@@ -262,7 +263,7 @@ class Store(Protocol):
         """Keep summaries by chunk digest; they survive re-indexing. `model` says who wrote them."""
         ...
 
-    def candidates(self, probe: Probe) -> list[Candidate]:
+    def candidates(self, probe: Probe) -> Pool:
         """Chunks that may answer, with their lexical and vector scores and the evidence of their files."""
         ...
 

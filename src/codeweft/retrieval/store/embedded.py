@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from codeweft.retrieval.lock import holder, updating
-from codeweft.retrieval.store.base import Candidate, FoundSecret, NewFile, Probe, Row, StoredFile
+from codeweft.retrieval.store.base import FoundSecret, NewFile, Probe, Row, StoredFile
+from codeweft.retrieval.store.pool import Pool
 from codeweft.retrieval.store.search import Searcher
 from codeweft.retrieval.store.sqlite import Tables
 from codeweft.types import Filters, Vectors
@@ -98,7 +99,7 @@ class EmbeddedStore:
     def put_summaries(self, language: str, model: str, texts: Mapping[int, str]) -> None:
         self._tables.put_summaries(language, model, texts)
 
-    def candidates(self, probe: Probe) -> list[Candidate]:
+    def candidates(self, probe: Probe) -> Pool:
         return self._searcher.candidates(probe)
 
     def nearest(self, vector: Vectors, k: int, filters: Filters) -> list[tuple[int, float]]:

@@ -24,6 +24,7 @@ from codeweft.retrieval.store.base import (
     Int8Rows,
     Row,
 )
+from codeweft.retrieval.store.pool import Pool
 from codeweft.retrieval.walk import path_patterns
 from codeweft.types import Filters, Vectors
 
@@ -118,18 +119,18 @@ def chosen(found: Found, k: int) -> Ids:
     return np.unique(np.concatenate([found.lexical.ids[:best], found.near.ids[:best], found.defining]))
 
 
-def candidates(found: Found, rows: Iterable[Row], cosine: Mapping[int, float]) -> list[Candidate]:
+def candidates(found: Found, rows: Iterable[Row], cosine: Mapping[int, float]) -> Pool:
     """Rows with their scores and what speaks for their files. A row without a cosine has just been removed."""
     bm25 = dict(zip(found.lexical.ids.tolist(), found.lexical.scores.tolist(), strict=True))
     terms = term_evidence(((weight, files_of(ids)) for weight, ids in found.terms), found.files)
     near = nearness(files_of(found.near.ids), found.near.scores)
-    return [
+    return Pool.of(
         Candidate(
             row, bm25.get(row.id, 0.0), cosine[row.id], terms.get(row.file, 0.0), near.get(row.file, 0.0)
         )
         for row in rows
         if row.id in cosine
-    ]
+    )
 
 
 def term_evidence(holders: Iterable[tuple[float, Ids]], files: int) -> dict[int, float]:

@@ -23,7 +23,6 @@ from codeweft.retrieval.store import opensearch_queries as ask
 from codeweft.retrieval.store.base import (
     SYMBOL_CANDIDATES,
     TERM_DEPTH,
-    Candidate,
     FoundSecret,
     NewFile,
     Probe,
@@ -34,6 +33,7 @@ from codeweft.retrieval.store.gather import Found, Hits, Ids
 from codeweft.retrieval.store.opensearch_cluster import Cluster
 from codeweft.retrieval.store.opensearch_lease import Lease
 from codeweft.retrieval.store.opensearch_queries import Head, Json
+from codeweft.retrieval.store.pool import Pool
 from codeweft.types import Filters, Vectors
 
 from opensearchpy import exceptions  # isort: skip  (after `opensearch_cluster`, which says what to do when it is missing)
@@ -238,12 +238,12 @@ class OpenSearchStore:
 
     # ── asking ───────────────────────────────────────────────────────────────────────────────────────────────
 
-    def candidates(self, probe: Probe) -> list[Candidate]:
+    def candidates(self, probe: Probe) -> Pool:
         return self._reading(lambda head: self._candidates(head, probe))
 
-    def _candidates(self, head: Head, probe: Probe) -> list[Candidate]:
+    def _candidates(self, head: Head, probe: Probe) -> Pool:
         if not head.chunks:
-            return []
+            return Pool.of(())
         question, vector, k = probe.question, probe.vector, probe.k
         filters = self._filters(head, probe.filters)
         frequency = self._frequencies(

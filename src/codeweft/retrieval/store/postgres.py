@@ -25,7 +25,6 @@ from codeweft.retrieval.store.base import (
     FILE_FIELDS,
     SYMBOL_CANDIDATES,
     TERM_DEPTH,
-    Candidate,
     FoundSecret,
     NewFile,
     Probe,
@@ -33,6 +32,7 @@ from codeweft.retrieval.store.base import (
     StoredFile,
 )
 from codeweft.retrieval.store.gather import Found, Hits, Ids
+from codeweft.retrieval.store.pool import Pool
 from codeweft.retrieval.store.postgres_copy import clean, copied
 from codeweft.retrieval.store.postgres_database import (
     LOCKS,
@@ -245,12 +245,12 @@ class PostgresStore:
 
     # ── asking ───────────────────────────────────────────────────────────────────────────────────────────────
 
-    def candidates(self, probe: Probe) -> list[Candidate]:
+    def candidates(self, probe: Probe) -> Pool:
         question, vector = probe.question, probe.vector
         with self._database.snapshot() as cursor:
             totals = self._totals(cursor)
             if not totals.chunks:
-                return []
+                return Pool.of(())
             among = self._among(cursor, probe.filters, totals.chunks)
             allowed = among.allowed
             lists = self._lists(

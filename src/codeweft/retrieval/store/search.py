@@ -6,7 +6,7 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -26,11 +26,11 @@ from codeweft.retrieval.store.base import (
     NEAR_CHUNKS,
     SYMBOL_CANDIDATES,
     TERM_DEPTH,
-    Candidate,
     Probe,
     Row,
 )
 from codeweft.retrieval.store.lexical import Counts, LexicalDocument, LexicalIndex
+from codeweft.retrieval.store.pool import Pool, PoolFile
 from codeweft.retrieval.store.selection import Allowed, Selection
 from codeweft.retrieval.store.sqlite import Tables
 from codeweft.retrieval.store.vectors import Ids, Places, VectorTable
@@ -159,52 +159,56 @@ class Searcher:
 
     # ── candidates ───────────────────────────────────────────────────────────────────────────────────────────
 
-    def candidates(self, probe: Probe) -> list[Candidate]:
+    def candidates(self, probe: Probe) -> Pool:
         """See `Store.candidates`."""
         table, lexical = self.refresh()
         question, vector = probe.question, probe.vector
         allowed = self._selection.of(table, probe.filters)
         if allowed.share == 0:
-            return []
+            return Pool.of(())
         wanted = max(CANDIDATES, 5 * probe.k)
         depth = max(DEPTH, wanted)
         forms = {term: lexical.forms(term) for term in question.terms}
         by_words = self._beside(table, lambda: _lexical_hits(lexical, question, forms, table, allowed, depth))
         by_term = self._beside(table, lambda: _holders(lexical, forms, allowed))
         near, similarities = table.nearest(vector, depth, allowed.mask)
-        defining = np.array(
-            sorted(self._tables.defining(question.folded_symbols, SYMBOL_CANDIDATES)), np.int64
-        )
-        symbols = allowed.only(table.rows_of(defining))
+        defining = self._tables.defining(question.folded_symbols, SYMBOL_CANDIDATES)
+        symbols = allowed.only(table.rows_of(np.array(sorted(defining), np.int64)))
         rows, scores = by_words()
         chosen = np.unique(np.concatenate([rows[:wanted], near[:wanted], symbols]))
-        files = table.files[chosen]
+        ids, files = table.ids[chosen], table.files[chosen]
         lexical_scores = _looked_up(chosen, rows, scores)
         cosines = table.similarities(vector, chosen)
         terms = _terms(by_term(), question, files, self._files)
         nearness = _nearness(table.files[near], similarities, files)
-        ids = table.ids[chosen].tolist()
-        evidence = zip(*(part.tolist() for part in (lexical_scores, cosines, terms, nearness)), strict=True)
-        known = self._rows_of(ids)
-        return [
-            Candidate(row, *scores)
-            for number, scores in zip(ids, evidence, strict=True)
-            if (row := known.get(number)) is not None
-        ]
+        if len(defining) == SYMBOL_CANDIDATES:
+            defining = self._tables.defining_among(question.folded_symbols, ids.tolist())
+        distinct, file_of = np.unique(files, return_inverse=True)
+        names = self._tables.file_names(distinct.tolist())
+        return Pool(
+            [PoolFile("", *names.get(file, ("", ""))) for file in distinct.tolist()],
+            file_of,
+            lexical_scores.astype(np.float64),
+            cosines.astype(np.float64),
+            terms,
+            nearness.astype(np.float64),
+            np.isin(ids, defining),
+            lambda places: self._rows_of(ids[places].tolist()),
+        )
 
     def _beside(self, table: VectorTable, work: Callable[[], T]) -> Callable[[], T]:
         """Begin `work` in another thread, if the table is so large that it pays; call what is returned for its result."""
         return self._threads.submit(work).result if len(table) >= _LARGE else work
 
-    def _rows_of(self, ids: Collection[int]) -> Mapping[int, Row]:
-        """Rows without text by id. An id always means the same row, so what was read once is kept."""
+    def _rows_of(self, ids: Sequence[int]) -> list[Row | None]:
+        """Rows without text in the order of ids. An id always means the same row, so what was read once is kept."""
         known = self._known_rows
         missing = [one for one in ids if one not in known]
         if missing:
             if len(known) + len(missing) > _KEPT_ROWS:
                 self._known_rows = known = {one: known[one] for one in ids if one in known}
             known.update((row.id, row) for row in self._tables.rows(missing))
-        return known
+        return [known.get(one) for one in ids]
 
     def nearest(self, vector: Vectors, k: int, filters: Filters) -> list[tuple[int, float]]:
         """See `Store.nearest`."""

@@ -228,6 +228,11 @@ class Tables:
             files = self._known_files(connection, {values[1] for values in stored})
         return [_row_of(values, *files[values[1]]) for values in stored if values[1] in files]
 
+    def file_names(self, files: Sequence[int]) -> Mapping[int, tuple[str, str]]:
+        """Path and language by file id; those of `files` are among them unless they are gone."""
+        with self._connected() as connection:
+            return self._known_files(connection, set(files))
+
     def _known_files(
         self, connection: sqlite3.Connection, wanted: AbstractSet[int]
     ) -> Mapping[int, tuple[str, str]]:
@@ -253,6 +258,16 @@ class Tables:
             found = connection.execute(
                 "SELECT chunk FROM symbols WHERE folded IN (SELECT value FROM json_each(?)) LIMIT ?",
                 (json.dumps(list(folded)), limit),
+            ).fetchall()
+        return [chunk for (chunk,) in found]
+
+    def defining_among(self, folded: Sequence[str], ids: Sequence[int]) -> list[int]:
+        """Which of some chunks define a name that folds to one of `folded`."""
+        with self._connected() as connection:
+            found = connection.execute(
+                "SELECT DISTINCT chunk FROM symbols WHERE folded IN (SELECT value FROM json_each(?))"
+                " AND chunk IN (SELECT value FROM json_each(?))",
+                (json.dumps(list(folded)), json.dumps(list(ids))),
             ).fetchall()
         return [chunk for (chunk,) in found]
 

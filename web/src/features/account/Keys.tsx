@@ -21,14 +21,18 @@ import { ago } from '../../lib/time'
 const scopes = ['generate', 'search', 'knowledge', 'account'] as const satisfies readonly Scope[]
 const lifetimes = [null, 7, 30, 90, 365] as const
 
-/** One's own keys: made with scopes and an end, given a new secret, revoked. A secret is shown once. */
-export function Keys() {
+/** One's own keys: made with scopes and an end, given a new secret, revoked. A secret is shown once, and told once. */
+export function Keys({ onMade }: { onMade?: (secret: string) => void }) {
   const { account: words } = useWords('account')
   const list = useKeys()
   const [asked, setAsked] = useState<{ key: ApiKey; to: 'rotate' | 'delete' } | null>(null)
   const refresh = () => queryClient.invalidateQueries({ queryKey: keys.apiKeys })
-  const create = useMutation({ mutationFn: account.createKey, onSuccess: refresh })
-  const rotate = useMutation({ mutationFn: account.rotateKey, onSuccess: refresh })
+  const onSuccess = ({ key }: { key: string }) => {
+    onMade?.(key)
+    return refresh()
+  }
+  const create = useMutation({ mutationFn: account.createKey, onSuccess })
+  const rotate = useMutation({ mutationFn: account.rotateKey, onSuccess })
   const remove = useMutation({ mutationFn: api.deleteKey, onSuccess: refresh })
   const shown = rotate.data ?? create.data
   const submit = (event: FormEvent<HTMLFormElement>) => {
@@ -146,27 +150,9 @@ interface RowProps {
 
 function Row({ apiKey, onRotate, onDelete }: RowProps) {
   const { account: words } = useWords('account')
-  const language = useLanguage()
-  const ends = apiKey.expires_at ? new Date(apiKey.expires_at) : null
-  const over = ends !== null && ends < new Date()
   return (
     <li className="flex items-center gap-2 py-2.5">
-      <div className="min-w-0 flex-1">
-        <p className="flex flex-wrap items-center gap-x-2 gap-y-1">
-          <span className="font-medium break-words">{apiKey.name}</span>
-          <code className="font-mono text-xs text-ink-3">{apiKey.prefix}…</code>
-          {(apiKey.scopes ?? []).map((scope) => (
-            <Badge key={scope}>{words.scope[scope]}</Badge>
-          ))}
-          {over && <Badge tone="danger">{words.expired}</Badge>}
-        </p>
-        <p className="text-xs text-ink-3">
-          {apiKey.last_used_at
-            ? words.lastUsed(ago(new Date(apiKey.last_used_at), new Date(), language))
-            : words.neverUsed}
-          {ends && !over && ` · ${words.until(ends.toLocaleDateString(language))}`}
-        </p>
-      </div>
+      <KeyFacts apiKey={apiKey} />
       <IconButton label={`${words.rotate}: ${apiKey.name}`} onClick={onRotate}>
         <RotateCw aria-hidden />
       </IconButton>
@@ -174,5 +160,32 @@ function Row({ apiKey, onRotate, onDelete }: RowProps) {
         <Trash2 aria-hidden />
       </IconButton>
     </li>
+  )
+}
+
+/** What is known of a key: its name and beginning, what it may do, when it was used and until when it works. */
+export function KeyFacts({ apiKey, owner }: { apiKey: ApiKey; owner?: string }) {
+  const { account: words } = useWords('account')
+  const language = useLanguage()
+  const ends = apiKey.expires_at ? new Date(apiKey.expires_at) : null
+  const over = ends !== null && ends < new Date()
+  return (
+    <div className="min-w-0 flex-1">
+      <p className="flex flex-wrap items-center gap-x-2 gap-y-1">
+        <span className="font-medium break-words">{apiKey.name}</span>
+        <code className="font-mono text-xs text-ink-3">{apiKey.prefix}…</code>
+        {(apiKey.scopes ?? []).map((scope) => (
+          <Badge key={scope}>{words.scope[scope]}</Badge>
+        ))}
+        {over && <Badge tone="danger">{words.expired}</Badge>}
+      </p>
+      <p className="text-xs text-ink-3">
+        {owner && <span className="font-medium text-ink-2">{owner} · </span>}
+        {apiKey.last_used_at
+          ? words.lastUsed(ago(new Date(apiKey.last_used_at), new Date(), language))
+          : words.neverUsed}
+        {ends && !over && ` · ${words.until(ends.toLocaleDateString(language))}`}
+      </p>
+    </div>
   )
 }

@@ -1,10 +1,22 @@
-import { Ban, CircleCheck, Ellipsis, KeyRound, Link, LogOut, ShieldOff, Trash2 } from 'lucide-react'
+import {
+  Ban,
+  CircleCheck,
+  Ellipsis,
+  Fingerprint,
+  KeyRound,
+  Link,
+  LogOut,
+  ShieldOff,
+  Trash2,
+} from 'lucide-react'
 import { useState } from 'react'
 import { admin, type Person, type PersonChange } from '../../api/admin'
 import { asProblem } from '../../api/client'
+import { useSession } from '../../api/queries'
 import { MenuItem, Popover } from '../../components/Menu'
 import { Confirm } from '../../components/ui'
 import { useWords } from '../../lib/i18n'
+import { IdentityDialog } from './IdentityDialog'
 import { LinkDialog } from './People'
 import { useChange } from './parts'
 
@@ -27,6 +39,8 @@ const names = Object.keys(actions) as Action[]
 export function PersonMenu({ person, onStatus }: PersonMenuProps) {
   const { admin: words, common } = useWords('admin')
   const [asked, setAsked] = useState<Action | null>(null)
+  const [linking, setLinking] = useState(false)
+  const provider = useSession().data?.sign_in?.provider
   const act = useChange(async (action: Action): Promise<unknown> => actions[action].run(person.id), 'users')
   const close = () => {
     setAsked(null)
@@ -61,6 +75,17 @@ export function PersonMenu({ person, onStatus }: PersonMenuProps) {
                 </MenuItem>
               )
             })}
+            {provider && (
+              <MenuItem
+                icon={<Fingerprint aria-hidden />}
+                onSelect={() => {
+                  hide()
+                  setLinking(true)
+                }}
+              >
+                {words.linkIdentity}
+              </MenuItem>
+            )}
             <MenuItem
               icon={<Status aria-hidden />}
               onSelect={() => {
@@ -83,6 +108,7 @@ export function PersonMenu({ person, onStatus }: PersonMenuProps) {
           </>
         )}
       </Popover>
+      {linking && <IdentityDialog person={person} onClose={() => setLinking(false)} />}
       {asked === 'link' && made ? (
         <LinkDialog name={person.name} link={`${location.origin}${made.path}`} onClose={close} />
       ) : (

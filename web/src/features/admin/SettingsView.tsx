@@ -1,12 +1,14 @@
 import { useQuery } from '@tanstack/react-query'
+import { Pencil } from 'lucide-react'
 import { useDeferredValue, useState } from 'react'
 import { admin, type Setting } from '../../api/admin'
 import { asProblem } from '../../api/client'
 import { useSession } from '../../api/queries'
 import { Snippet } from '../../components/Snippet'
-import { Badge, ProblemNote, Skeleton } from '../../components/ui'
+import { Badge, IconButton, ProblemNote, Skeleton } from '../../components/ui'
 import { useWords } from '../../lib/i18n'
 import { Section } from './parts'
+import { SettingEditor } from './SettingEditor'
 
 const oidcLines = `sign_in:
   oidc:
@@ -18,7 +20,7 @@ const oidcLines = `sign_in:
 const asText = (value: unknown): string =>
   typeof value === 'string' ? value || '""' : JSON.stringify(value ?? null)
 
-/** What is set, by which file, and how people sign in. Settings are changed in the file, not here. */
+/** What is set, in which file, and how people sign in; most of it is changed here. */
 export function SettingsView() {
   const { admin: words } = useWords('admin')
   const settings = useQuery({ queryKey: ['settings'], queryFn: admin.settings })
@@ -42,6 +44,15 @@ export function SettingsView() {
             <p className="text-sm">
               {words.file}: <code className="font-mono text-[0.8125rem] break-all">{settings.data.path}</code>
             </p>
+            {settings.data.refusal && (
+              <ProblemNote problem={{ message: words.cannotSave, fix: settings.data.refusal }} />
+            )}
+            {settings.data.restart.length > 0 && (
+              <p role="status" className="rounded-xl bg-warn-soft px-4 py-3 text-sm break-words">
+                <strong className="font-semibold text-warn">{words.waitsForRestart}</strong>{' '}
+                {settings.data.restart.join(', ')}
+              </p>
+            )}
             <div className="flex flex-wrap items-center gap-x-4 gap-y-2">
               <input
                 type="search"
@@ -65,7 +76,7 @@ export function SettingsView() {
             {shown && shown.length > 0 && (
               <dl className="card divide-y divide-line text-sm">
                 {shown.map((setting) => (
-                  <Row key={setting.name} setting={setting} />
+                  <Row key={setting.name} setting={setting} locked={settings.data.refusal !== ''} />
                 ))}
               </dl>
             )}
@@ -76,19 +87,38 @@ export function SettingsView() {
   )
 }
 
-function Row({ setting }: { setting: Setting }) {
+function Row({ setting, locked }: { setting: Setting; locked: boolean }) {
   const { admin: words } = useWords('admin')
+  const [editing, setEditing] = useState(false)
+  const waits = JSON.stringify(setting.saved) !== JSON.stringify(setting.value)
   return (
     <div className="flex flex-wrap gap-x-4 gap-y-1 px-4 py-2.5">
       <dt className="min-w-0 flex-[1_1_16rem]">
         <span className="flex flex-wrap items-center gap-2">
           <code className="font-mono text-[0.8125rem] break-all">{setting.name}</code>
           {setting.changed && <Badge tone="accent">{words.changed}</Badge>}
+          {waits && <Badge tone="warn">{words.afterRestart}</Badge>}
         </span>
         {setting.description && <span className="text-xs text-ink-3">{setting.description}</span>}
       </dt>
       <dd className="min-w-0 flex-[1_1_12rem]">
-        <code className="font-mono text-[0.8125rem] break-all">{asText(setting.value)}</code>
+        {editing ? (
+          <SettingEditor setting={setting} onDone={() => setEditing(false)} />
+        ) : (
+          <span className="flex items-start gap-2">
+            <code className="min-w-0 flex-1 font-mono text-[0.8125rem] break-all">
+              {asText(setting.value)}
+            </code>
+            {setting.editable && !locked && (
+              <IconButton label={words.editSetting(setting.name)} onClick={() => setEditing(true)}>
+                <Pencil aria-hidden />
+              </IconButton>
+            )}
+          </span>
+        )}
+        {waits && !setting.secret && (
+          <span className="block text-xs break-all text-warn">{words.saved(asText(setting.saved))}</span>
+        )}
         {setting.changed && (
           <span className="block text-xs break-all text-ink-3">
             {words.otherwise(asText(setting.default))}

@@ -1,14 +1,16 @@
 import { CircleStop, ListTree, RefreshCw, Scissors, ShieldAlert } from 'lucide-react'
 import { lazy, memo, Suspense, useEffect, useMemo, useState } from 'react'
-import { useSteps } from '../../api/queries'
 import type { Reference, Turn } from '../../api/types'
+import { CheckBadge, CheckNote } from '../../components/Checked'
 import { Markdown } from '../../components/Markdown'
 import { ReferenceDialog } from '../../components/ReferenceDialog'
 import { Button, CopyButton, IconButton, ProblemNote, Progress } from '../../components/ui'
-import { type Answer, isOver } from '../../lib/answer/reduce'
-import type { Live } from '../../lib/answer/useAnswer'
+import { type Answer, caughtUp, isOver } from '../../lib/answer/reduce'
+import type { AnswerStream } from '../../lib/answer/stream'
+import { type Live, useLive } from '../../lib/answer/useAnswer'
 import { dollars, number } from '../../lib/format'
 import { useLanguage, useWords } from '../../lib/i18n'
+import { Drafts } from './Drafts'
 import { Rate } from './Rate'
 import { ReferenceChips } from './ReferenceChips'
 import { Siblings } from './Siblings'
@@ -19,7 +21,8 @@ const ExplainDrawer = lazy(() => import('./ExplainDrawer').then((m) => ({ defaul
 interface AnswerTurnProps {
   conversation: string
   turn: Turn
-  live: Live | null
+  /** Its events, while it is written. */
+  stream: AnswerStream | null
   last: boolean
   /** Whether the conversation's app was asked to look references up. */
   looksUp: boolean
@@ -30,17 +33,18 @@ interface AnswerTurnProps {
 }
 
 export const AnswerTurn = memo(function AnswerTurn(props: AnswerTurnProps) {
-  const { conversation, turn, live, last, looksUp, onRegenerate, onContinue, onShow } = props
+  const { conversation, turn, stream, last, looksUp, onRegenerate, onContinue, onShow } = props
   const words = useWords('chat')
+  const live = useLive(stream)
   const answer = live?.answer ?? null
   const writing = turn.answer_id != null && !(answer && isOver(answer))
-  // After a reload the saved text is shown until the replayed events have caught up with it.
-  const text = answer && answer.text.length >= turn.content.length ? answer.text : turn.content
+  // After a reload what was saved is shown until the replayed events have caught up with it.
+  const now = answer && caughtUp(answer, turn) ? answer : null
+  const text = now?.text ?? turn.content
+  const { steps, withdrawn, checked } = now ?? turn
   const references = answer?.references ?? turn.references
   const [shown, setShown] = useState<Reference | null>(null)
   const [explaining, setExplaining] = useState(false)
-  const kept = useSteps(turn.id)
-  const steps = answer?.steps ?? kept
   const dropped = (answer?.dropped ?? turn.dropped).length
   const again = onRegenerate && (() => onRegenerate(turn))
 
@@ -57,9 +61,16 @@ export const AnswerTurn = memo(function AnswerTurn(props: AnswerTurnProps) {
       {writing && <Status live={live} hasText={text !== ''} />}
       {steps.length > 0 && <Steps steps={steps} working={writing && text === ''} />}
       {answer?.reasoning && <Reasoning text={answer.reasoning} open={writing && text === ''} />}
+      {withdrawn.length > 0 && <Drafts drafts={withdrawn} />}
       <Markdown text={text} writing={writing} citations={citations} />
       {last && looksUp && !writing && !turn.error && references.length === 0 && (
         <p className="mt-3 text-sm text-ink-2">{words.chat.noReferences}</p>
+      )}
+      {checked && (
+        <div className="mt-3 flex flex-col items-start gap-2">
+          <CheckBadge checked={checked} />
+          {checked.message && <CheckNote checked={checked} />}
+        </div>
       )}
       {/* Below a text that grows they would move with every line: they are there before it, and again after it. */}
       {references.length > 0 && (!writing || text === '') && (

@@ -6,10 +6,10 @@ import { keys, useChangeTurns, useConversation, useModels } from '../../api/quer
 import type { Asked, ConversationWithTurns, Model, Turn } from '../../api/types'
 import { CodeActions } from '../../components/Code'
 import { ProblemNote, Skeleton } from '../../components/ui'
-import { useAnswer } from '../../lib/answer/useAnswer'
+import { useAnswerStream } from '../../lib/answer/useAnswer'
 import { useWords } from '../../lib/i18n'
 import { useSettings } from '../../lib/settings'
-import { CodeMenu, type Task } from './CodeMenu'
+import { CodeMenu, OnTask, type Task } from './CodeMenu'
 import { Composer, type ComposerHandle } from './Composer'
 import { Thread } from './Thread'
 import { Welcome } from './Welcome'
@@ -91,6 +91,8 @@ function New() {
   )
 }
 
+const codeMenu = (code: string, language: string) => <CodeMenu code={code} language={language} />
+
 function Existing({ id }: { id: string }) {
   const words = useWords('chat')
   const client = useQueryClient()
@@ -102,11 +104,10 @@ function Existing({ id }: { id: string }) {
   const turns = conversation.data?.turns
   const running = turns?.findLast((turn) => turn.answer_id)?.answer_id ?? null
 
-  const live = useAnswer(
+  const stream = useAnswerStream(
     running,
-    (finished, { explained, steps }) => {
+    (finished, { explained }) => {
       if (explained) client.setQueryData(keys.explanation(finished.id), explained)
-      client.setQueryData(keys.steps(finished.id), steps)
       client.invalidateQueries({ queryKey: keys.allSnippets })
       changeTurns((old) =>
         old.map((turn) => (turn.answer_id === running ? { ...finished, answer_id: null } : turn)),
@@ -149,11 +150,9 @@ function Existing({ id }: { id: string }) {
     },
     [mutate, models.data],
   )
-  const codeActions = useCallback(
-    (code: string, language: string) => (
-      <CodeMenu code={code} language={language} onTask={idle ? task : undefined} />
-    ),
-    [idle, task],
+  const goOn = useCallback(
+    () => mutate({ content: words.chat.continuePrompt }),
+    [mutate, words.chat.continuePrompt],
   )
 
   const title = conversation.data?.title || words.list.untitled
@@ -168,6 +167,7 @@ function Existing({ id }: { id: string }) {
     const missing = conversation.error instanceof ApiError && conversation.error.status === 404
     return (
       <div className="mx-auto w-full max-w-3xl p-6">
+        <h1 className="sr-only">{words.chat.conversation}</h1>
         <ProblemNote
           problem={missing ? { message: words.chat.notFound } : asProblem(conversation.error)}
           {...(!missing && { onRetry: () => conversation.refetch() })}
@@ -180,17 +180,19 @@ function Existing({ id }: { id: string }) {
     <div className="flex h-full flex-col">
       <h1 className="sr-only">{title}</h1>
       {turns ? (
-        <CodeActions value={codeActions}>
-          <Thread
-            conversation={id}
-            turns={turns}
-            live={live}
-            looksUp={conversation.data?.index !== '' && isApp(models.data, conversation.data?.model)}
-            onRegenerate={idle ? regenerate : undefined}
-            onContinue={() => ask.mutate({ content: words.chat.continuePrompt })}
-            onEdit={idle ? edit : undefined}
-            onShow={idle ? show.mutate : undefined}
-          />
+        <CodeActions value={codeMenu}>
+          <OnTask value={idle ? task : null}>
+            <Thread
+              conversation={id}
+              turns={turns}
+              stream={stream}
+              looksUp={conversation.data?.index !== '' && isApp(models.data, conversation.data?.model)}
+              onRegenerate={idle ? regenerate : undefined}
+              onContinue={goOn}
+              onEdit={idle ? edit : undefined}
+              onShow={idle ? show.mutate : undefined}
+            />
+          </OnTask>
         </CodeActions>
       ) : (
         <div className="mx-auto w-full max-w-3xl flex-1 px-4 py-8">

@@ -7,7 +7,7 @@ import {
   FlaskConical,
   Languages,
 } from 'lucide-react'
-import { useState } from 'react'
+import { createContext, use, useState } from 'react'
 import { api } from '../../api/client'
 import { keys, queryClient } from '../../api/queries'
 import { MenuItem, Popover } from '../../components/Menu'
@@ -23,9 +23,10 @@ export interface Task {
 interface CodeMenuProps {
   code: string
   language: string
-  /** Absent while an answer is being written. */
-  onTask?: ((task: Task) => void) | undefined
 }
+
+/** Sends a follow-up; null while an answer is being written. Only a menu that is open asks. */
+export const OnTask = createContext<((task: Task) => void) | null>(null)
 
 const tasks = [
   { app: 'explain', icon: CircleHelp },
@@ -48,10 +49,8 @@ const targets = [
 ]
 
 /** What can be done with a block of code beside copying it. */
-export function CodeMenu({ code, language, onTask }: CodeMenuProps) {
-  const words = useWords('chat')
-  const { block } = words
-  const [translating, setTranslating] = useState(false)
+export function CodeMenu({ code, language }: CodeMenuProps) {
+  const { block, common } = useWords('chat')
   const [said, setSaid] = useState('')
   const save = () =>
     api.saveSnippet({ code, language, title: code.trim().split('\n')[0]?.slice(0, 80) ?? '' }).then(
@@ -59,10 +58,8 @@ export function CodeMenu({ code, language, onTask }: CodeMenuProps) {
         setSaid(block.saved)
         return queryClient.invalidateQueries({ queryKey: keys.allSnippets })
       },
-      () => setSaid(words.common.failed),
+      () => setSaid(common.failed),
     )
-  const ask = (app: string, request: string) =>
-    onTask?.({ app, content: `${request}\n\n${fenced(code, language)}` })
   return (
     <>
       <Popover
@@ -72,57 +69,64 @@ export function CodeMenu({ code, language, onTask }: CodeMenuProps) {
         panelClass="top-full end-0 mt-1 w-56 font-sans"
         trigger={<EllipsisVertical className="size-4" aria-hidden />}
       >
-        {(close) => {
-          const done = (act: () => void) => () => {
-            act()
-            setTranslating(false)
-            close()
-          }
-          if (translating)
-            return (
-              <>
-                <MenuItem icon={<ArrowLeft aria-hidden />} onSelect={() => setTranslating(false)}>
-                  {block.back}
-                </MenuItem>
-                {targets
-                  .filter((target) => target !== language)
-                  .map((target) => (
-                    <MenuItem
-                      key={target}
-                      onSelect={done(() => ask('translate', block.translateText(languageLabel(target))))}
-                    >
-                      {languageLabel(target)}
-                    </MenuItem>
-                  ))}
-              </>
-            )
-          return (
-            <>
-              {onTask &&
-                tasks.map(({ app, icon: Icon }) => (
-                  <MenuItem
-                    key={app}
-                    icon={<Icon aria-hidden />}
-                    onSelect={done(() => ask(app, block.texts[app]))}
-                  >
-                    {block[app]}
-                  </MenuItem>
-                ))}
-              {onTask && (
-                <MenuItem icon={<Languages aria-hidden />} onSelect={() => setTranslating(true)}>
-                  {block.translate}
-                </MenuItem>
-              )}
-              <MenuItem icon={<BookmarkPlus aria-hidden />} onSelect={done(save)}>
-                {block.save}
-              </MenuItem>
-            </>
-          )
-        }}
+        {(close) => <Items code={code} language={language} onSave={save} onDone={close} />}
       </Popover>
       <span role="status" className={said ? 'pe-2 text-xs text-ink-2' : 'sr-only'}>
         {said}
       </span>
+    </>
+  )
+}
+
+interface ItemsProps extends CodeMenuProps {
+  onSave: () => void
+  onDone: () => void
+}
+
+function Items({ code, language, onSave, onDone }: ItemsProps) {
+  const { block } = useWords('chat')
+  const onTask = use(OnTask)
+  const [translating, setTranslating] = useState(false)
+  const done = (act: () => void) => () => {
+    act()
+    onDone()
+  }
+  const ask = (app: string, request: string) =>
+    onTask?.({ app, content: `${request}\n\n${fenced(code, language)}` })
+  if (translating)
+    return (
+      <>
+        <MenuItem icon={<ArrowLeft aria-hidden />} onSelect={() => setTranslating(false)}>
+          {block.back}
+        </MenuItem>
+        {targets
+          .filter((target) => target !== language)
+          .map((target) => (
+            <MenuItem
+              key={target}
+              onSelect={done(() => ask('translate', block.translateText(languageLabel(target))))}
+            >
+              {languageLabel(target)}
+            </MenuItem>
+          ))}
+      </>
+    )
+  return (
+    <>
+      {onTask &&
+        tasks.map(({ app, icon: Icon }) => (
+          <MenuItem key={app} icon={<Icon aria-hidden />} onSelect={done(() => ask(app, block.texts[app]))}>
+            {block[app]}
+          </MenuItem>
+        ))}
+      {onTask && (
+        <MenuItem icon={<Languages aria-hidden />} onSelect={() => setTranslating(true)}>
+          {block.translate}
+        </MenuItem>
+      )}
+      <MenuItem icon={<BookmarkPlus aria-hidden />} onSelect={done(onSave)}>
+        {block.save}
+      </MenuItem>
     </>
   )
 }

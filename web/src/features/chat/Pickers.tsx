@@ -9,7 +9,7 @@ import { useLanguage, useWords } from '../../lib/i18n'
 import { changeSettings, useSettings } from '../../lib/settings'
 
 const trigger =
-  'flex h-9 max-w-[9.5rem] max-[26rem]:max-w-[5.75rem] items-center gap-1.5 rounded-lg px-2.5 text-sm text-ink-2 hover:bg-hover hover:text-ink aria-expanded:bg-hover sm:max-w-[14rem]'
+  'flex h-9 max-w-[9.5rem] max-[26rem]:max-w-[calc(50vw-5.25rem)] items-center gap-1.5 rounded-lg px-2.5 text-sm text-ink-2 hover:bg-hover hover:text-ink aria-expanded:bg-hover sm:max-w-[14rem]'
 
 const Trigger = ({ icon, text }: { icon: ReactNode; text: string }) => (
   <>

@@ -2,7 +2,7 @@ import { ArrowDown } from 'lucide-react'
 import { useEffect, useLayoutEffect, useRef, useState } from 'react'
 import type { Turn } from '../../api/types'
 import { IconButton } from '../../components/ui'
-import type { Live } from '../../lib/answer/useAnswer'
+import type { AnswerStream } from '../../lib/answer/stream'
 import { useWords } from '../../lib/i18n'
 import { AnswerTurn } from './AnswerTurn'
 import { UserTurn } from './UserTurn'
@@ -10,7 +10,8 @@ import { UserTurn } from './UserTurn'
 interface ThreadProps {
   conversation: string
   turns: Turn[]
-  live: Live | null
+  /** The events of the answer that is being written. */
+  stream: AnswerStream | null
   looksUp: boolean
   /** What starts an answer or shows another branch is absent while an answer is being written. */
   onRegenerate?: ((turn: Turn) => void) | undefined
@@ -25,7 +26,7 @@ const following = 80
 export function Thread({
   conversation,
   turns,
-  live,
+  stream,
   looksUp,
   onRegenerate,
   onContinue,
@@ -76,7 +77,7 @@ export function Thread({
                 key={turn.id}
                 conversation={conversation}
                 turn={turn}
-                live={turn.answer_id && live?.answer.id === turn.answer_id ? live : null}
+                stream={turn.answer_id && stream?.id === turn.answer_id ? stream : null}
                 last={at === turns.length - 1}
                 looksUp={looksUp}
                 onRegenerate={onRegenerate}

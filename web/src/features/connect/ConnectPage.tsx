@@ -3,7 +3,7 @@ import { useModels } from '../../api/queries'
 import { Snippet } from '../../components/Snippet'
 import { CopyButton, Page } from '../../components/ui'
 import { useWords } from '../../lib/i18n'
-import { ApiKeys } from './ApiKeys'
+import { Keys } from '../account/Keys'
 import { snippets } from './snippets'
 
 export function ConnectPage() {
@@ -28,7 +28,7 @@ export function ConnectPage() {
           <CopyButton text={address} />
         </div>
       </section>
-      <ApiKeys onCreated={setKey} created={key} />
+      <Keys onMade={setKey} />
       <section aria-labelledby="snippets" className="flex flex-col gap-3">
         <div className="flex flex-wrap items-end gap-4">
           <div className="min-w-0 flex-[1_1_16rem]">

@@ -2,6 +2,7 @@ import { Ellipsis, File, Folder, GitBranch, Globe, RefreshCw, Trash2, Upload } f
 import { useState } from 'react'
 import { Link } from 'react-router'
 import { asProblem } from '../../api/client'
+import { useSession } from '../../api/queries'
 import type { Index } from '../../api/types'
 import { MenuItem, Popover } from '../../components/Menu'
 import { Badge, ProblemNote } from '../../components/ui'
@@ -28,6 +29,7 @@ export function IndexCard({ index }: { index: Index }) {
   const update = useUpdate(index.name)
   const { knowledge } = words
   const Icon = kindIcons[index.kind]
+  const admin = useSession().data?.user?.role === 'admin'
   const page = `/knowledge/${encodeURIComponent(index.name)}`
   return (
     <li className="card flex min-w-0 flex-col gap-4 p-5">
@@ -45,39 +47,41 @@ export function IndexCard({ index }: { index: Index }) {
             {index.source}
           </p>
         </div>
-        <Popover
-          label={words.common.options(index.name)}
-          role="menu"
-          className="grid size-8 place-items-center rounded-lg text-ink-2 hover:bg-hover"
-          panelClass="top-full end-0 w-48"
-          trigger={<Ellipsis className="size-4" aria-hidden />}
-        >
-          {(close) => (
-            <>
-              {!isWorking(index) && (
+        {admin && (
+          <Popover
+            label={words.common.options(index.name)}
+            role="menu"
+            className="grid size-8 place-items-center rounded-lg text-ink-2 hover:bg-hover"
+            panelClass="top-full end-0 w-48"
+            trigger={<Ellipsis className="size-4" aria-hidden />}
+          >
+            {(close) => (
+              <>
+                {!isWorking(index) && (
+                  <MenuItem
+                    icon={<RefreshCw aria-hidden />}
+                    onSelect={() => {
+                      close()
+                      update.mutate()
+                    }}
+                  >
+                    {knowledge.update}
+                  </MenuItem>
+                )}
                 <MenuItem
-                  icon={<RefreshCw aria-hidden />}
+                  icon={<Trash2 aria-hidden />}
+                  danger
                   onSelect={() => {
                     close()
-                    update.mutate()
+                    setDeleting(true)
                   }}
                 >
-                  {knowledge.update}
+                  {words.common.delete}
                 </MenuItem>
-              )}
-              <MenuItem
-                icon={<Trash2 aria-hidden />}
-                danger
-                onSelect={() => {
-                  close()
-                  setDeleting(true)
-                }}
-              >
-                {words.common.delete}
-              </MenuItem>
-            </>
-          )}
-        </Popover>
+              </>
+            )}
+          </Popover>
+        )}
       </div>
       <JobState index={index} />
       {update.error && <ProblemNote problem={asProblem(update.error)} />}

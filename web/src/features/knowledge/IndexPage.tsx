@@ -99,19 +99,19 @@ function Details({ index }: { index: Index }) {
       text={<span className="break-all">{index.source}</span>}
       actions={
         <>
-          {index.kind === 'uploads' && (
+          {admin && index.kind === 'uploads' && (
             <Button onClick={() => setOpen('upload')}>
               <Upload aria-hidden />
               {knowledge.upload}
             </Button>
           )}
-          {index.kind === 'uploads' && index.files > 0 && (
+          {admin && index.kind === 'uploads' && index.files > 0 && (
             <Button onClick={() => setOpen('clear')}>
               <Eraser aria-hidden />
               {knowledge.clear}
             </Button>
           )}
-          {index.kind !== 'uploads' && (
+          {admin && index.kind !== 'uploads' && (
             <Button onClick={() => setOpen('schedule')}>
               <CalendarClock aria-hidden />
               {knowledge.schedule}
@@ -127,14 +127,18 @@ function Details({ index }: { index: Index }) {
             <Sparkles aria-hidden />
             {words.summaries.manage}
           </Button>
-          <Button busy={update.isPending} disabled={isWorking(index)} onClick={() => update.mutate()}>
-            <RefreshCw aria-hidden />
-            {knowledge.update}
-          </Button>
-          <Button look="danger" onClick={() => setOpen('delete')}>
-            <Trash2 aria-hidden />
-            {words.common.delete}
-          </Button>
+          {admin && (
+            <>
+              <Button busy={update.isPending} disabled={isWorking(index)} onClick={() => update.mutate()}>
+                <RefreshCw aria-hidden />
+                {knowledge.update}
+              </Button>
+              <Button look="danger" onClick={() => setOpen('delete')}>
+                <Trash2 aria-hidden />
+                {words.common.delete}
+              </Button>
+            </>
+          )}
         </>
       }
     >

@@ -1,7 +1,7 @@
 import { FolderPlus, Upload } from 'lucide-react'
 import { useState } from 'react'
 import { asProblem } from '../../api/client'
-import { useIndexes } from '../../api/queries'
+import { useIndexes, useSession } from '../../api/queries'
 import { Button, Page, ProblemNote, Skeleton } from '../../components/ui'
 import { useDrop } from '../../lib/drop'
 import { useWords } from '../../lib/i18n'
@@ -17,22 +17,26 @@ export function KnowledgePage() {
   const [uploading, setUploading] = useState<File[] | null>(null)
   const { over, handlers } = useDrop(setUploading)
   const all = indexes.data ?? []
+  // Only administrators change what is indexed.
+  const admin = useSession().data?.user?.role === 'admin'
   return (
-    <div className="relative h-full" {...handlers}>
+    <div className="relative h-full" {...(admin && handlers)}>
       <Page
         title={words.title}
         text={words.text}
         actions={
-          <>
-            <Button onClick={() => setUploading([])}>
-              <Upload aria-hidden />
-              {words.upload}
-            </Button>
-            <Button look="primary" onClick={() => setAdding(true)}>
-              <FolderPlus aria-hidden />
-              {words.add}
-            </Button>
-          </>
+          admin && (
+            <>
+              <Button onClick={() => setUploading([])}>
+                <Upload aria-hidden />
+                {words.upload}
+              </Button>
+              <Button look="primary" onClick={() => setAdding(true)}>
+                <FolderPlus aria-hidden />
+                {words.add}
+              </Button>
+            </>
+          )
         }
       >
         {indexes.isPending && (
@@ -51,13 +55,15 @@ export function KnowledgePage() {
           <div className="card flex flex-col items-center gap-3 px-6 py-14 text-center">
             <FolderPlus className="size-8 text-accent" aria-hidden />
             <h2 className="text-lg font-semibold">{words.empty}</h2>
-            <p className="max-w-md text-ink-2">{words.emptyText}</p>
-            <div className="mt-2 flex flex-wrap justify-center gap-2">
-              <Button look="primary" onClick={() => setAdding(true)}>
-                {words.add}
-              </Button>
-              <Button onClick={() => setUploading([])}>{words.upload}</Button>
-            </div>
+            <p className="max-w-md text-ink-2">{admin ? words.emptyText : words.adminsAdd}</p>
+            {admin && (
+              <div className="mt-2 flex flex-wrap justify-center gap-2">
+                <Button look="primary" onClick={() => setAdding(true)}>
+                  {words.add}
+                </Button>
+                <Button onClick={() => setUploading([])}>{words.upload}</Button>
+              </div>
+            )}
           </div>
         )}
         {all.length > 0 && (

@@ -1,13 +1,13 @@
 import { useMutation } from '@tanstack/react-query'
-import { CircleAlert, CircleCheck, CircleHelp, Download, MessageSquare, Sparkles } from 'lucide-react'
+import { Download, MessageSquare, Sparkles } from 'lucide-react'
 import { useState } from 'react'
 import { useNavigate } from 'react-router'
 import { api, asProblem } from '../../api/client'
-import type { Checked } from '../../api/streaming'
 import type { CodeTask, Reference } from '../../api/types'
+import { CheckBadge, CheckNote } from '../../components/Checked'
 import { Markdown } from '../../components/Markdown'
 import { ReferenceDialog } from '../../components/ReferenceDialog'
-import { Badge, Button, CopyButton, Dialog, IconButton, ProblemNote } from '../../components/ui'
+import { Button, CopyButton, Dialog, IconButton, ProblemNote } from '../../components/ui'
 import { download } from '../../lib/download'
 import { useWords } from '../../lib/i18n'
 import { ReferenceChips } from '../chat/ReferenceChips'
@@ -87,48 +87,6 @@ function Teach({ task }: { task: CodeTask }) {
       {task.checks && <p>{words.emptyChecks}</p>}
       {task.looks_up && <p>{words.emptyLooksUp}</p>}
     </div>
-  )
-}
-
-function CheckBadge({ checked }: { checked: Checked }) {
-  const { tasks: words } = useWords('tasks')
-  if (!checked.tool)
-    return (
-      <Badge>
-        <CircleHelp className="size-3.5" aria-hidden /> {words.unchecked}
-      </Badge>
-    )
-  return (
-    <Badge tone={checked.verified ? 'good' : 'danger'}>
-      {checked.verified ? (
-        <CircleCheck className="size-3.5" aria-hidden />
-      ) : (
-        <CircleAlert className="size-3.5" aria-hidden />
-      )}
-      {checked.verified ? words.verified(checked.tool) : words.notVerified(checked.tool)}
-    </Badge>
-  )
-}
-
-/** What the tool said, in full. */
-function CheckNote({ checked }: { checked: Checked }) {
-  const { tasks: words } = useWords('tasks')
-  const bad = checked.tool !== '' && !checked.verified
-  return (
-    <details
-      open={bad}
-      className={`rounded-xl border px-4 py-2.5 text-sm ${bad ? 'border-danger' : 'border-line'}`}
-    >
-      <summary className="font-medium">{words.toolSaid}</summary>
-      {checked.repaired && <p className="mt-2 text-ink-2">{words.repaired}</p>}
-      <pre
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard.
-        tabIndex={0}
-        className="code mt-2 max-h-60 overflow-auto whitespace-pre-wrap text-ink-2"
-      >
-        {checked.message}
-      </pre>
-    </details>
   )
 }
 

@@ -1,6 +1,5 @@
 import { useSyncExternalStore } from 'react'
-import type { Checked } from '../../api/streaming'
-import type { Reference } from '../../api/types'
+import type { Checked, Reference } from '../../api/types'
 
 /** A task that was run in this browser; the server keeps none. */
 export interface Past {

@@ -1,7 +1,7 @@
 import { useCallback, useEffect, useRef, useState } from 'react'
 import { asProblem } from '../../api/client'
-import { type Checked, runTask } from '../../api/streaming'
-import type { Problem, Reference, TaskRequest, Turn } from '../../api/types'
+import { runTask } from '../../api/streaming'
+import type { Checked, Problem, Reference, TaskRequest, Turn } from '../../api/types'
 
 /** A run of a task as far as it came. */
 export interface Run {
@@ -91,7 +91,10 @@ export function useRun(onDone: (run: Run) => void) {
               grow({ text: '' })
               break
             case 'checked':
-              grow({ checked: event })
+              {
+                const { type: _, ...checked } = event
+                grow({ checked })
+              }
               break
             case 'done':
               now = {

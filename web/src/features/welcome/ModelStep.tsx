@@ -1,16 +1,20 @@
-import { useMutation } from '@tanstack/react-query'
-import { Cpu, MemoryStick, Zap } from 'lucide-react'
-import { type FormEvent, useState } from 'react'
-import { type Endpoint, type FittingModel, type Setup, setup as setupApi } from '../../api/admin'
+import { Cpu, Download, MemoryStick, Zap } from 'lucide-react'
+import { useEffect, useState } from 'react'
+import type { FittingModel, Setup } from '../../api/admin'
 import { asProblem } from '../../api/client'
-import { Snippet } from '../../components/Snippet'
-import { Badge, Button, CopyButton, Field, ProblemNote, Tabs } from '../../components/ui'
+import { queryClient } from '../../api/queries'
+import { useShelf } from '../../api/shelf'
+import { Badge, Button, ProblemNote, Tabs } from '../../components/ui'
 import { bytes, number } from '../../lib/format'
 import { useLanguage, useWords } from '../../lib/i18n'
+import { EndpointForm } from '../endpoints/EndpointForm'
+import { useEndpoints } from '../endpoints/queries'
+import { Pulls } from '../models/Pulls'
+import { usePull } from '../models/usePull'
 
 const shownFirst = 3
 
-/** The machine, the models that fit it, or an endpoint to try. */
+/** The machine, the models that fit it, or an endpoint. */
 export function ModelStep({ setup }: { setup: Setup }) {
   const { welcome: words } = useWords('welcome')
   const language = useLanguage()
@@ -43,7 +47,7 @@ export function ModelStep({ setup }: { setup: Setup }) {
         chosen={way}
         onChoose={setWay}
       />
-      {way === 'local' ? <Local models={setup.models} /> : <TestEndpoint />}
+      {way === 'local' ? <Local models={setup.models} /> : <Connected />}
     </>
   )
 }
@@ -51,14 +55,23 @@ export function ModelStep({ setup }: { setup: Setup }) {
 function Local({ models }: { models: FittingModel[] }) {
   const { welcome: words, common } = useWords('welcome')
   const [all, setAll] = useState(false)
+  const pull = usePull()
+  const shelf = useShelf()
+  const installed = shelf.data?.files.length
+  useEffect(() => {
+    // A model that has arrived writes from now on.
+    if (installed) queryClient.invalidateQueries({ queryKey: ['setup'] })
+  }, [installed])
   const fitting = models.filter(({ fits }) => fits)
   const shown = all ? models : (fitting.length ? fitting : models).slice(0, shownFirst)
   return (
     <div className="flex flex-col gap-3">
       <p className="text-sm text-ink-2">{fitting.length ? words.pullText : words.nothingFits}</p>
+      {pull.error && <ProblemNote problem={asProblem(pull.error)} />}
+      <Pulls pull={pull} admin />
       <ul className="flex flex-col gap-3">
         {shown.map((model, at) => (
-          <ModelRow key={model.name} model={model} best={at === 0 && model.fits} />
+          <ModelRow key={model.name} model={model} best={at === 0 && model.fits} pull={pull} />
         ))}
       </ul>
       {!all && models.length > shown.length && (
@@ -70,93 +83,73 @@ function Local({ models }: { models: FittingModel[] }) {
   )
 }
 
-function ModelRow({ model, best }: { model: FittingModel; best: boolean }) {
+interface ModelRowProps {
+  model: FittingModel
+  best: boolean
+  pull: ReturnType<typeof usePull>
+}
+
+function ModelRow({ model, best, pull }: ModelRowProps) {
   const { welcome: words } = useWords('welcome')
   const language = useLanguage()
+  const shelf = useShelf().data
+  const mine = shelf?.pulls.find(({ reference }) => reference === model.reference)
+  const coming = mine?.state === 'running'
+  const here = mine?.state === 'done' || shelf?.files.some(({ name }) => name === model.name)
   return (
-    <li className={`rounded-xl border p-4 ${best ? 'border-accent' : 'border-line'}`}>
-      <p className="flex flex-wrap items-center gap-2">
-        <span className="font-semibold">{model.title}</span>
-        {best && <Badge tone="accent">{words.best}</Badge>}
-        {!model.fits && <Badge tone="warn">{words.tooBig}</Badge>}
-      </p>
-      <p className="text-xs text-ink-3">
-        {words.modelFacts(
-          number(model.parameters, language),
-          model.quantisation,
-          bytes(model.disk_mb * 1_000_000, language),
-          bytes(model.memory_mb * 1_000_000, language),
-          model.licence,
-        )}
-      </p>
-      <div className="mt-2 flex items-center gap-1 rounded-lg bg-code ps-3">
-        <code className="min-w-0 flex-1 py-2 font-mono text-[0.8125rem] break-all">{model.command}</code>
-        <CopyButton text={model.command} />
+    <li
+      className={`flex flex-wrap items-center gap-3 rounded-xl border p-4 ${best ? 'border-accent' : 'border-line'}`}
+    >
+      <div className="min-w-0 flex-[1_1_16rem]">
+        <p className="flex flex-wrap items-center gap-2">
+          <span className="font-semibold">{model.title}</span>
+          {best && <Badge tone="accent">{words.best}</Badge>}
+          {!model.fits && <Badge tone="warn">{words.tooBig}</Badge>}
+        </p>
+        <p className="text-xs text-ink-3">
+          {words.modelFacts(
+            number(model.parameters, language),
+            model.quantisation,
+            bytes(model.disk_mb * 1_000_000, language),
+            bytes(model.memory_mb * 1_000_000, language),
+            model.licence,
+          )}
+        </p>
       </div>
+      {here ? (
+        <Badge tone="good">{words.here}</Badge>
+      ) : (
+        <Button
+          look={best ? 'primary' : 'plain'}
+          aria-label={words.fetchOf(model.title)}
+          busy={coming || (pull.isPending && pull.variables === model.reference)}
+          onClick={() => pull.mutate(model.reference)}
+        >
+          <Download aria-hidden />
+          {words.fetch}
+        </Button>
+      )}
     </li>
   )
 }
 
-function TestEndpoint() {
-  const { welcome: words } = useWords('welcome')
-  const test = useMutation({ mutationFn: setupApi.endpoint })
-  const submit = (event: FormEvent<HTMLFormElement>) => {
-    event.preventDefault()
-    const data = new FormData(event.currentTarget)
-    const text = (name: string) => String(data.get(name) ?? '').trim()
-    test.mutate({
-      base_url: text('base_url'),
-      api_key: text('api_key') || null,
-      model: text('model') || null,
-    })
-  }
+/** An endpoint that writes for the apps once it is saved. */
+function Connected() {
+  const { endpoints: words } = useWords('endpoints')
+  const [saved, setSaved] = useState('')
+  const state = useEndpoints()
   return (
-    <form onSubmit={submit} className="flex flex-col gap-4">
-      <Field label={words.baseUrl} hint={words.baseUrlText}>
-        <input
-          name="base_url"
-          type="url"
-          required
-          className="field font-mono text-[0.8125rem]"
-          placeholder="https://llm.example.com/v1"
-          spellCheck={false}
-        />
-      </Field>
-      <div className="grid gap-3 sm:grid-cols-2">
-        <Field label={words.apiKey} hint={words.apiKeyText}>
-          <input name="api_key" type="password" className="field" autoComplete="off" />
-        </Field>
-        <Field label={words.model} hint={words.modelText}>
-          <input name="model" className="field" list="offered" autoComplete="off" spellCheck={false} />
-        </Field>
-      </div>
-      <datalist id="offered">
-        {test.data?.models.map((name) => (
-          <option key={name} value={name} />
-        ))}
-      </datalist>
-      <Button type="submit" look="primary" className="self-start" busy={test.isPending}>
-        {words.test}
-      </Button>
-      {test.error && <ProblemNote problem={asProblem(test.error)} />}
-      {test.data && <Tested endpoint={test.data} />}
-    </form>
-  )
-}
-
-function Tested({ endpoint }: { endpoint: Endpoint }) {
-  const { welcome: words } = useWords('welcome')
-  const language = useLanguage()
-  if (endpoint.error) return <ProblemNote problem={endpoint.error} />
-  return (
-    <div role="status" className="flex flex-col gap-3 rounded-xl bg-good-soft p-4 text-sm">
-      <p className="font-semibold text-good">{words.works(number(endpoint.seconds, language))}</p>
-      {endpoint.answer && <p>“{endpoint.answer}”</p>}
-      <p className="break-words text-ink-2">
-        {words.offers(endpoint.models.length)} {endpoint.models.slice(0, 8).join(', ')}
-      </p>
-      <p>{words.paste}</p>
-      <Snippet code={endpoint.lines} language="yaml" />
-    </div>
+    <>
+      {saved && (
+        <p role="status" className="rounded-xl bg-good-soft px-4 py-3 text-sm text-good">
+          {words.saved(saved)}
+        </p>
+      )}
+      {state.data?.refusal ? (
+        <ProblemNote problem={{ message: words.cannotSave, fix: state.data.refusal }} />
+      ) : (
+        <EndpointForm key={saved} writes onSaved={setSaved} />
+      )}
+    </>
   )
 }

@@ -1,5 +1,5 @@
 import type { AnswerEvent } from '../../api/events'
-import type { Explained, Problem, Reference, Step, Timings, Turn, Usage } from '../../api/types'
+import type { Checked, Explained, Problem, Reference, Step, Timings, Turn, Usage } from '../../api/types'
 
 export type Phase = 'waiting' | 'retrieving' | 'reading' | 'writing' | 'done' | 'failed'
 
@@ -18,6 +18,10 @@ export interface Answer {
   nodes: { node: string; kind: string; seconds: number | null; running: boolean }[]
   /** What an agent did so far. */
   steps: Step[]
+  /** Texts that did not stand; the text is what followed them. */
+  withdrawn: string[]
+  /** Whether the text's code stood its check, once there was one. */
+  checked: Checked | null
   explained: Explained | null
   /** Cited numbers that could not be verified; the finished turn's text comes without them. */
   dropped: number[]
@@ -41,6 +45,8 @@ export const emptyAnswer = (id: string): Answer => ({
   reasoning: '',
   nodes: [],
   steps: [],
+  withdrawn: [],
+  checked: null,
   explained: null,
   dropped: [],
   reason: null,
@@ -51,6 +57,15 @@ export const emptyAnswer = (id: string): Answer => ({
 })
 
 export const isOver = (answer: Answer): boolean => answer.phase === 'done' || answer.phase === 'failed'
+
+/**
+ * Whether an answer that is being read again has come as far as its turn, which the server saved while it grew. Until
+ * then the saved one is shown.
+ */
+export const caughtUp = (answer: Answer, turn: Pick<Turn, 'content' | 'withdrawn'>): boolean =>
+  answer.withdrawn.length === turn.withdrawn.length
+    ? answer.text.length >= turn.content.length
+    : answer.withdrawn.length > turn.withdrawn.length
 
 /** The answer after one more event. An event already seen (a resumed stream overlaps) changes nothing. */
 export function reduce(answer: Answer, seq: number, event: AnswerEvent): Answer {
@@ -72,6 +87,14 @@ export function reduce(answer: Answer, seq: number, event: AnswerEvent): Answer 
     case 'step': {
       const { type: _, ...step } = event
       return { ...next, steps: [...answer.steps, step] }
+    }
+    case 'withdrawn': {
+      const draft = answer.text.trim()
+      return { ...next, text: '', withdrawn: draft ? [...answer.withdrawn, draft] : answer.withdrawn }
+    }
+    case 'checked': {
+      const { type: _, ...checked } = event
+      return { ...next, checked }
     }
     case 'cited': {
       const references = answer.references?.map((one) => ({

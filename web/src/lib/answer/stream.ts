@@ -23,7 +23,7 @@ export class AnswerStream {
   private shown: { answer: Answer; connected: boolean }
 
   constructor(
-    id: string,
+    readonly id: string,
     private readonly onGone: () => void,
   ) {
     this.answer = emptyAnswer(id)

@@ -11,14 +11,14 @@ export interface Live {
 const nothing = () => () => {}
 
 /**
- * The answer `id` while it is written, or null. `onOver` gets the finished turn and what led to it; `onGone` runs when the server does
- * not give out the answer's events any more, and the conversation should be read again.
+ * The stream of answer `id` while it is written, or null. `onOver` gets the finished turn and what led to it; `onGone`
+ * runs when the server does not give out the answer's events any more, and the conversation should be read again.
  */
-export function useAnswer(
+export function useAnswerStream(
   id: string | null,
   onOver: (turn: Turn, answer: Answer) => void,
   onGone: () => void,
-): Live | null {
+): AnswerStream | null {
   const [stream, setStream] = useState<AnswerStream | null>(null)
   // biome-ignore lint/correctness/useExhaustiveDependencies: one stream per answer, whatever the callbacks are.
   useEffect(() => {
@@ -37,5 +37,13 @@ export function useAnswer(
       setStream(null)
     }
   }, [id])
-  return useSyncExternalStore(stream?.subscribe ?? nothing, stream?.snapshot ?? (() => null))
+  return stream
 }
+
+/** What a stream brought so far. Whoever asks is rendered once a frame while the answer grows: ask low in the tree. */
+export const useLive = (stream: AnswerStream | null): Live | null =>
+  useSyncExternalStore(stream?.subscribe ?? nothing, stream?.snapshot ?? (() => null))
+
+/** Both at once, for a page that shows nothing but the answer. */
+export const useAnswer = (...asked: Parameters<typeof useAnswerStream>): Live | null =>
+  useLive(useAnswerStream(...asked))

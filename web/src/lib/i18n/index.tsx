@@ -13,6 +13,7 @@ interface Dictionaries {
   answer: typeof import('../../words/en/answer').default
   chat: typeof import('../../words/en/chat').default
   connect: typeof import('../../words/en/connect').default
+  endpoints: typeof import('../../words/en/endpoints').default
   knowledge: typeof import('../../words/en/knowledge').default
   models: typeof import('../../words/en/models').default
   overlays: typeof import('../../words/en/overlays').default

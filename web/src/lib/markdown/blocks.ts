@@ -1,4 +1,4 @@
-import { Marked, type Token } from 'marked'
+import { Marked, type Token, type Tokens } from 'marked'
 
 // Model output is hostile. HTML is never parsed: both tokenizers refuse, and the characters stay text. Link
 // definitions are refused as well, because models list their sources as `[1]: path` and would so turn every [1] of
@@ -30,6 +30,28 @@ function blocksOf(text: string): Token[] {
   }
 }
 
+// What could close a block of code, or begin to.
+const fenceLine = /(?:^|\n) {0,3}(?:`{3}|~{3})/
+
+/** The code of an unfinished block, without the newline that ends its last line, as the reader gives it. */
+function codeOf(raw: string): string {
+  const code = raw.slice(raw.indexOf('\n') + 1)
+  return code.endsWith('\n') && code !== '\n' && !code.endsWith('\n\n') ? code.slice(0, -1) : code
+}
+
+/**
+ * The unfinished block of code of `previous` with what `text` has more; null when that may be more than code. A block of
+ * a thousand lines is so not read anew for every token of it.
+ */
+function grownCode({ open, text: before }: Blocks, text: string): Token | null {
+  if (open?.type !== 'code' || !/^(?:`{3,}|~{3,})[^\n]*\n/.test(open.raw) || isFenceClosed(open.raw))
+    return null
+  // The last line may have been the beginning of a fence.
+  if (fenceLine.test(text.slice(before.lastIndexOf('\n') + 1))) return null
+  const raw = text.slice(before.length - open.raw.length)
+  return { ...open, raw, text: codeOf(raw) } as Tokens.Code
+}
+
 /**
  * The blocks of `source`, reusing `previous` when `source` continues it: only the last, unfinished block is read
  * again, so a long answer costs the same per token as a short one.
@@ -37,7 +59,10 @@ function blocksOf(text: string): Token[] {
 export function extendBlocks(previous: Blocks, source: string): Blocks {
   const text = unixLines(source)
   if (text === previous.text) return previous
-  const base = text.startsWith(previous.text) ? previous : noBlocks
+  const goesOn = text.startsWith(previous.text)
+  const grown = goesOn ? grownCode(previous, text) : null
+  if (grown) return { ...previous, text, open: grown }
+  const base = goesOn ? previous : noBlocks
   const tokens = blocksOf(text.slice(base.doneLength))
   // Blank lines may still turn into a continuation of the block before them (lists, indented code).
   let last = tokens.length - 1
@@ -56,7 +81,8 @@ export function extendBlocks(previous: Blocks, source: string): Blocks {
 export function isFenceClosed(raw: string): boolean {
   const fence = /^ {0,3}(`{3,}|~{3,})/.exec(raw)?.[1]
   if (!fence) return true
-  const lines = raw.trimEnd().split('\n')
-  const closing = lines.at(-1)?.trim() ?? ''
-  return lines.length > 1 && closing.length >= fence.length && [...closing].every((c) => c === fence[0])
+  const lines = raw.trimEnd()
+  const last = lines.lastIndexOf('\n')
+  const closing = lines.slice(last + 1).trim()
+  return last !== -1 && closing.length >= fence.length && [...closing].every((c) => c === fence[0])
 }

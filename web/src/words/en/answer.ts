@@ -17,4 +17,11 @@ export default {
     next: 'Later lines',
     of: (start: string, end: string, total: string) => `Lines ${start}–${end} of ${total}`,
   },
+  checked: {
+    verified: (tool: string) => `Verified by ${tool}`,
+    notVerified: (tool: string) => `${tool} found errors`,
+    unchecked: 'Not checked',
+    toolSaid: 'What the check said',
+    repaired: 'The first result failed; this is its correction.',
+  },
 }

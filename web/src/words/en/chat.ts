@@ -155,6 +155,12 @@ export default {
       judge: 'Judged what was found',
     } as Record<string, string>,
   },
+  drafts: {
+    title: (count: number) =>
+      count === 1
+        ? 'The first answer did not stand; this one follows it'
+        : `${count} answers did not stand; this one follows them`,
+  },
   explained: {
     question: 'Asked',
     query: 'Looked up',

@@ -48,6 +48,7 @@ export default {
     minutes: 'Every … minutes',
     save: 'Save',
     empty: 'Nothing is indexed yet',
+    adminsAdd: 'An administrator adds code; then it can be searched and cited here.',
     emptyText:
       'Add a folder or a repository. Codeweft cuts it into functions, learns what they do and finds the right ones for every question.',
     files: 'Files',

@@ -64,11 +64,6 @@ export default {
     emptyChecks:
       'Its code is checked by the language’s own tools in a sandbox; a wrong one is corrected once.',
     emptyLooksUp: 'Related code of your indexes is looked up and cited.',
-    verified: (tool: string) => `Verified by ${tool}`,
-    notVerified: (tool: string) => `${tool} found errors`,
-    unchecked: 'Not checked',
-    toolSaid: 'What the check said',
-    repaired: 'The first result failed; this is its correction.',
     history: 'History',
     forget: 'Forget all of these',
   },

@@ -19,6 +19,13 @@ const words: typeof en = {
     next: '다음 줄',
     of: (start, end, total) => `${total}행 중 ${start}–${end}행`,
   },
+  checked: {
+    verified: (tool) => `${tool} 검증됨`,
+    notVerified: (tool) => `${tool}에서 오류 발견`,
+    unchecked: '검사 안 함',
+    toolSaid: '검사 결과',
+    repaired: '첫 결과가 통과하지 못해 고친 결과입니다.',
+  },
 }
 
 export default words

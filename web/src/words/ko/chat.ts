@@ -154,6 +154,12 @@ const words: typeof en = {
       judge: '찾은 것 판단',
     },
   },
+  drafts: {
+    title: (count) =>
+      count === 1
+        ? '첫 답변이 검사를 통과하지 못해 다시 쓴 답변입니다'
+        : `답변 ${count}개가 검사를 통과하지 못해 다시 쓴 답변입니다`,
+  },
   explained: {
     question: '질문',
     query: '검색어',

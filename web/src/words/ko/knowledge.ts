@@ -49,6 +49,7 @@ const words: typeof en = {
     save: '저장',
     choose: '파일 선택',
     empty: '아직 색인된 것이 없습니다',
+    adminsAdd: '관리자가 코드를 추가하면 여기에서 검색하고 인용할 수 있습니다.',
     emptyText:
       '폴더나 저장소를 추가하세요. Codeweft가 코드를 함수 단위로 나누고 무엇을 하는지 파악해, 질문마다 알맞은 함수를 찾습니다.',
     files: '파일',

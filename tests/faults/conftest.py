@@ -1,0 +1,3 @@
+"""Servers of the server room's kind, to be put under stress here."""
+
+from tests.server.conftest import starting  # noqa: F401
