@@ -202,7 +202,8 @@ class _Letters:
         if not len(self._starts) or not (self._ends - self._starts >= LONG_RUN).any():
             return []
         starts, _ = self._runs(_NO_BASE64, LONG_RUN)
-        return starts.tolist()
+        found: list[int] = starts.tolist()
+        return found
 
     def holds_token(self) -> bool:
         """Whether a run is mixed enough to be a provider's token: see `switches`."""

@@ -140,15 +140,10 @@ class EmbeddingBody(Body, kw_only=True):
     dimensions: int | None = None
 
 
-_DECODERS: dict[type, msgspec.json.Decoder[Any]] = {}
-"""Made when first needed; making one costs more than using it."""
-
-
+@cache
 def _decoder(kind: type[T]) -> msgspec.json.Decoder[T]:
-    found = _DECODERS.get(kind)
-    if found is None:
-        found = _DECODERS[kind] = msgspec.json.Decoder(kind)
-    return found
+    """Making one costs more than using it."""
+    return msgspec.json.Decoder(kind)
 
 
 _RAW = msgspec.json.Decoder(dict[str, msgspec.Raw])
