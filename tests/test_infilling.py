@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from codeweft.flows.infilling import NEIGHBOURS, neighbours, query
+from codeweft.flows.infilling import NEIGHBOURS, SMALLEST_NEIGHBOUR, neighbours, query
 from codeweft.types import Chunk, Infill, SearchResult
 
 PREFIX = (
@@ -70,7 +70,33 @@ def test_neighbours_stand_in_the_order_of_their_place_so_that_prompts_begin_alik
 
 def test_a_few_neighbours_share_part_of_the_context() -> None:
     found = [result(f"{n}.py", f"def f{n}():\n" + f"    call_number({n})\n" * 400) for n in range(9)]
-    shown = neighbours(found, Infill("x", "y"), 1000)
+    shown = neighbours(found, Infill("x", "y"), 4096)
     assert len(shown) == NEIGHBOURS
-    assert sum(len(one.chunk.text) for one in shown) <= 1000 * 0.4 * 3
+    assert sum(len(one.chunk.text) for one in shown) <= 4096 * 0.4 * 3
     assert all(one.chunk.text.endswith(")") for one in shown)
+
+
+def test_a_small_context_shows_fewer_neighbours_rather_than_scraps_of_many() -> None:
+    found = [result(f"{n}.py", f"def f{n}():\n" + f"    call_number({n})\n" * 400) for n in range(9)]
+    shown = neighbours(found, Infill("x", "y"), 512)
+    assert [one.chunk.path for one in shown] == ["0.py", "1.py"]
+    assert all(len(one.chunk.text) > SMALLEST_NEIGHBOUR for one in shown)
+
+
+def test_of_a_long_neighbour_the_lines_most_like_those_around_the_hole_are_shown() -> None:
+    lines = [f"    step_{n}(frame)" for n in range(200)]
+    lines[120:122] = ["    basket = open_basket(customer)", "    basket.add_voucher(customer.voucher)"]
+    found = [result("shop.py", "\n".join(["def ship(frame):", *lines]), line=10)]
+    (shown,) = neighbours(
+        found, Infill("def bill(customer):\n    basket = open_basket(customer)\n    ", ""), 512
+    )
+    shown_lines = shown.chunk.text.split("\n")
+    assert "    basket.add_voucher(customer.voucher)" in shown_lines
+    assert (shown.chunk.start_line, shown.chunk.end_line) == (
+        10 + 1 + lines.index(shown_lines[0]),
+        10 + lines.index(shown_lines[0]) + len(shown_lines),
+    )
+
+
+def test_a_neighbour_of_which_no_line_fits_is_left_out() -> None:
+    assert neighbours([result("a.py", "x" * 9000)], Infill("x", "y"), 1000) == ()

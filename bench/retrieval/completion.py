@@ -1,10 +1,12 @@
 """Repository-level completion: does what is looked up hold what the answer needs, and does it help a model?
 
-    python -m bench.retrieval.completion --repos FOLDER [--model starter] [--tasks 60]
+    python -m bench.retrieval.completion --repos FOLDER [--model starter] [--tasks 60] [--start name] [--lines 4]
 
 Tasks are RepoEval's functions. Chunks that overlap the function to be written are left out of what was found. Without
 a model only the recall of identifiers is measured: those of the right answer that the prompt lacks, in ten chunks. A
-model writes one line of each function: the first that needs a name which the file up to there lacks.
+model writes lines of each function which need a name that the file up to there lacks: whole ones, or with
+`--start name` from before that name on, as when somebody has typed so far. Scores are means over the lines of a function
+first, so that functions are what is compared. They are also told apart by whether what was shown holds such a name.
 """
 
 from __future__ import annotations
@@ -73,7 +75,8 @@ def _task(row: dict[str, Any], root: Path) -> Task:
     else:
         raise SystemExit(f"{root} is not at the task's revision: {row['path']}:{row['lineno']} differs.")
     suffix = "\n".join(["", *lines[last : last + SUFFIX_LINES]])
-    return Task(row["repo"], row["path"], row["prompt"], answer, suffix, first, last)
+    # The set's prompts end without the line break before the body.
+    return Task(row["repo"], row["path"], row["prompt"].rstrip("\n") + "\n", answer, suffix, first, last)
 
 
 def found_for(task: Task, index: Index) -> list[SearchResult]:
@@ -96,17 +99,25 @@ def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values) if values else 0.0
 
 
-def line_of(task: Task) -> Task | None:
-    """The first line of the body that needs a name which the file up to there lacks, as a task of its own."""
-    lines = task.answer.split("\n")
+def lines_of(task: Task, start: str, count: int) -> list[Task]:
+    """At most `count` lines of the body that need a name which the file up to there lacks, as tasks of their own.
+
+    With `start` of `name` what stands before the first such name is given.
+    """
+    lines, found, missing = task.answer.split("\n"), [], task.missing
     for number, line in enumerate(lines):
+        if len(found) == count:
+            break
         code = line.strip()
-        if not code.startswith("#") and task.missing & set(_IDENTIFIER.findall(code)):
-            indent = line[: len(line) - len(line.lstrip())]
-            before = "".join(one + "\n" for one in lines[:number])
-            after = "\n".join(["", *lines[number + 1 :]]) + task.suffix
-            return replace(task, prompt=task.prompt + before + indent, answer=code, suffix=after)
-    return None
+        needed = [one for one in _IDENTIFIER.finditer(line) if one[0] in missing]
+        if code.startswith("#") or not needed:
+            continue
+        column = needed[0].start() if start == "name" else len(line) - len(line.lstrip())
+        before = "".join(one + "\n" for one in lines[:number]) + line[:column]
+        after = "\n".join(["", *lines[number + 1 :]]) + task.suffix
+        found.append(replace(task, prompt=task.prompt + before, answer=line[column:].strip(), suffix=after))
+        missing = missing - {one[0] for one in needed}
+    return found
 
 
 async def complete(
@@ -122,32 +133,78 @@ async def complete(
 
 
 def scores(answer: str, right: str) -> dict[str, float]:
-    """Exact match, edit similarity, and the F1 of the identifiers."""
+    """Exact match, whether it begins with the right name, edit similarity, and the F1 of the identifiers."""
     ours, theirs = set(_IDENTIFIER.findall(answer)) - _KEYWORDS, set(_IDENTIFIER.findall(right)) - _KEYWORDS
+    named = _IDENTIFIER.match(right)
+    begun = _IDENTIFIER.match(answer)
     return {
         "exact": float(answer == right),
+        "first name": float(named is not None and begun is not None and named[0] == begun[0]),
         "similarity": difflib.SequenceMatcher(None, answer, right, autojunk=False).ratio(),
         "identifiers F1": 2 * len(ours & theirs) / max(1, len(ours) + len(theirs)),
     }
 
 
+Scores = dict[str, dict[str, list[float]]]
+"""Values of each task, by condition and measure."""
+
+
 async def with_model(
-    model: EmbeddedModel, tasks: Sequence[Task], found: dict[Task, list[SearchResult]], room: int, tokens: int
-) -> dict[str, dict[str, list[float]]]:
-    """Scores by condition. `file only` has the whole room for the file, `same file` as much of it as `retrieved`."""
-    all_scores: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    model: EmbeddedModel,
+    tasks: Sequence[Task],
+    found: dict[Task, list[SearchResult]],
+    arguments: argparse.Namespace,
+) -> tuple[Scores, list[bool]]:
+    """Scores of each function, and whether what was shown for it holds a name that it needs.
+
+    `file only` has the whole room for the file, `same file` as much of it as `retrieved`.
+    """
+    every: Scores = defaultdict(lambda: defaultdict(list))
+    held = []
+    room = arguments.room
     for whole in tasks:
-        task = line_of(whole)
-        if task is None:
-            continue
-        shown = neighbours(found[whole], Infill(task.prompt[-room // 2 :], task.suffix), room // 3)
-        conditions = {"file only": ((), room), "same file": ((), room // 2), "retrieved": (shown, room // 2)}
-        for condition, (context, characters) in conditions.items():
-            answer = await complete(model, task, context, characters, tokens)
-            for name, value in scores(answer, task.answer).items():
-                all_scores[condition][name].append(value)
+        of_lines: Scores = defaultdict(lambda: defaultdict(list))
+        holds = []
+        for task in lines_of(whole, arguments.start, arguments.lines):
+            hole = Infill(task.prompt[-room // 2 :], task.suffix[:SUFFIX_CHARACTERS])
+            shown = neighbours(found[whole], hole, room // 3)
+            names = {name for one in shown for name in _IDENTIFIER.findall(one.chunk.text)}
+            holds.append(bool(names & whole.missing & set(_IDENTIFIER.findall(task.answer))))
+            conditions = {
+                "file only": ((), room),
+                "same file": ((), room // 2),
+                "retrieved": (shown, room // 2),
+            }
+            for condition, (context, characters) in conditions.items():
+                answer = await complete(model, task, context, characters, arguments.tokens)
+                for name, value in scores(answer, task.answer).items():
+                    of_lines[condition][name].append(value)
+        if holds:
+            held.append(any(holds))
+            for condition, measures in of_lines.items():
+                for name, values in measures.items():
+                    every[condition][name].append(_mean(values))
     await model.close()
-    return all_scores
+    return every, held
+
+
+def _report(every: Scores, kept: Sequence[bool]) -> dict[str, dict[str, float]]:
+    """Prints the means and the gains over the tasks that are kept, and returns the means."""
+    picked = {
+        condition: {
+            name: [value for value, keep in zip(values, kept, strict=True) if keep]
+            for name, values in measures.items()
+        }
+        for condition, measures in every.items()
+    }
+    means = {c: {n: round(_mean(v), 4) for n, v in s.items()} for c, s in picked.items()}
+    for condition, figures in means.items():
+        print(f"{condition:12} " + "  ".join(f"{name} {value:.3f}" for name, value in figures.items()))
+    for other in ("file only", "same file") if any(kept) else ():
+        for name, values in picked["retrieved"].items():
+            mean, low, high = paired_bootstrap(values, picked[other][name])
+            print(f"retrieved - {other}: {name} {mean:+.4f} ({low:+.4f} to {high:+.4f})")
+    return means
 
 
 def main() -> None:
@@ -164,6 +221,8 @@ def main() -> None:
         "--room", type=int, default=1700, help="characters of prompt that the model's context takes"
     )
     parser.add_argument("--tokens", type=int, default=64, help="tokens of an answer")
+    parser.add_argument("--lines", type=int, default=1, help="lines of a function at most")
+    parser.add_argument("--start", choices=("line", "name"), default="line", help="where the model goes on")
     parser.add_argument("--json", type=Path, help="write the figures here")
     arguments = parser.parse_args()  # fmt: skip
     rows = rows_of(SHARED / "repoeval-function" / "tasks.jsonl.gz")
@@ -196,14 +255,15 @@ def main() -> None:
         tasks = list(found)
         if arguments.tasks:
             tasks = random.Random(0).sample(tasks, min(arguments.tasks, len(tasks)))
-        result = asyncio.run(with_model(model, tasks, found, arguments.room, arguments.tokens))
-        report["model"] = {c: {n: round(_mean(v), 4) for n, v in s.items()} for c, s in result.items()}
-        for condition, figures in report["model"].items():
-            print(f"{condition:12} " + "  ".join(f"{name} {value:.3f}" for name, value in figures.items()))
-        for other in ("file only", "same file"):
-            for name, values in result["retrieved"].items():
-                mean, low, high = paired_bootstrap(values, result[other][name])
-                print(f"retrieved - {other}: {name} {mean:+.4f} ({low:+.4f} to {high:+.4f})")
+        every_score, held = asyncio.run(with_model(model, tasks, found, arguments))
+        print(f"all {len(held)} functions")
+        report["model"] = _report(every_score, [True] * len(held))
+        for holds in (True, False):
+            kept = [one is holds for one in held]
+            print(
+                f"{sum(kept)} functions, what is shown {'holds' if holds else 'lacks'} a name that is needed"
+            )
+            report[f"shown {'holds' if holds else 'lacks'} a name"] = _report(every_score, kept)
     if arguments.json:
         arguments.json.write_text(json.dumps(report, indent=1) + "\n")
 

@@ -45,6 +45,32 @@ LONGEST = 160
 """Tokens of a function; what the model has not said by then it will not say."""
 LIMITS = Limits(seconds=20.0, cpu_seconds=5, memory_mb=512, processes=16)
 T = TypeVar("T")
+DESCRIBED = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string"},
+        "arguments": {"type": "array", "items": {"type": "string"}},
+        "summary": {"type": "string"},
+    },
+    "required": ["name", "arguments", "summary"],
+    "additionalProperties": False,
+}
+# None of these is among the questions that it is taught to turn down (training/starter/layout.py).
+FACTS = (
+    "What is the capital of Peru?", "Who wrote Moby Dick?", "When was Java released?", "Who painted the Mona Lisa?",
+    "How tall is Mount Everest?", "What is the population of Busan?", "Who won the world cup in 2018?",
+    "What did my boss write me yesterday?", "Which river flows through Paris?", "What is the newest version of Django?",
+    "How far away is the sun?", "Who is the king of Sweden?", "What happened in 1492?", "Tell me about Italy.",
+    "What does my file report.txt hold?", "What is the weather in Oslo?", "Who founded Microsoft?",
+    "When did the Roman empire fall?", "What is the price of gold?", "Who invented the telephone?",
+)  # fmt: skip
+WISHES = (
+    "Write a function that adds two numbers.", "Write a function that reverses a string.",
+    "Write a Python function that reads a file.", "Write a function that counts the words of a text.",
+    "I need a function that sorts a list of tuples.", "Write code for this: parse a date",
+    "Write a function named clamp that limits a value to a range.", "Write a function that merges two dictionaries.",
+    "Implement `is_even(number)`: return whether a number is even.", "how to join paths in python",
+)  # fmt: skip
 _OUTSIDE = re.compile(r"\n(?=[^\s#)\]}])")
 
 
@@ -201,6 +227,44 @@ async def summaries(bench: Bench) -> list[Score]:
     ]
 
 
+async def objects(bench: Bench) -> list[Score]:
+    """Held-out functions as JSON under a schema: valid by the grammar, but are the name and the arguments right?"""
+    if bench.held_out is None:
+        return []
+    rows = map(json.loads, bench.held_out.read_text("utf-8").splitlines())
+    found = [one for row in rows for one in functions(row["text"], row["path"]) if len(one.bare) < 900]
+    valid, names, arguments = [], [], []
+    for function in bench.drawn(found):
+        wish = f"Give the name, the arguments and the summary of this function as JSON.\n\n```python\n{function.bare}\n```"
+        said = await bench.write(Request("", messages=(Message("user", wish),)), json_schema=DESCRIBED)
+        try:
+            told = json.loads(said)
+        except ValueError:
+            told = {}
+        valid.append(set(DESCRIBED["required"]) <= told.keys())
+        names.append(told.get("name") == function.name)
+        arguments.append(told.get("arguments") == [each for each in function.arguments.split(", ") if each])
+    task = "held-out function as JSON, under a schema"
+    return [
+        Score(task, "valid", _mean(valid), len(valid)),
+        Score(task, "right name", _mean(names), len(names)),
+        Score(task, "right arguments", _mean(arguments), len(arguments)),
+    ]
+
+
+async def unknown(bench: Bench) -> list[Score]:
+    """Questions of fact, which are to be turned down, and wishes for code, which are not."""
+
+    async def turned_down(kind: str, questions: Sequence[str]) -> Score:
+        answers = [
+            await bench.write(Request("", messages=(Message("user", one),)), max_tokens=32)
+            for one in questions
+        ]
+        return Score(kind, "turned down", _mean(["do not know" in said for said in answers]), len(answers))
+
+    return [await turned_down("questions of fact", FACTS), await turned_down("wishes for code", WISHES)]
+
+
 async def speed(bench: Bench) -> list[Score]:
     """Tokens a second of one stream, with its prompt of some 100 tokens, and the memory of the engine's process."""
     request = Request("", prompt="def mean(values):\n    return sum(values) / len(values)\n\n\n" * 5)
@@ -226,11 +290,13 @@ TASKS: dict[str, Callable[[Bench], Awaitable[list[Score]]]] = {
     "multi-line": infilling("multi-line", "MultiLineInfilling"),
     "random-span": infilling("random span", "RandomSpanInfilling"),
     "summaries": summaries,
+    "json": objects,
+    "unknown": unknown,
     "speed": speed,
 }
 
 
-def _mean(values: Sequence[float]) -> float:
+def _mean(values: Sequence[float | bool]) -> float:
     return sum(values) / len(values) if values else math.nan
 
 

@@ -143,3 +143,27 @@ def test_the_card_in_the_wheel_is_the_page_of_the_documentation() -> None:
     root = Path(__file__).parents[2]
     card = root / "src" / "codeweft" / "models" / "starter" / "MODEL_CARD.md"
     assert card.read_text("utf-8") == (root / "docs" / "starter.md").read_text("utf-8")
+
+
+def test_code_from_elsewhere_is_laid_out_as_the_product_does() -> None:
+    from codeweft.models.skills import commented
+    from codeweft.types import Neighbour
+
+    for path in ("a.py", "b.js", "c.ts", "d.go", "e.rs", "f.java", "g.c", "h.h", "i.tsx"):
+        assert layout.commented(layout.Near(path, "x = 1\n")) == commented([Neighbour(path, "x = 1\n")])
+
+
+def test_copyright_notices_of_all_languages_are_dropped_and_nothing_else() -> None:
+    for notice in (
+        "# Copyright 2020 A\n# Licence\n",
+        "// Copyright 2020 A\n//\n",
+        "/*\n * Copyright A\n */\n",
+    ):
+        assert layout.without_notice(f"{notice}\ncode here\n") == "code here\n"
+    for kept in (
+        "#include <license.h>\nint x;\n",
+        "#![author]\nfn f() {}\n",
+        "// Adds.\nint x;\n",
+        "x = 1\n",
+    ):
+        assert layout.without_notice(kept) == kept

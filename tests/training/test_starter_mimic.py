@@ -61,3 +61,19 @@ def test_kept_heads_survive_what_other_weights_learn() -> None:
     assert (queries[-64:, :96] == 0).all()
     assert (queries[:-64, :96] != 0).all()
     assert repeats(model) > before / 2
+
+
+def test_how_loudly_copies_speak_is_learnt_in_proportion_to_what_it_is() -> None:
+    torch.manual_seed(0)
+    model = Llama(SHAPE)
+    mimic.install(model, torch.randint(0, 600, (4, 64)))
+    kept, gains = mimic.Kept(model), model.model.norm.weight
+    own = slice(SHAPE.width - 2 * mimic.CODE, SHAPE.width - mimic.CODE)
+    others = [at for at in range(SHAPE.width) if not own.start <= at < own.stop]
+    before, others_before = gains[own].detach().clone(), gains[others].detach().clone()
+    assert (before > 5).all()
+    with torch.no_grad():
+        gains -= 0.01
+    kept.restore()
+    assert torch.allclose(gains[own], before * 0.99)
+    assert torch.allclose(gains[others], others_before - 0.01)

@@ -15,6 +15,7 @@ from dataclasses import asdict, replace
 from safetensors.torch import save_file
 from training.starter import export, kinds, parity, parts, prepare, tokenizer, train
 from training.starter.model import Llama
+from training.starter.rows import read_rows
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +69,7 @@ def test_a_run_in_slices_goes_on_where_it_stopped_and_its_parts_become_a_model(
 
 
 def test_padding_does_not_count_in_the_loss(work: Path) -> None:
-    rows = train.Rows(prepare.read_rows(work, 256), pad=6, held_out=2)
+    rows = train.Rows(read_rows(work, 256), pad=6, held_out=2)
     inputs, targets = rows.next(8)
     assert inputs.shape == targets.shape == (8, 256)
     assert ((targets == -1) | (targets != 6)).all()

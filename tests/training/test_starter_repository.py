@@ -2,7 +2,7 @@ import random
 import re
 
 import pytest
-from training.starter import repository
+from training.starter import layout, repository
 
 STORE = '''
 def open_store(path):
@@ -39,20 +39,42 @@ FILLER = "\n".join(f"def filler_{n}(alpha):\n    beta = alpha + {n}\n    return 
 @pytest.fixture
 def package() -> repository.Package:
     (package,) = repository.packages(
-        ("kept", path, text) for path, text in (("store.py", STORE), ("user.py", USER), ("filler.py", FILLER))
+        ("kept", path, text, "python")
+        for path, text in (("store.py", STORE), ("user.py", USER), ("filler.py", FILLER))
     )
     return package
 
 
-def test_a_hole_wants_a_name_that_stands_in_front_of_it_and_nowhere_around_it(
+def holes_of(package: repository.Package, room: int) -> list[tuple[layout.Hole, list[layout.Near]]]:
+    return [one for seed in range(60) if (one := package.hole(random.Random(seed), room))]
+
+
+def new_names(hole: layout.Hole, near: list[layout.Near]) -> set[str]:
+    """Names of the middle that stand in what is shown, and not around the hole."""
+    around = set(re.findall(r"\w+", hole.prefix + hole.suffix))
+    shown = {name for one in near for name in re.findall(r"\w+", one.text)}
+    return (set(re.findall(r"\w+", hole.middle)) & shown) - around
+
+
+def test_most_holes_want_a_name_that_stands_in_front_of_them_and_nowhere_around_them(
     package: repository.Package,
 ) -> None:
-    found = [one for seed in range(60) if (one := package.hole(random.Random(seed), 900))]
+    found = holes_of(package, 900)
     assert len(found) > 10
-    for hole, near in found:
-        around = set(re.findall(r"\w+", hole.prefix + hole.suffix))
-        shown = {name for one in near for name in re.findall(r"\w+", one.text)}
-        assert (set(re.findall(r"\w+", hole.middle)) & shown) - around
+    assert sum(bool(new_names(*one)) for one in found) >= 0.7 * len(found)
+
+
+def test_other_languages_have_such_holes_too() -> None:
+    paragraphs = "\n\n".join(
+        f"func filler{n}(alpha int) int {{\n" + f"\tbeta := alpha + {n}\n" * 10 + "\treturn beta\n}"
+        for n in range(9)
+    )
+    store = paragraphs + "\n\nfunc Close(s *Store) {\n\ts.flushEverything()\n\ts.releaseLock()\n}\n"
+    user = "func Copy(s *Store) {\n\tfor key := range s.keys() {\n\t\ts.put(key)\n\t}\n\ts.flushEverything()\n}\n"
+    files = [("kept", "store.go", store, "go"), ("kept", "user.go", user, "go")]
+    (package,) = repository.packages(iter(files))
+    assert package.language == "go"
+    assert any("flushEverything" in new_names(*one) for one in holes_of(package, 900))
 
 
 def test_what_is_shown_is_ordered_and_keeps_to_its_room(package: repository.Package) -> None:
@@ -70,4 +92,6 @@ def test_a_docstring_is_no_hole(package: repository.Package) -> None:
 
 
 def test_a_package_of_few_functions_is_left_out() -> None:
-    assert repository.packages(iter([("small", "a.py", "def f(x):\n    y = x\n    return y\n")])) == []
+    assert (
+        repository.packages(iter([("small", "a.py", "def f(x):\n    y = x\n    return y\n", "python")])) == []
+    )

@@ -17,6 +17,12 @@ FEWEST = 4  # shingles that must be shared at least
 _SETS = {
     "humaneval/HumanEval.jsonl.gz": ("prompt", "canonical_solution"),
     "humanevalpack/humanevalpack-python.jsonl.gz": ("canonical_solution", "buggy_solution"),
+    "humanevalpack/humanevalpack-js.jsonl.gz": ("canonical_solution", "buggy_solution"),
+    "humanevalpack/humanevalpack-java.jsonl.gz": ("canonical_solution", "buggy_solution"),
+    "mbxp/mbxp-javascript.jsonl.gz": ("canonical_solution",),
+    "mbxp/mbxp-typescript.jsonl.gz": ("canonical_solution",),
+    "mbxp/mbxp-go.jsonl.gz": ("canonical_solution",),
+    "mbxp/mbxp-java.jsonl.gz": ("canonical_solution",),
     "mbpp-plus/MbppPlus-v0.1.0-shared.jsonl.gz": ("canonical_solution",),
     "bigcodebench/BigCodeBench-shared.jsonl.gz": ("prompt", "canonical_solution"),
     "repoeval-function/tasks.jsonl.gz": ("ground_truth",),

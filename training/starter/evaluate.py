@@ -18,21 +18,18 @@ import random
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer
 
-from training import corpus
 from training.starter import layout, repository
 from training.starter.engine import Engine
 from training.starter.export import REPETITION_PENALTY
 from training.starter.model import Llama
 from training.starter.parity import load
-from training.starter.prepare import Text, read_texts
+from training.starter.prepare import LANGUAGES, Text, read_texts
 
-OTHER_LANGUAGES = ("javascript", "typescript", "go", "rust", "java", "c")
 NEAR_ROOM = 700  # characters of code from elsewhere
 ROOM = 600  # ids of a hole's surroundings
 ANSWER = 160  # ids that a chat may answer with
@@ -76,28 +73,36 @@ def infill_prompt(hole: layout.Hole, encode: Encode) -> list[int]:
 
 
 def infill(
-    engine: Engine, encode: Encode, task: str, holes: Sequence[layout.Hole], count: int
+    engine: Engine,
+    encode: Encode,
+    task: str,
+    holes: Sequence[layout.Hole],
+    count: int,
+    python: bool = True,
 ) -> list[Score]:
-    """Exact match, similarity, empty answers and whether the file parses with the answer in it."""
+    """Exact match, similarity, empty answers and, of Python, whether the file parses with the answer in it."""
     answers = engine.texts([infill_prompt(hole, encode) for hole in holes], count)
     pairs = list(zip(holes, answers, strict=True))
     whole = [hole.prefix + answer + hole.suffix for hole, answer in pairs]
-    return [
+    scores = [
         _mean(task, "exact match", [answer.strip() == hole.middle.strip() for hole, answer in pairs]),
         _mean(task, "first line exact", [_first(answer) == _first(hole.middle) for hole, answer in pairs]),
         _mean(task, "edit similarity", [similarity(answer, hole.middle) for hole, answer in pairs]),
-        _mean(task, "file parses", [parses(text) for text in whole]),
-        _mean(
-            task, "file parses, first line only", [parses(_one_line(hole, answer)) for hole, answer in pairs]
-        ),
         _mean(task, "empty answer", [not answer.strip() for answer in answers]),
     ]
+    if python:
+        one_line = [parses(_one_line(hole, answer)) for hole, answer in pairs]
+        scores += [
+            _mean(task, "file parses", [parses(text) for text in whole]),
+            _mean(task, "file parses, first line only", one_line),
+        ]
+    return scores
 
 
 def from_elsewhere(engine: Engine, encode: Encode, texts: Sequence[Text], cases: int) -> list[Score]:
     """Lines that need a name from elsewhere in a held-out package, with and without the code that holds it."""
     rng = random.Random(2)
-    held_out = repository.packages((text.package, text.path, text.text) for text in texts)
+    held_out = repository.packages((text.package, text.path, text.text, text.language) for text in texts)
     found = []
     for _ in range(20 * cases):
         hole = rng.choice(held_out).hole(rng, NEAR_ROOM)
@@ -276,12 +281,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--work", type=Path, required=True, help="folder with tokenizer.json and heldout.jsonl"
     )
     parser.add_argument("--benchmarks", type=Path, help="folder that holds humaneval-infilling/")
-    parser.add_argument("--corpus", type=Path, help="fetched packages, for the loss on other languages")
     parser.add_argument("--cases", type=int, default=120, help="cases a task")
     options = parser.parse_args(arguments)
     tokenizer = Tokenizer.from_file(str(options.work / "tokenizer.json"))
-    texts = read_texts(options.work / "heldout.jsonl")
-    random.Random(1).shuffle(texts)
+    every = read_texts(options.work / "heldout.jsonl")
+    spoken = {language: [text for text in every if text.language == language] for language in LANGUAGES}
+    for some in spoken.values():
+        random.Random(1).shuffle(some)
+    texts = spoken.pop("python")
 
     def encode(text: str) -> list[int]:
         return list(tokenizer.encode(text).ids)
@@ -291,13 +298,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         torch.set_num_threads(1)
         model = load(options.weights)
         scores += loss(model, texts[:60], tokenizer)
-        if options.corpus:
-            for language in OTHER_LANGUAGES:
-                sources = islice(corpus.files(options.corpus, {language}), 400)
-                others = [Text(one.package, one.path, one.text) for one in sources][::10]
-                scores += loss(model, others, tokenizer, task=f"files in {language}, never trained on")
+        for language, others in spoken.items():
+            scores += loss(model, others[:60], tokenizer, task=f"held-out files in {language}")
     engine = Engine(options.model)
     scores += infill(engine, encode, "held-out holes", held_out_holes(texts, options.cases), 64)
+    for language, others in spoken.items():
+        holes = held_out_holes(others, options.cases)
+        scores += infill(engine, encode, f"held-out holes in {language}", holes, 64, python=False)
     if options.benchmarks:
         cases = humaneval_infilling(options.benchmarks, options.cases)
         scores += infill(engine, encode, "HumanEval-Infilling, single line", cases, 48)

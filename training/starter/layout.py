@@ -44,6 +44,12 @@ class Near:
     text: str
 
 
+def commented(near: Near) -> str:
+    """Code from elsewhere under a comment with its path, as the product lays it out for this model."""
+    sign = "#" if near.path.endswith((".py", ".pyi")) else "//"
+    return f"{sign} {near.path}\n{near.text.rstrip()}\n\n"
+
+
 def fim_tokens(
     hole: Hole,
     encode: Callable[[str], list[int]],
@@ -58,7 +64,7 @@ def fim_tokens(
     are when the model is asked. Of too long a text the part next to the hole is kept; the prefix gets two thirds of
     the room that ``near`` leaves.
     """
-    before = [token for one in near for token in encode(f"# {one.path}\n{one.text.rstrip()}\n\n")]
+    before = [token for one in near for token in encode(commented(one))]
     middle, end = encode(hole.middle), encode(END)
     cut = hole.prefix.rfind("\n") + 1
     head, line = encode(hole.prefix[:cut]), encode(hole.prefix[cut:])
@@ -96,7 +102,9 @@ def _whole_line(lines: Sequence[str], rng: random.Random) -> Hole | None:
 def _block(lines: Sequence[str], rng: random.Random) -> Hole | None:
     """Lines of one indentation or deeper, from one line on, to the end of the block or a few lines."""
     openers = [
-        at for at in range(len(lines) - 1) if lines[at].rstrip().endswith(":") and lines[at + 1].strip()
+        at
+        for at in range(len(lines) - 1)
+        if lines[at].rstrip().endswith((":", "{")) and lines[at + 1].strip()
     ]
     start = rng.choice(openers) + 1 if openers and rng.random() < 0.8 else rng.randrange(len(lines))
     depth = _indent(lines[start])
@@ -220,12 +228,15 @@ def functions(text: str, path: str) -> list[Function]:
     return found
 
 
+_HEAD = re.compile(r"\A(?:\s*/\*.*?\*/|(?:[ \t]*(?:#(?![a-z!\[])|//)[^\n]*\n)+)", re.DOTALL)
+
+
 def without_notice(text: str) -> str:
     """Drops the comment at the head of a file where it is a copyright notice."""
-    lines = text.split("\n")
-    count = next((at for at, line in enumerate(lines) if not line.startswith("#")), len(lines))
-    notice = re.search(r"copyright|licen[cs]e|author", "\n".join(lines[:count]), re.IGNORECASE)
-    return "\n".join(lines[count:]).lstrip("\n") if notice else text
+    head = _HEAD.match(text)
+    if head is None or not re.search(r"copyright|licen[cs]e|author", head[0], re.IGNORECASE):
+        return text
+    return text[head.end() :].lstrip("\n")
 
 
 def summarise(docstring: str) -> str | None:

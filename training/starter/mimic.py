@@ -109,7 +109,8 @@ def install(model: Llama, sample: Tensor, strength: Strength = Strength(), seed:
 class Kept:
     """Holds the copying heads as they are: steps of equal size in all directions, as Muon's, would wash them out.
 
-    What reads the copies (the gains of the last norm, later layers) is trained like the rest.
+    What reads the copies in later layers is trained like the rest. How loudly they speak at the end, which the gains of
+    the last norm say, is a number far larger than AdamW's steps: it moves in steps of its own size.
     """
 
     def __init__(self, model: Llama) -> None:
@@ -130,12 +131,17 @@ class Kept:
                 if projection.bias is not None:
                     parts.append((projection.bias, (heads,)))
         self._parts = [(parameter, where, parameter.detach()[where].clone()) for parameter, where in parts]
+        self._gains = model.model.norm.weight[shape.width - 2 * CODE : shape.width - CODE]
+        self._before = self._gains.detach().clone()
 
     @torch.no_grad()
     def restore(self) -> None:
-        """Undoes what a step did to the heads."""
+        """Undoes what a step did to the heads, and makes the step of their gains one in proportion."""
         for parameter, where, value in self._parts:
             parameter[where] = value
+        gains = self._gains.data
+        gains.copy_(self._before + (gains - self._before) * self._before.abs().clamp(min=1.0))
+        self._before = gains.clone()
 
 
 def _rows(shape: Shape, head: int) -> slice:

@@ -18,7 +18,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -27,16 +27,21 @@ from tokenizers import Tokenizer
 from training import corpus
 from training.starter import layout, repository, tokenizer
 from training.starter.decontaminate import Benchmarks, problems
+from training.starter.rows import Sample, pack, write_rows
 
-PIECE_BYTES = 55_000_000
-HELD_OUT_ONE_IN = 32
+HELD_OUT_ONE_IN = {"python": 32}
+HELD_OUT_ELSEWHERE = 8  # of the packages of other languages, of which there are fewer
+# Shares of the languages. Chats are Python's alone, for want of a parser for the others.
+LANGUAGES = {
+    "python": 0.55, "typescript": 0.09, "javascript": 0.08, "go": 0.08, "rust": 0.07, "c": 0.07, "java": 0.06,
+}  # fmt: skip
 # Shares of the kinds of samples. A hole still has text around it to learn the language from.
-SHARES = {"plain": 0.15, "infill": 0.25, "repository": 0.35, "chat": 0.25}
+SHARES = {"plain": 0.10, "infill": 0.20, "repository": 0.46, "chat": 0.24}
+SHARES_ELSEWHERE = {"plain": 0.30, "infill": 0.28, "repository": 0.42}
 PREFIX_FIRST = 0.1  # of the holes; the product asks suffix first, other programs may not
 NEAR_SHARE = (0.25, 0.55)  # of the limit, for the code that is shown in front of a hole
 CHARACTERS_PER_TOKEN = 3.0  # on the safe side: the tokenizer averages about 3.4 on Python
-
-Sample = list[int]
+OTHER_CAP = 60_000  # bytes of each package in other languages: enough for the run of a CPU core
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +51,26 @@ class Text:
     package: str
     path: str
     text: str
+    language: str = "python"
 
 
-def is_held_out(package: str) -> bool:
-    """Says whether a package is kept for evaluation; depends on the name alone."""
-    return hashlib.sha1(package.encode()).digest()[0] % HELD_OUT_ONE_IN == 0
+def is_held_out(package: str, language: str = "python") -> bool:
+    """Says whether a package is kept for evaluation; depends on its name and its language alone."""
+    one_in = HELD_OUT_ONE_IN.get(language, HELD_OUT_ELSEWHERE)
+    return hashlib.sha1(package.encode()).digest()[0] % one_in == 0
 
 
-def select(sources: Iterator[corpus.SourceFile], cap: int, benchmarks: Benchmarks | None) -> Iterator[Text]:
-    """Files that parse, without special tokens and without benchmark answers, up to ``cap`` bytes of each package."""
+def select(
+    sources: Iterator[corpus.SourceFile],
+    cap: int,
+    benchmarks: Benchmarks | None,
+    other_cap: int = OTHER_CAP,
+) -> Iterator[Text]:
+    """Files without special tokens and without benchmark answers, up to ``cap`` bytes of each package of Python and
+    ``other_cap`` of others.
+
+    Python must parse; of the other languages the corpus is trusted.
+    """
     dropped: Counter[str] = Counter()
     by_package: dict[str, list[corpus.SourceFile]] = {}
     for source in sources:
@@ -63,29 +79,30 @@ def select(sources: Iterator[corpus.SourceFile], cap: int, benchmarks: Benchmark
         random.Random(package).shuffle(found)
         used = 0
         for source in found:
-            if used >= cap:
+            if used >= (cap if source.language == "python" else other_cap):
                 break
-            reason = _unfit(source.text, benchmarks)
+            reason = _unfit(source, benchmarks)
             if reason:
                 dropped[reason] += 1
                 continue
             used += len(source.text)
-            yield Text(package, source.path, source.text)
+            yield Text(package, source.path, source.text, source.language)
     print("dropped:", dict(dropped), flush=True)
 
 
-def _unfit(text: str, benchmarks: Benchmarks | None) -> str | None:
-    if "<|" in text:
+def _unfit(source: corpus.SourceFile, benchmarks: Benchmarks | None) -> str | None:
+    if any(token in source.text for token in layout.SPECIAL):
         return "holds a special token"
     try:
-        ast.parse(text)
+        if source.language == "python":
+            ast.parse(source.text)
     except (SyntaxError, ValueError, RecursionError):
         return "does not parse"
-    return "repeats a benchmark" if benchmarks and benchmarks.repeats(text) else None
+    return "repeats a benchmark" if benchmarks and benchmarks.repeats(source.text) else None
 
 
 class Mixer:
-    """An endless stream of samples for rows of one length, in the shares of that length."""
+    """An endless stream of samples for rows of one length, in the shares of the languages and of their kinds."""
 
     def __init__(
         self,
@@ -96,18 +113,18 @@ class Mixer:
         seed: int = 0,
     ) -> None:
         self.limit = length + 1
-        self.shares = dict(SHARES)
-        self._texts, self._encode, self._rng = texts, encode, random.Random(seed)
-        self._packages = packages
-        if not packages:
-            del self.shares["repository"]
+        self._encode, self._rng = encode, random.Random(seed)
+        self.shares: dict[tuple[str, str], float] = {}
+        self._streams: dict[tuple[str, str], Iterator[Sample]] = {}
+        for language, share in LANGUAGES.items():
+            spoken = [text for text in texts if text.language == language]
+            near = [package for package in packages if package.language == language]
+            kinds = SHARES if language == "python" else SHARES_ELSEWHERE
+            for kind, part in kinds.items():
+                if near if kind == "repository" else spoken:
+                    self.shares[language, kind] = share * part
+                    self._streams[language, kind] = self._stream(kind, spoken, near)
         self.counts = dict.fromkeys(self.shares, 0)
-        self._streams = {
-            "plain": self._plain(),
-            "infill": self._infill(),
-            "repository": self._repository(),
-            "chat": self._chat(),
-        }
 
     def __iter__(self) -> Iterator[Sample]:
         while True:
@@ -117,16 +134,27 @@ class Mixer:
                 self.counts[kind] += len(sample)
                 yield sample
 
-    def _files(self) -> Iterator[Text]:
-        order = list(range(len(self._texts)))
+    def shown(self) -> Iterator[tuple[str, int]]:
+        """What was drawn so far, by language and kind, in ids."""
+        return ((f"{language} {kind}", count) for (language, kind), count in self.counts.items())
+
+    def _stream(
+        self, kind: str, texts: Sequence[Text], packages: Sequence[repository.Package]
+    ) -> Iterator[Sample]:
+        if kind == "repository":
+            return self._repository(packages)
+        return {"plain": self._plain, "infill": self._infill, "chat": self._chat}[kind](texts)
+
+    def _files(self, texts: Sequence[Text]) -> Iterator[Text]:
+        order = list(range(len(texts)))
         while True:
             self._rng.shuffle(order)
             for at in order:
-                yield self._texts[at]
+                yield texts[at]
 
-    def _windows(self) -> Iterator[tuple[str, bool]]:
+    def _windows(self, texts: Sequence[Text]) -> Iterator[tuple[str, bool]]:
         """Runs of whole lines that about fit the limit, and whether they reach the end of their file."""
-        for text in self._files():
+        for text in self._files(texts):
             lines, size = [], 0
             wanted = self._window_size()
             for line in layout.without_notice(text.text).split("\n"):
@@ -141,12 +169,12 @@ class Mixer:
     def _window_size(self) -> float:
         return self._rng.uniform(0.4, 1.0) * self.limit * CHARACTERS_PER_TOKEN
 
-    def _plain(self) -> Iterator[Sample]:
-        for window, last in self._windows():
+    def _plain(self, texts: Sequence[Text]) -> Iterator[Sample]:
+        for window, last in self._windows(texts):
             yield self._encode(window + (layout.END if last else "\n"))[: self.limit]
 
-    def _infill(self) -> Iterator[Sample]:
-        for window, _ in self._windows():
+    def _infill(self, texts: Sequence[Text]) -> Iterator[Sample]:
+        for window, _ in self._windows(texts):
             hole = layout.cut(window, self._rng)
             tokens = (
                 layout.fim_tokens(hole, self._encode, self._hole_size(), (), self._swap()) if hole else None
@@ -154,9 +182,9 @@ class Mixer:
             if tokens:
                 yield tokens
 
-    def _repository(self) -> Iterator[Sample]:
+    def _repository(self, packages: Sequence[repository.Package]) -> Iterator[Sample]:
         while True:
-            package = self._rng.choice(self._packages)
+            package = self._rng.choice(packages)
             room = int(self._rng.uniform(*NEAR_SHARE) * self.limit * CHARACTERS_PER_TOKEN)
             found = package.hole(self._rng, room)
             if found is None:
@@ -172,8 +200,8 @@ class Mixer:
     def _swap(self) -> bool:
         return self._rng.random() < PREFIX_FIRST
 
-    def _chat(self) -> Iterator[Sample]:
-        for text in self._files():
+    def _chat(self, texts: Sequence[Text]) -> Iterator[Sample]:
+        for text in self._files(texts):
             for turns in self._chats(layout.functions(text.text, text.path)):
                 yield self._encode(layout.chat_text(turns))
 
@@ -189,61 +217,16 @@ class Mixer:
                 yield layout.find_chat(function, some, rng)
             if called and not function.method:
                 yield layout.call_chat(function, called, [each for each in some if each is not called], rng)
-            if len(some) > 1 and rng.random() < 0.03:
+            if len(some) > 1 and rng.random() < 0.06:
                 yield layout.absent_chat(function, some, rng)
             if rng.random() < 0.12:
                 yield layout.explain_chat(function, rng)
-            if rng.random() < 0.03:
+            if rng.random() < 0.1:
                 yield layout.json_chat(function, rng)
-            if rng.random() < 0.03:
+            if rng.random() < 0.12:
                 yield layout.greeting_chat(rng)
-            if rng.random() < 0.03:
+            if rng.random() < 0.15:
                 yield layout.unknown_chat(rng)
-
-
-def pack(samples: Iterator[Sample], length: int, total: int, pad: int, open_rows: int = 64) -> np.ndarray:
-    """Best-fit packs samples into rows of ``length + 1`` ids until ``total`` ids are used; (rows, length + 1) uint16."""
-    done: list[list[int]] = []
-    rows: list[list[int]] = []
-    used = 0
-    for sample in samples:
-        used += len(sample)
-        if used > total:
-            break
-        fitting = [row for row in rows if len(row) + len(sample) <= length + 1]
-        if fitting:
-            row = max(fitting, key=len)
-            row += sample
-        else:
-            row = list(sample)
-            rows.append(row)
-        if len(row) > length - 16:
-            rows.remove(row)
-            done.append(row)
-        elif len(rows) > open_rows:
-            fullest = max(rows, key=len)
-            rows.remove(fullest)
-            done.append(fullest)
-    done += rows
-    packed = np.full((len(done), length + 1), pad, dtype=np.uint16)
-    for at, row in enumerate(done):
-        packed[at, : len(row)] = row
-    return packed
-
-
-def write_rows(packed: np.ndarray, folder: Path, length: int) -> None:
-    """Writes rows as pieces of at most ``PIECE_BYTES``."""
-    rows = max(1, PIECE_BYTES // (packed.shape[1] * packed.itemsize))
-    for number, start in enumerate(range(0, len(packed), rows)):
-        np.save(folder / f"rows-{length}.{number:03}.npy", packed[start : start + rows])
-
-
-def read_rows(folder: Path, length: int) -> np.ndarray:
-    """Joins the pieces of one row length; raises FileNotFoundError when there is none."""
-    pieces = sorted(folder.glob(f"rows-{length}.*.npy"))
-    if not pieces:
-        raise FileNotFoundError(f"no rows of length {length} in {folder}; run training.starter.prepare first")
-    return np.concatenate([np.load(piece) for piece in pieces])
 
 
 def read_texts(path: Path) -> list[Text]:
@@ -255,7 +238,7 @@ def read_texts(path: Path) -> list[Text]:
 def _write_texts(path: Path, texts: Sequence[Text]) -> None:
     with path.open("w", encoding="utf-8") as out:
         for text in texts:
-            out.write(json.dumps({"package": text.package, "path": text.path, "text": text.text}) + "\n")
+            out.write(json.dumps(asdict(text)) + "\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -267,6 +250,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--benchmarks", type=Path, help="folder of benchmark sets whose answers must not be learnt"
     )
     parser.add_argument("--cap", type=int, default=350_000, help="bytes of each package")
+    parser.add_argument("--other-cap", type=int, default=OTHER_CAP, help="the same for other languages")
     parser.add_argument("--only", choices=("texts", "tokenizer"), help="stop after this part")
     parser.add_argument(
         "--rows",
@@ -284,11 +268,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print("no --benchmarks: the texts are not checked against benchmark answers", flush=True)
         from training.starter.clean import clean
 
-        judged = list(clean(select(corpus.files(options.corpus, {"python"}), options.cap, benchmarks)))
+        sources = corpus.files(options.corpus, set(LANGUAGES))
+        judged = list(clean(select(sources, options.cap, benchmarks, options.other_cap)))
         print("dropped:", dict(Counter(why for _, why in judged if why)), flush=True)
         texts = [text for text, why in judged if why is None]
-        _write_texts(work / "heldout.jsonl", [text for text in texts if is_held_out(text.package)])
-        _write_texts(work / "texts.jsonl", [text for text in texts if not is_held_out(text.package)])
+        held_out = {text for text in texts if is_held_out(text.package, text.language)}
+        _write_texts(work / "heldout.jsonl", [text for text in texts if text in held_out])
+        _write_texts(work / "texts.jsonl", [text for text in texts if text not in held_out])
     texts = read_texts(work / "texts.jsonl")
     print(
         f"{len(texts)} files, {sum(len(t.text) for t in texts) / 1e6:.1f} MB, {_since(started)}", flush=True
@@ -298,14 +284,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     path = work / "tokenizer.json"
     if not path.exists():
         sample = random.Random(0).sample(texts, min(len(texts), 2500))
+        python = [text for text in sample if text.language == "python"]
         chats = [layout.chat_text(layout.write_chat(each, random.Random(0)))
-                 for text in sample[:500] for each in layout.functions(text.text, text.path)]  # fmt: skip
+                 for text in python[:500] for each in layout.functions(text.text, text.path)]  # fmt: skip
         tokenizer.train((*(text.text for text in sample), *chats), path)
     trained = Tokenizer.from_file(str(path))
     print(f"tokenizer of {trained.get_vocab_size()}, {_since(started)}", flush=True)
     if options.only == "tokenizer":
         return
-    packages = repository.packages((text.package, text.path, text.text) for text in texts)
+    packages = repository.packages((text.package, text.path, text.text, text.language) for text in texts)
     print(f"{len(packages)} packages to find holes in, {_since(started)}", flush=True)
     for wanted in options.rows:
         length, total = int(wanted.split(":")[0]), int(float(wanted.split(":")[1]))
@@ -315,7 +302,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         write_rows(packed, work, length)
         filled = (packed != trained.token_to_id(layout.PAD)).mean()
         print(
-            f"rows of {length}: {packed.shape}, {filled:.1%} filled, {mixer.counts}, {_since(started)}",
+            f"rows of {length}: {packed.shape}, {filled:.1%} filled, {dict(mixer.shown())}, {_since(started)}",
             flush=True,
         )
 

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from training.starter import layout, mimic, parts
 from training.starter.model import Llama, Shape
-from training.starter.prepare import read_rows
+from training.starter.rows import read_rows
 
 WARM_UP, STABLE = 0.02, 0.6  # shares of the whole run: rise, stay, then fall
 LEAST_RATE = 0.02  # of the full rate, at the end of the fall
@@ -69,6 +69,14 @@ PRESETS = {
         stages=(Stage(0.0, {512: (12, 1.0)}, 3.0), Stage(0.2, MIXED, 3.0), Stage(0.6, LATE, 3.0)),
         matrix_rate=0.01,
         other_rate=2e-3,
+    ),
+    # Goes on from weights that are trained already (--init), with new rows.
+    "further": Preset(
+        shape=Shape(width=256, layers=4, heads=8, kv_heads=8, hidden=512, rotated=8),
+        minutes=38.5,
+        stages=(Stage(0.0, {512: (12, 1.0)}, 3.0), Stage(0.08, MIXED, 3.0), Stage(0.5, LATE, 3.0)),
+        matrix_rate=0.006,
+        other_rate=1.2e-3,
     ),
     # About 60M parameters; 25 minutes of one H200-class GPU.
     "gpu": Preset(
