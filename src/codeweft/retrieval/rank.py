@@ -51,8 +51,10 @@ class Priorities:
     """For the best chunk of the file that has the most and best candidates, others in proportion."""
     terms: float = 1.0
     """Times the share of the question's terms that the file holds: one file often holds what no chunk does."""
-    near: float = 0.6
+    near: float = 0.9
     """Times the nearness of the file's nearest chunks."""
+    near_symbol: float = 0.6
+    """The same for a bare symbol, for the reason that its vector counts less."""
     same_file: float = 0.3
     """Factor per chunk of the same file already chosen: the tenth place is worth more to another file."""
     test: float = 0.3
@@ -179,9 +181,10 @@ def _coherence(pool: Pool, scores: Column, priorities: Priorities) -> Column:
     return worth
 
 
-def _whole_file(pool: Pool, priorities: Priorities) -> Column:
+def _whole_file(question: Question, pool: Pool, priorities: Priorities) -> Column:
+    near = priorities.near_symbol if question.is_symbol else priorities.near
     terms = priorities.terms * pool.file_terms / (pool.file_terms.max() or 1.0)
-    whole: Column = terms + priorities.near * pool.file_near / (pool.file_near.max() or 1.0)
+    whole: Column = terms + near * pool.file_near / (pool.file_near.max() or 1.0)
     return whole
 
 
@@ -201,7 +204,7 @@ class _Reading:
         self._excused = {role for role, asked in _ASKED.items() if asked.search(said)}
         lexical, vector, scores = _fused(question, pool, priorities)
         coherence = _coherence(pool, scores, priorities)
-        whole = _whole_file(pool, priorities)
+        whole = _whole_file(question, pool, priorities)
         definitions = self._definitions() if question.symbols else np.zeros(len(pool))
         places, paths, factors = (column[pool.file_of] for column in self._of_files())
         self._parts = {
