@@ -261,7 +261,7 @@ def load_text(team: Team, text: str) -> Any:
         ("model", "nowhere", 404),
         ("hub.token", HIDDEN, 400),
         ("sign_in.oidc", {"a": {"b": {"c": {"d": 1}}}}, 400),
-        ("index.exclude", ["\ud800"], 409),
+        ("index.exclude", ["\ud800"], 400),
         ("engine.python", "/tmp/evil", 403),
         ("database", "postgresql://h/d", 403),
         ("models", {}, 403),

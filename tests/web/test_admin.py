@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from playwright.sync_api import expect
 
@@ -223,7 +224,7 @@ def test_an_endpoint_is_tried_added_changed_and_removed(stub: Stub, open_page: O
     dialog.get_by_label("Price per million tokens written").fill("1.5")
     with page.expect_request(re.compile("/api/endpoints/big$")) as sent:
         dialog.get_by_role("button", name="Save").click()
-    body = sent.value.post_data_json
+    body: Any = sent.value.post_data_json
     assert (body["api_key"], body["parallel"], body["timeout"]) == ("sk-secret", 4, None)
     assert body["price"] == {"input": 0.5, "output": 1.5, "cached": None}
     expect(page.get_by_role("status").filter(has_text="big is saved")).to_be_visible()

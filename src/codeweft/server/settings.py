@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from types import NoneType, UnionType
@@ -113,6 +114,10 @@ def change_of(name: str, value: Any) -> Change:
         raise InvalidRequest(f"`{name}` was left hidden.", fix="Enter it, or leave it out.", param=name)
     if _depth(value) > DEEPEST:
         raise InvalidRequest(f"`{name}` is nested too deeply.", param=name)
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise InvalidRequest(f"`{name}` holds half a character.", param=name) from None
     return Change(path, GONE if value is None else value)
 
 
