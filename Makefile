@@ -43,7 +43,7 @@ unit: $(VENV)/test $(STATIC)/index.html tests/server/oidc/node_modules/.installe
 fuzz: $(VENV)/test ## try every route and every stream harder (TIMES=20: twenty times what `make test` tries)
 	CODEWEFT_FUZZ=$(TIMES) $(BIN)/python -m pytest tests/fuzz --timeout 7200
 
-clients: $(VENV)/test ## all programs that tests/clients drives, the large ones (aider, Claude Code) too; then the tests
+clients: $(VENV)/test ## all programs that tests/clients drives, the large ones (aider, Claude Code, Codex, opencode) too; then the tests
 	@scripts/clients.sh all
 	$(BIN)/python -m pytest tests/clients
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # clients.sh [all]: editors' and agents' programs that tests/clients drives, into .cache/clients.
-# Without "all" the small ones (llm, LiteLLM, LangChain, tabby-agent); with it aider and Claude Code too (800 MB).
+# Without "all" the small ones (llm, LiteLLM, LangChain, tabby-agent); with it aider, Claude Code, Codex and opencode
+# too (1.5 GB).
 set -uo pipefail
 cd "$(dirname "$0")/.."
 at=.cache/clients
@@ -25,13 +26,24 @@ node_programs() { # folder, packages
     touch "$folder/.done" || echo "Not installed: $*. The tests that need it will be skipped." >&2
 }
 
+launcher() { # program, candidates
+  local name=$1 native
+  shift
+  for native in "$@"; do
+    [ -f "$native" ] && ln -sf "$PWD/$native" "$at/$name/$name" && return
+  done
+}
+
 python_programs python tests/clients/python.txt
 node_programs node tabby-agent@1.5.0
 if [ "${1:-}" = all ]; then
   python_programs aider tests/clients/aider.txt
   node_programs claude @anthropic-ai/claude-code@2.1.197
-  # Its launcher is put in place by a script of the package, which is not run.
-  native=$(find "$at/claude/node_modules/@anthropic-ai" -maxdepth 2 -name claude -type f 2>/dev/null | head -1)
-  [ -z "$native" ] || ln -sf "$PWD/$native" "$at/claude/claude"
+  node_programs codex @openai/codex@0.169.0
+  node_programs opencode opencode-ai@1.18.33
+  # Their launchers are put in place by scripts of the packages, which are not run.
+  launcher claude "$at/claude/node_modules/@anthropic-ai"/*/claude
+  launcher codex "$at/codex/node_modules/@openai"/codex-*/vendor/*/bin/codex
+  launcher opencode "$at/opencode/node_modules"/opencode-*-*/bin/opencode
 fi
 exit 0

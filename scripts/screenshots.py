@@ -195,6 +195,15 @@ def sheet(page: Page, shot: Shot, folder: Path) -> bytes:
     raise SystemExit(f"the sheet of {shot.name} has {len(data)} bytes, more than {LARGEST}")
 
 
+def gallery(shots: tuple[Shot, ...]) -> str:
+    """The list of all sheets, for who looks through the folder."""
+    rows = "".join(f"\n## {shot.name}\n\n![{shot.name}]({shot.name}.webp)\n" for shot in shots)
+    return (
+        "# Every page in pictures\n\nMade by `make screenshots`: light and dark; 1440, 768 and 390 px, and 390 px in"
+        " Korean. What they show is told in [the page's own page](../web.md).\n" + rows
+    )
+
+
 def free_port() -> int:
     """`PORT`, which is what a reader of the pictures knows, or any where it is taken."""
     with socket.socket() as probe:
@@ -254,6 +263,9 @@ def main() -> None:
                 data = sheet(page, shot, folder)
                 total += len(data)
                 (IMAGES / f"{shot.name}.webp").write_bytes(data)
+            (IMAGES / "README.md").write_text(
+                gallery(tuple(one for one in SHOTS if (IMAGES / f"{one.name}.webp").exists()))
+            )
             browser.close()
     print(f"{len(shots)} sheets, {total / 1e6:.1f} MB, in {IMAGES} ({time.monotonic() - began:.0f} s).")
 

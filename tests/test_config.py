@@ -41,6 +41,16 @@ def test_options_win_over_the_file(tmp_path: Path) -> None:
     assert (server.port, server.host) == (1, "0.0.0.0")
 
 
+def test_licensed_models_are_fetched_with_the_token_of_the_hubs_own_tools_unless_one_is_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    assert Settings().hub.token is None
+    monkeypatch.setenv("HF_TOKEN", "hf_theirs")
+    assert load(written(tmp_path, "model: starter\n")).hub.token == "hf_theirs"
+    assert load(written(tmp_path, "hub:\n  token: hf_ours\n")).hub.token == "hf_ours"
+
+
 def test_keys_come_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEAM_KEY", "s3cret")
     text = "models:\n  a: {base_url: 'http://x/v1', api_key: '${TEAM_KEY}', model: '${TEAM_MODEL:-m}'}\n"

@@ -29,16 +29,17 @@ from codeweft.retrieval.store.pool import Pool
 Found = tuple[Question, Asked, Pool]
 
 WITHOUT = {
-    "words only": "lexical=1,lexical_symbol=1,near=0",
+    "words only": "lexical=1,lexical_symbol=1,near=0,near_symbol=0",
     "vectors only in the fused score": "lexical=0,lexical_symbol=0",
     "without boosts for definitions": "definition=0,embedded_definition=0",
     "without the file's name matching a definition": "definition_stem=1",
+    "without what a symbol is qualified by": "owner=1",
     "without places": "place=0",
     "without path words": "path=0",
     "without name words": "name=0",
     "without coherence": "coherence=0",
     "without the file's terms": "terms=0",
-    "without the file's nearness": "near=0",
+    "without the file's nearness": "near=0,near_symbol=0",
     "without the factor for further chunks of a file": "same_file=1",
     "without penalties for tests, examples, legacy": "test=1,example=1,legacy=1",
     "without the penalty for declarations": "declaration=1",
@@ -67,7 +68,9 @@ def candidates(which: QuestionSet, scratch: Path) -> list[Found]:
         for question in (q for q in which.questions if q.corpus == corpus):
             asked = read_question(question.text, index.source.repository)
             vector = index.encode(asked.gist)
-            pools.append((question, asked, index.candidates(asked, vector, which.depth)))
+            # The index is closed before they are ranked, so their rows are read now.
+            found = Pool.of(index.candidates(asked, vector, which.depth))
+            pools.append((question, asked, found))
         index.close()
     return pools
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
-from bench.retrieval.ablate import changed
+from bench.retrieval.ablate import candidates, changed, ranked
 from bench.retrieval.checkout import check_out, pinned
 from bench.retrieval.commits import changes, history
 from bench.retrieval.measure import grouped, overall, paired_bootstrap, score
+from bench.retrieval.packages import CLIENTS, packages, unpack
 from bench.retrieval.searchers import Hit, PlainBM25
-from bench.retrieval.sets import Question, QuestionSet, Target, from_file, issues
+from bench.retrieval.sets import QUESTIONS, Question, QuestionSet, Target, from_file, issues, rows_of
 
 
 def question(*targets: Target, parts: tuple[Target, ...] = (), **facts: str) -> Question:
@@ -130,3 +132,38 @@ def test_telling_commits_become_questions_and_pinned_revisions_checkouts(tmp_pat
     assert check_out(clone / ".git", revision, tmp_path / "out" / name) == ""
     assert (tmp_path / "out" / "app" / "src" / "a.py").read_text() == "2"
     assert "0000" in check_out(clone / ".git", "0" * 40, tmp_path / "other")
+
+
+def test_an_ablation_ranks_the_same_candidates_with_other_constants(tmp_path: Path) -> None:
+    files = tmp_path / "shop"
+    (files / "tests").mkdir(parents=True)
+    (files / "cart.py").write_text("def add_to_cart(item):\n    return item\n")
+    (files / "tests" / "test_cart.py").write_text(
+        "def add_to_cart_twice(item):\n    return add_to_cart(item), add_to_cart\n"
+    )
+    which = QuestionSet("s", [Question("q", "shop", files, "add to cart", (Target("cart.py"),))])
+    pools = candidates(which, tmp_path)
+    assert ranked(pools, which, changed("test=0.3"))["q"].mrr == 1.0
+    assert ranked(pools, which, changed("test=9"))["q"].mrr == 0.5
+
+
+def test_the_held_out_questions_are_about_packages_of_the_table() -> None:
+    rows = rows_of(QUESTIONS / "packages.jsonl")
+    table = packages()
+    assert {row["repo"] for row in rows} == {one.folder for one in table}
+    assert {one.kind for one in table} <= CLIENTS.keys()
+    assert len({row["id"] for row in rows}) == len(rows) > 300
+    assert all(row["relevant"] for row in rows)
+
+
+def test_a_package_is_unpacked_without_its_first_folder_and_not_outside_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("x = 1\n")
+    with tarfile.open(tmp_path / "p-1.tgz", "w:gz") as tar:
+        tar.add(tmp_path / "a.py", "p-1/src/a.py")
+    unpack(tmp_path / "p-1.tgz", tmp_path / "p")
+    assert (tmp_path / "p" / "src" / "a.py").read_text() == "x = 1\n"
+    with tarfile.open(tmp_path / "bad.tgz", "w:gz") as tar:
+        tar.add(tmp_path / "a.py", "p-1/../../outside.py")
+    with pytest.raises(tarfile.FilterError):
+        unpack(tmp_path / "bad.tgz", tmp_path / "bad")
+    assert not (tmp_path / "outside.py").exists()

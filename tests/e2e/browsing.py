@@ -69,12 +69,14 @@ def settled(page: Page) -> None:
     expect(page.locator(".skeleton")).to_have_count(0)
 
 
-def violations(page: Page) -> list[tuple[str, str, str]]:
-    """What axe finds on a page: the rule, the element, what to do."""
+def violations(page: Page, *rules: str) -> list[tuple[str, str, str]]:
+    """What axe finds on a page: the rule, the element, what to do. With `rules` only these are tried."""
     if not AXE.exists():
         pytest.skip("axe-core is not installed: cd web && npm ci")
-    page.evaluate(AXE.read_text())
-    found = page.evaluate("axe.run().then((found) => found.violations)")
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE.read_text())
+    options = {"resultTypes": ["violations"], **({"runOnly": list(rules)} if rules else {})}
+    found = page.evaluate("(options) => axe.run(options).then((found) => found.violations)", options)
     return [(v["id"], node["html"][:160], node["failureSummary"]) for v in found for node in v["nodes"]]
 
 
@@ -92,22 +94,19 @@ def overflowing(page: Page) -> list[str]:
 
 
 def routes(**values: list[str]) -> list[str]:
-    """Every address of the page, read from its own table: what is added there is tested without being listed here.
+    """Every address of the page, read from its own tables: what is added there is tested without being listed here.
 
-    `values` are what to put for `:name`, by `path of the page:name`. A new one without values raises `KeyError`.
+    `values` are what to put for the last part of an address that varies, by the first part. Raises `KeyError` for a
+    new one.
     """
     pages = (ROOT / "web/src/app/pages.tsx").read_text()
     app = (ROOT / "web/src/app/App.tsx").read_text()
+    table = (ROOT / "web/src/features/admin/AdminPage.tsx").read_text()
+    values = {**values, "admin": re.findall(r"^  (\w+): lazy\(", table, re.MULTILINE)}
     paths = [*re.findall(r"<Route path=\"(/[^\"]*)\"", app), *re.findall(r"path: '(/[^']*)'", pages)]
-    assert len(paths) > 10, "the table of pages is not written as it was"
+    assert len(paths) > 10 and values["admin"], "the tables of pages are not written as they were"
     found: list[str] = []
     for path in paths:
-        page, _, name = path.partition("/:")
-        found += [f"{page}/{value}" for value in values[page.strip("/")]] if name else [path]
+        page, _, varies = path.partition("/:")
+        found += [f"{page}/{value}" for value in values[page.strip("/")]] if varies else [path]
     return [*found, "/nowhere"]
-
-
-def admin_parts() -> list[str]:
-    """The tabs of administration, read from its own table."""
-    table = (ROOT / "web/src/features/admin/AdminPage.tsx").read_text()
-    return re.findall(r"^  (\w+): lazy\(", table, re.MULTILINE)

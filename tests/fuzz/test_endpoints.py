@@ -7,23 +7,31 @@ import binascii
 import json
 import math
 import struct
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+import aiohttp
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import TestServer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codeweft.errors import CodeweftError
+from codeweft.errors import CodeweftError, EngineFailed, UpstreamFailed
+from codeweft.models import upstream
 from codeweft.models.anthropic import AnthropicModel
 from codeweft.models.bedrock import BedrockModel
-from codeweft.models.openai_compatible import OpenAICompatible
+from codeweft.models.embedded import EmbeddedModel
+from codeweft.models.engine import Engine
+from codeweft.models.openai_compatible import OpenAICompatible, OpenAIEmbedder
+from codeweft.models.tokens import PromptTokens
 from codeweft.server.emit import Answer, dumps, usage
-from codeweft.types import Done, Event, Failed, Infill, Message, Request, ToolCallDelta
+from codeweft.types import Done, Event, Failed, Infill, Message, Request, TextDelta, ToolCallDelta
 from tests.fuzz.effort import effort
+from tests.models.tiny_gguf import write_tiny_gguf
 
 CHAT = Request("m", (Message("user", "hello"),))
 WHOLE = Request("m", (Message("user", "hello"),), whole=True)
@@ -344,3 +352,141 @@ def test_an_endless_line_of_anthropic_is_a_failure(endpoint: Endpoint) -> None:
     events = endpoint.events(model, CHAT)
     endpoint.runner.run(model.close())
     check(events)
+
+
+# ── the engine's own protocol, and endpoints with a dialect ──────────────────────────────────────────────────
+
+
+NATIVE = members(
+    content=TEXTS,
+    stop=st.booleans(),
+    stop_type=st.sampled_from(["eos", "limit", "word", "?"]),
+    tokens_predicted=NUMBERS,
+    tokens_evaluated=NUMBERS,
+    prompt_progress=members(total=NUMBERS, processed=NUMBERS),
+    timings=members(cache_n=NUMBERS, prompt_n=NUMBERS, prompt_ms=NUMBERS, predicted_ms=NUMBERS),
+    error=members(message=TEXTS, type=TEXTS) | ANYTHING,
+)
+
+
+class EngineThere(Engine):
+    """An engine that is up, at an address of ours."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__("m", dict)
+        self._url = url
+        self._opened: aiohttp.ClientSession | None = None
+
+    async def ready(self) -> None:
+        self._session = self._questions = self._opened = self._opened or aiohttp.ClientSession()
+
+    async def loss(self) -> EngineFailed:
+        return self._failure()
+
+    async def close(self) -> None:
+        if self._opened is not None:
+            await self._opened.close()
+            self._opened = None
+
+
+@pytest.fixture(scope="module")
+def embedded(endpoint: Endpoint, tmp_path_factory: pytest.TempPathFactory) -> EmbeddedModel:
+    path = write_tiny_gguf(tmp_path_factory.mktemp("models") / "tiny.gguf")
+    model = EmbeddedModel("m", path)
+    model._loaded().engine = EngineThere(endpoint.url)
+    return model
+
+
+@fuzzed(lines_of(NATIVE))
+def test_no_stream_of_the_engine_is_too_odd(
+    endpoint: Endpoint, embedded: EmbeddedModel, body: bytes, places: list[int], breaks: bool
+) -> None:
+    # The question for tokens is not what is tried here.
+    embedded._tokens = PromptTokens(embedded._loaded().header.tokenizer, embedded._family, some_ids)
+    ask(endpoint, embedded, Request("m", prompt="a ="), body, places, breaks)
+
+
+async def some_ids(text: str, special: bool) -> list[int]:
+    return [1, 2, 3]
+
+
+def told(endpoint: Endpoint, model: Any, *pieces: bytes, kind: str = "text/event-stream") -> list[Event]:
+    endpoint.pieces, endpoint.kind, endpoint.breaks = pieces, kind, False
+    events = endpoint.events(model, CHAT)
+    endpoint.runner.run(model.close())
+    check(events)
+    return events
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        # Text Generation Inference: no blank after the colon, errors in the middle of a stream in its own shape.
+        (b'data:{"choices":[{"delta":{"content":"a"}}]}\n\ndata:{"error":"out of memory","error_type":"generation"}\n\n',
+         "out of memory"),
+        # Ollama: lines of JSON from its own address, which is not the one that speaks OpenAI's protocol.
+        (b'{"model":"m","response":"a","done":false}\n{"model":"m","response":"","done":true}\n', "base_url"),
+        (b"<html><body>Bad Gateway</body></html>", "base_url"),
+    ],
+    ids=["TGI", "Ollama's own address", "a page"],
+)  # fmt: skip
+def test_a_dialect_is_told_in_words_that_help(endpoint: Endpoint, body: bytes, says: str) -> None:
+    end = told(endpoint, OpenAICompatible("m", endpoint.url, model="x", attempts=1), body)[-1]
+    assert isinstance(end, Failed) and says in str(end.error)
+
+
+def test_text_generation_inference_is_read_without_blanks_after_the_colon(endpoint: Endpoint) -> None:
+    body = b'data:{"choices":[{"delta":{"content":"a"},"finish_reason":"stop"}]}\n\ndata:[DONE]\n\n'
+    events = told(endpoint, OpenAICompatible("m", endpoint.url, model="x", attempts=1), body)
+    assert [event.text for event in events if isinstance(event, TextDelta)] == ["a"]
+    assert isinstance(events[-1], Done)
+
+
+# ── endpoints that ask to be left alone, and answers without end ─────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(("after", "asked"), [("1", 2), ("60", 1), ("Wed, 21 Oct 2026 07:28:00 GMT", 2)])
+async def test_an_endpoint_is_asked_again_when_it_said_and_not_at_all_when_that_is_long(
+    after: str, asked: int
+) -> None:
+    times: list[float] = []
+
+    async def busy(_: web.Request) -> web.Response:
+        times.append(time.monotonic())
+        return web.json_response({"error": {"message": "busy"}}, status=429, headers={"Retry-After": after})
+
+    app = web.Application()
+    app.router.add_post("/chat/completions", busy)
+    async with TestServer(app) as server:
+        model = OpenAICompatible("m", str(server.make_url("")), model="x", attempts=2)
+        (end,) = [event async for event in model.stream(CHAT)]
+        await model.close()
+    assert isinstance(end, Failed) and len(times) == asked
+    if after == "1":
+        assert times[1] - times[0] >= 1
+    if after == "60":
+        assert "60 s" in end.error.fix
+
+
+async def test_an_answer_in_one_piece_is_read_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upstream, "LONGEST_ANSWER", 1_000_000)
+    sent = 0
+
+    async def endless(request: web.Request) -> web.StreamResponse:
+        nonlocal sent
+        response = web.StreamResponse(headers={"Content-Type": "application/json"})
+        await response.prepare(request)
+        with suppress(ConnectionError):
+            while True:
+                await response.write(b"1" * 100_000)
+                sent += 100_000
+        return response
+
+    app = web.Application()
+    app.router.add_post("/embeddings", endless)
+    async with TestServer(app) as server:
+        model = OpenAIEmbedder("m", str(server.make_url("")), model="x")
+        with pytest.raises(UpstreamFailed, match="at once"):
+            await model.embed(["a"])
+        await model.close()
+    assert sent < 20_000_000

@@ -19,7 +19,7 @@ from tests.fuzz.conftest import Program
 from tests.fuzz.effort import effort
 
 MODES = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
-UNFIT = ("/api/setup/endpoint",)
+UNFIT = ("/api/endpoints/test",)
 """Asks the address that it is given; which may be anywhere."""
 
 

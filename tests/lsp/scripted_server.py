@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 from collections.abc import AsyncIterator
@@ -36,7 +37,12 @@ def main() -> None:
             )
             for one in scripted.answers.requests
         ]
-        print(json.dumps({"asked": asked, "cancelled": scripted.answers.cancelled}), file=sys.stderr)
+        report = {
+            "asked": asked,
+            "cancelled": scripted.answers.cancelled,
+            "garbage": [gc.get_threshold(), gc.get_freeze_count()],
+        }
+        print(json.dumps(report), file=sys.stderr)
 
     create_server(connect, sys.argv[3] if len(sys.argv) > 3 else None).start_io()
 

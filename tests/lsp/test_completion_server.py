@@ -14,6 +14,7 @@ from pygls.exceptions import JsonRpcException
 from pygls.lsp.client import LanguageClient
 
 from codeweft.lsp import Hole, Typed, hole_at, tidied
+from codeweft.runtime.garbage import THRESHOLDS
 
 FILE = "file:///code/cart.py"
 
@@ -91,6 +92,14 @@ async def test_a_completion_fills_in_between_what_stands_around_the_cursor() -> 
     assert one.report["asked"] == [
         ["def area(w, h):\n    return ", "\n\nprint(area(2, 3))\n", [["shapes.py", "def volume(): ...\n"]]]
     ]
+
+
+async def test_the_collector_of_garbage_leaves_alone_what_was_opened() -> None:
+    async with editor("w * h") as one:
+        one.open("x = \n")
+        assert await one.complete(0, 4) == ["w * h"]
+    threshold, frozen = one.report["garbage"]  # type: ignore[misc]
+    assert threshold == list(THRESHOLDS) and frozen > 10_000
 
 
 async def test_what_was_edited_lately_is_shown_before_what_is_alike() -> None:

@@ -306,3 +306,39 @@ def test_an_extension_function_belongs_to_what_it_extends() -> None:
 def test_an_include_is_no_documentation() -> None:
     first = chunk("#include <stdio.h>\n#define LIMIT 3\n\nint main(void) {\n  return 0;\n}\n", "a.c")[1][0]
     assert first.docstring == ""
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "name"),
+    [
+        ("A.hs", "module A where\n\ninstance Layout Full a where\n  pure x = x\n", "Layout Full"),
+        (
+            "A.hs",
+            "module A where\n\ninstance (Show a, Eq a) => Show (Tree a) where\n  show = f\n",
+            "Show Tree",
+        ),
+        (
+            "a.ex",
+            "defimpl Enumerable, for: [Shop.Cart, Map] do\n  def count(x), do: 1\nend\n",
+            "Enumerable Cart",
+        ),
+    ],
+)
+def test_an_instance_is_not_named_like_its_class(path: str, text: str, name: str) -> None:
+    pieces = chunk(text, path)[1]
+    names = {piece.name for piece in pieces} | {one for piece in pieces for one in piece.defines}
+    assert name in names
+    assert name.split()[0] not in names
+
+
+def test_a_class_marked_for_export_is_a_class_with_its_members() -> None:
+    text = (
+        "class SHOP_API Cart final : public Shelf {\n public:\n  void open() {\n    run();\n  }\n"
+        "  class Item : public Thing {\n    int price;\n  };\n};\n"
+        "struct ALIGNED(8) Row {\n  int a;\n};\nenum class SHOP_API Kind { A, B };\n"
+    )
+    kinds = {piece.name: piece.kind for piece in chunk(text, "cart.hpp")[1]}
+    names = kinds.keys() | {name for piece in chunk(text, "cart.hpp")[1] for name in piece.defines}
+    assert kinds["Cart"] == "class"
+    assert {"Cart", "open", "Item", "Row", "Kind"} <= names
+    spans_cover(text, "cart.hpp")

@@ -84,6 +84,12 @@ def test_members_are_symbols_and_file_names_are_places() -> None:
     assert question.places == (Place("config.py"),)
 
 
+def test_a_symbol_knows_what_it_is_qualified_by() -> None:
+    assert read_question("why does Session.send fail where send_all does not").owners == {"send": "session"}
+    assert read_question("kept::TokenList::open").owners == {"open": "tokenlist"}
+    assert read_question("parse_header").owners == {}
+
+
 def test_code_around_a_hole_is_not_read_as_a_report() -> None:
     code = "    total = 0\n" + "\n".join(f"    total += price(item{n}, rate)" for n in range(20))
     question = read_question("def invoice(items, rate):\n" + code)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from itertools import count
 
+import pytest
+
 from codeweft.retrieval.question import read_question
 from codeweft.retrieval.rank import rank
 from codeweft.retrieval.store.base import Candidate, Row
@@ -39,6 +41,42 @@ def test_the_definition_of_a_symbol_comes_before_its_uses() -> None:
 
 def test_a_symbol_is_most_at_home_in_the_file_of_its_name() -> None:
     assert order("Walker", candidate("a.py", "Walker"), candidate("walker.py", "Walker"))[0] == "walker.py"
+
+
+def test_a_qualified_symbol_is_looked_for_in_what_qualifies_it() -> None:
+    inside, alone, beside = (
+        candidate("a.cpp", "open"),
+        candidate("b.cpp", "open", 1.2),
+        candidate("c.cpp", "open"),
+    )
+    inside.row = inside.row._replace(scope="kept.Store")
+    beside.row = beside.row._replace(scope="Door")
+    assert order("Store::open", alone, beside, inside)[0] == "a.cpp"
+    assert order("how does Store.open read a file", alone, beside, inside)[0] == "a.cpp"
+    assert order("how does Store.open read a file", alone, candidate("store.cpp", "open"))[0] == "store.cpp"
+    assert order("open()", inside, beside, alone)[0] == "b.cpp"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "Wire.Tests/Routing/Route.cs", "core-test/src/Route.java", "Tests/WireTests/Route.swift", "WireUITests/Route.swift",
+        "src/commonTest/kotlin/Route.kt", "src/route/tests.rs", "shop/tests.py",
+    ],
+)  # fmt: skip
+def test_every_ecosystems_tests_come_after_code(path: str) -> None:
+    assert (
+        order("how is a route added", candidate(path, "add", 2.0), candidate("Route.x", "add"))[0]
+        == "Route.x"
+    )
+
+
+@pytest.mark.parametrize(
+    "path", ["latest/Route.cs", "contest/Route.cs", "src/testing_tools.py", "attestation/a.rs"]
+)
+def test_what_only_sounds_like_tests_is_code(path: str) -> None:
+    ranked = order("how is a route added", candidate(path, "add", 1.2), candidate("other.py", "add"))
+    assert ranked[0] == path
 
 
 def test_tests_come_after_code_unless_they_are_asked_for() -> None:

@@ -260,6 +260,8 @@ def load_text(team: Team, text: str) -> Any:
         ("sign_in.nothing", 1, 404),
         ("model", "nowhere", 404),
         ("hub.token", HIDDEN, 400),
+        ("sign_in.oidc", {"a": {"b": {"c": {"d": 1}}}}, 400),
+        ("index.exclude", ["\ud800"], 409),
         ("engine.python", "/tmp/evil", 403),
         ("database", "postgresql://h/d", 403),
         ("models", {}, 403),

@@ -37,6 +37,10 @@ def test_the_steps_stand_above_the_answer_and_can_be_opened_again(stub: Stub, op
     expect(second).to_contain_text("Did you mean src/codeweft/config.py?")
     expect(second).not_to_contain_text("results")
     assert violations(page) == []
+    page.reload()
+    finished(page)
+    steps.get_by_text("2 steps").click()
+    expect(steps.get_by_role("listitem").first).to_contain_text("Who loads the settings?")
 
 
 def test_while_the_agent_works_its_steps_are_open(stub: Stub, open_page: Open) -> None:

@@ -218,3 +218,23 @@ def test_all_uploaded_files_are_deleted_after_a_question(stub: Stub, open_page: 
     assert sent.value.url.endswith("/indexes/handbook/files?everything=true")
     expect(dialog).to_be_hidden()
     expect(page.get_by_role("button", name="Delete all files")).to_have_count(0)
+
+
+def test_who_is_no_administrator_is_offered_no_change_of_what_is_indexed(stub: Stub, open_page: Open) -> None:
+    address = stub()
+    page = open_page(address)
+    user = {"user": {"id": "u2", "name": "Bob", "role": "member"}, "version": "0.1.0"}
+    page.route("**/api/session", lambda route: route.fulfill(json=user))
+    page.goto(f"{address}/knowledge")
+    expect(page.get_by_role("link", name="payments-api")).to_be_visible()
+    for name in ("Add code", "Upload files", re.compile("Options for .*api")):
+        expect(page.get_by_role("main").get_by_role("button", name=name)).to_have_count(0)
+    page.goto(f"{address}/knowledge/codeweft")
+    expect(page.get_by_role("heading", name=re.compile("codeweft"))).to_be_visible()
+    for name in ("Schedule", "Index again", "Delete", "Permissions"):
+        expect(page.get_by_role("main").get_by_role("button", name=name)).to_have_count(0)
+    page.goto(f"{address}/knowledge/handbook")
+    expect(page.get_by_role("heading", name=re.compile("handbook"))).to_be_visible()
+    expect(
+        page.get_by_role("main").get_by_role("button", name=re.compile("Delete all|Upload"))
+    ).to_have_count(0)

@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 
 from .conftest import Open, Stub, violations
 
+ADMINISTRATION = ("people", "keys", "limits", "usage", "cost", "feedback", "audit", "endpoints", "settings")
 PAGES = (
     "/",
     "/c/c1",
@@ -21,6 +22,8 @@ PAGES = (
     "/playground",
     "/models",
     "/connect",
+    "/account",
+    *(f"/admin/{part}" for part in ADMINISTRATION),
     "/nowhere",
 )
 
@@ -120,11 +123,14 @@ def test_a_key_is_shown_once_and_filled_into_the_snippets(stub: Stub, open_page:
     expect(page.locator("pre")).to_contain_text("cw_9xQ2")
     page.get_by_role("tab", name="Continue").click()
     expect(page.locator("pre")).to_contain_text(f"apiBase: {page.url.removesuffix('/connect')}/v1")
+    page.get_by_role("button", name="New secret: ci").click()
+    page.get_by_role("dialog").get_by_role("button", name="New secret").click()
+    expect(page.locator("pre")).to_contain_text("cw_7rTz")
     page.reload()
     expect(page.get_by_text("cw_9xQ2…")).to_be_visible()
     expect(page.get_by_text("stubstub")).to_be_hidden()
-    page.get_by_role("button", name="Delete the key ci?").click()
-    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="Revoke: ci").click()
+    page.get_by_role("dialog").get_by_role("button", name="Revoke").click()
     expect(page.get_by_text("cw_9xQ2…")).to_be_hidden()
 
 
@@ -232,6 +238,11 @@ def test_nothing_is_wider_than_a_phone(stub: Stub, open_page: Open) -> None:
             .filter((e) => e.scrollWidth > 390 && getComputedStyle(e).overflowX === 'visible'
                 && !e.closest('pre, table, .code, .overflow-x-auto'))
             .map((e) => e.className)""")
+        wide[path] += page.evaluate("""() => [...document.querySelectorAll('#page *')]
+            .filter((e) => e.getBoundingClientRect().right > 391
+                && !e.closest('table, .overflow-x-auto, svg, pre, .code'))
+            .map((e) => e.className)""")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
     assert {path: found for path, found in wide.items() if found} == {}
 
 

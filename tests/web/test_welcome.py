@@ -24,7 +24,10 @@ def test_five_steps_lead_to_the_first_answer_and_an_editor(stub: Stub, open_page
     expect(page.get_by_role("heading", name="A model that writes")).to_be_visible()
     expect(page.get_by_text("8 cores")).to_be_visible()
     best = page.get_by_role("listitem").filter(has_text="Best that fits")
-    expect(best).to_contain_text("codeweft models pull qwen2.5-coder-7b:Q4_K_M")
+    with page.expect_request(re.compile("/models/pulls$")) as sent:
+        best.get_by_role("button", name="Download Qwen2.5 Coder 7B").click()
+    assert sent.value.post_data_json == {"reference": "qwen2.5-coder-7b:Q4_K_M"}
+    expect(page.get_by_role("progressbar", name="Pulling qwen2.5-coder-7b")).to_be_visible()
     page.get_by_role("button", name="Skip this step").click()
 
     page.get_by_role("button", name="Add a folder or repository").click()
@@ -50,19 +53,22 @@ def test_five_steps_lead_to_the_first_answer_and_an_editor(stub: Stub, open_page
     expect(page.get_by_label("Your message")).to_be_visible()
 
 
-def test_an_endpoint_is_tested_and_its_lines_shown(stub: Stub, open_page: Open) -> None:
+def test_an_endpoint_is_tested_and_writes_from_then_on(stub: Stub, open_page: Open) -> None:
     page = open_page(f"{stub('first-run')}/welcome")
     page.get_by_role("button", name="Model", exact=True).click()
     page.get_by_role("tab", name="An endpoint").click()
+    page.get_by_label("Name here").fill("big")
     page.get_by_label("Address").fill("https://gone.example.com/v1")
     page.get_by_role("button", name="Test", exact=True).click()
     expect(page.get_by_role("alert")).to_contain_text("Nothing answers at https://gone.example.com/v1.")
     page.get_by_label("Address").fill("https://llm.example.com/v1")
-    page.get_by_label("Model", exact=False).last.fill("qwen3-coder-30b")
+    page.get_by_label("Model there").fill("qwen3-coder-30b")
     page.get_by_role("button", name="Test", exact=True).click()
-    tested = page.get_by_role("status").filter(has_text="It works")
-    expect(tested).to_contain_text("Hello there, friend.")
-    expect(tested.locator("pre")).to_contain_text("base_url: https://llm.example.com/v1")
+    expect(page.get_by_role("status").filter(has_text="It works")).to_contain_text("Hello there, friend.")
+    with page.expect_request(re.compile("/api/endpoints/big$")) as sent:
+        page.get_by_role("button", name="Save", exact=True).click()
+    assert sent.value.post_data_json["default"] is True
+    expect(page.get_by_role("status").filter(has_text="big is saved and answers now.")).to_be_visible()
 
 
 def test_everything_can_be_skipped_and_no_code_is_said_so(stub: Stub, open_page: Open) -> None:

@@ -164,7 +164,8 @@ async function runAnswer(answer, question, { index, model, explain, agent }) {
 
 function finish(answer) {
   for (const write of answer.readers) write(null)
-  setTimeout(() => running.delete(answer.id), 5000)
+  // As long as the server keeps them.
+  setTimeout(() => running.delete(answer.id), 120_000).unref()
 }
 
 function ask(conversation, body) {

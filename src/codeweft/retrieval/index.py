@@ -275,9 +275,7 @@ class Index:
         vector: Vectors = encode([question])[0]
         return vector
 
-    def candidates(
-        self, question: Question, vector: Vectors, k: int, filters: Filters = Filters()
-    ) -> Pool:
+    def candidates(self, question: Question, vector: Vectors, k: int, filters: Filters = Filters()) -> Pool:
         """Chunks that may answer, with their scores, before ranking."""
         return self.store.candidates(Probe(question, vector, k, filters))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from heapq import heappop, heappush
 from typing import Final, NamedTuple
@@ -51,8 +51,10 @@ class Priorities:
     """For the best chunk of the file that has the most and best candidates, others in proportion."""
     terms: float = 1.0
     """Times the share of the question's terms that the file holds: one file often holds what no chunk does."""
-    near: float = 0.6
+    near: float = 0.9
     """Times the nearness of the file's nearest chunks."""
+    near_symbol: float = 0.6
+    """The same for a bare symbol, for the reason that its vector counts less."""
     same_file: float = 0.3
     """Factor per chunk of the same file already chosen: the tenth place is worth more to another file."""
     test: float = 0.3
@@ -68,8 +70,10 @@ class Priorities:
 
 
 PRIORITIES: Final = Priorities()
-_AHEAD: Final = 3
-"""Candidates read at once, for each result: hardly a question needs more."""
+_AHEAD: Final = 2
+"""Candidates read at once for each result. Most questions need five, for a file has several of them."""
+_ALWAYS_TOLD: Final = frozenset({"lexical", "vector", "file"})
+"""Parts of a score that are shown when they are zero, too."""
 
 _TEST: Final = re.compile(
     r"(?i:(?:^|/)(?:[^/]*[._-])?(?:unit|integration)?tests?/)|[a-z\d](?:UI)?Tests?/"
@@ -140,11 +144,19 @@ def rank(question: Question, pool: Pool, k: int, priorities: Priorities = PRIORI
     """The best `k`, best first, with `score` in 0..1 and `why` filled (parts of the score before scaling)."""
     if not len(pool):
         return []
-    chosen = _choose(_Reading(question, pool, priorities).best_first(_AHEAD * k), k, priorities)
-    top = max((c.score for c in chosen), default=1.0)
-    for c in chosen:
-        c.score = c.score / top if top > 1 else c.score
-    return chosen
+    reading = _Reading(question, pool, priorities)
+    best = _chosen(reading.best_first(_AHEAD * k), k, priorities)
+    top = max(1.0, best[0].score) if best else 1.0
+    return [reading.candidate(one, one.score / top) for one in best]
+
+
+class _Scored(NamedTuple):
+    """A row at its place in the pool, the place of its file, and what all that speaks for it comes to."""
+
+    score: float
+    place: int
+    file: int
+    row: Row
 
 
 def _fused(question: Question, pool: Pool, priorities: Priorities) -> tuple[Column, Column, Column]:
@@ -169,9 +181,10 @@ def _coherence(pool: Pool, scores: Column, priorities: Priorities) -> Column:
     return worth
 
 
-def _whole_file(pool: Pool, priorities: Priorities) -> Column:
+def _whole_file(question: Question, pool: Pool, priorities: Priorities) -> Column:
+    near = priorities.near_symbol if question.is_symbol else priorities.near
     terms = priorities.terms * pool.file_terms / (pool.file_terms.max() or 1.0)
-    whole: Column = terms + priorities.near * pool.file_near / (pool.file_near.max() or 1.0)
+    whole: Column = terms + near * pool.file_near / (pool.file_near.max() or 1.0)
     return whole
 
 
@@ -191,20 +204,18 @@ class _Reading:
         self._excused = {role for role, asked in _ASKED.items() if asked.search(said)}
         lexical, vector, scores = _fused(question, pool, priorities)
         coherence = _coherence(pool, scores, priorities)
-        whole = _whole_file(pool, priorities)
+        whole = _whole_file(question, pool, priorities)
         definitions = self._definitions() if question.symbols else np.zeros(len(pool))
         places, paths, factors = (column[pool.file_of] for column in self._of_files())
-        self._always = {"lexical": lexical, "vector": vector}
         self._parts = {
-            "coherence": coherence, "file": whole, "definition": definitions, "place": places, "path": paths,
+            "lexical": lexical, "vector": vector, "coherence": coherence, "file": whole, "definition": definitions,
+            "place": places, "path": paths,
         }  # fmt: skip
-        for part in self._parts.values():
-            scores = scores + part
-        self._scores = scores
+        self._scores = scores + coherence + whole + definitions + places + paths
         self._factors = factors
         """What follows on all of that, for the kind of file."""
 
-    def best_first(self, ahead: int) -> Iterator[Candidate]:
+    def best_first(self, ahead: int) -> Iterator[_Scored]:
         """The candidates in order, with what speaks for their names and the factor of their kind.
 
         A candidate is read only when no other can come before its own, and then `ahead` at once: most never are.
@@ -213,7 +224,8 @@ class _Reading:
         reach = (self._scores + most) * self._factors
         order = np.argsort(-reach, kind="stable").tolist()
         reachable = reach[order].tolist()
-        ready: list[tuple[float, str, int, int, Candidate]] = []
+        scores, factors, files = self._scores.tolist(), self._factors.tolist(), self._pool.file_of.tolist()
+        ready: list[tuple[float, str, int, int, Row]] = []
         at = 0
         while ready or at < len(order):
             # What can still gain comes before its equals, for it may turn out better than they are.
@@ -222,29 +234,29 @@ class _Reading:
                 at += ahead
                 for place, row in zip(some, self._pool.read(some), strict=True):
                     if row is not None:
-                        c = self._scored(place, row)
-                        heappush(ready, (-c.score, row.path, row.start_line, place, c))
+                        score = (scores[place] + self._of_name(row)) * factors[place]
+                        heappush(ready, (-score, row.path, row.start_line, place, row))
             if ready:
-                yield heappop(ready)[-1]
+                score, _, _, place, row = heappop(ready)
+                yield _Scored(-score, place, files[place], row)
 
-    def _scored(self, place: int, row: Row) -> Candidate:
-        """A candidate with everything that speaks for it."""
-        c = self._pool.candidate(place, row)
-        c.score, factor, why = float(self._scores[place]), float(self._factors[place]), c.why
-        for part, column in self._always.items():
-            why[part] = float(column[place])
-        for part, column in self._parts.items():
-            if part == "file" or column[place]:
-                why[part] = float(column[place])
-        if self._worded and row.kind != "section":
-            name, own = _name_facts(row.name)
-            if not self._forms.heads.isdisjoint(own) and (hits := len(list(filter(self._forms.of, name)))):
-                why["name"] = value = self._priorities.name * hits / len(name)
-                c.score += value
-        if factor != 1.0:
-            why["penalty"] = c.score * (factor - 1)
-            c.score *= factor
-        return c
+    def candidate(self, one: _Scored, score: float) -> Candidate:
+        """A candidate with its final score and what speaks for it."""
+        place, row = one.place, one.row
+        why = {part: float(column[place]) for part, column in self._parts.items()}
+        why["name"] = self._of_name(row)
+        raw, factor = float(self._scores[place]) + why["name"], float(self._factors[place])
+        why["penalty"] = raw * (factor - 1)
+        kept = {part: value for part, value in why.items() if value or part in _ALWAYS_TOLD}
+        return replace(self._pool.candidate(place, row), score=score, why=kept)
+
+    def _of_name(self, row: Row) -> float:
+        if not self._worded or row.kind == "section":
+            return 0.0
+        name, own = _name_facts(row.name)
+        if self._forms.heads.isdisjoint(own):
+            return 0.0
+        return self._priorities.name * len(list(filter(self._forms.of, name))) / len(name)
 
     def _definitions(self) -> Column:
         """What defining a symbol of the question is worth for each candidate."""
@@ -258,7 +270,7 @@ class _Reading:
         ]
         rarity = {}
         if not self._question.is_symbol:
-            rows = [(pool.files[pool.file_of[place]].home, row) for place, row in defining]
+            rows = [(pool.homes[pool.file_of[place]], row) for place, row in defining]
             rarity = _rarity(self._question.symbols, rows)
         worth = np.zeros(len(pool))
         for place, row in defining:
@@ -268,21 +280,20 @@ class _Reading:
     def _of_files(self) -> tuple[Column, Column, Column]:
         """For each file: what being named in the question and its path's words are worth, and the factor of its kind."""
         question, priorities, files = self._question, self._priorities, self._pool.files
-        facts = {file.path: _path_facts(file.path) for file in files}
+        facts = {path: _path_facts(path) for path, _ in files}
         newest = _newest_versions(facts.values())
         placed = _placed(question.places, facts, priorities) if question.places else {}
         prose = 1.0 if "prose" in self._excused else priorities.prose
-        return (
-            np.array([placed.get(file.path, 0.0) for file in files]),
-            np.array([priorities.path * self._share(facts[file.path]) for file in files]),
-            np.array(
-                [
-                    self._path_penalty(facts[file.path], newest)
-                    * (prose if file.language in _PROSE_LANGUAGES else 1.0)
-                    for file in files
-                ]
-            ),
-        )
+        found = [
+            (
+                placed.get(path, 0.0),
+                priorities.path * self._share(facts[path]),
+                self._path_penalty(facts[path], newest) * (prose if language in _PROSE_LANGUAGES else 1.0),
+            )
+            for path, language in files
+        ]
+        places, shares, factors = np.array(found).T
+        return places, shares, factors
 
     def _share(self, facts: _PathFacts) -> float:
         if not self._worded or self._forms.heads.isdisjoint(facts.heads):
@@ -439,21 +450,20 @@ def _is_older(question: Question, facts: _PathFacts, newest: Mapping[str, int]) 
     )
 
 
-def _choose(ordered: Iterable[Candidate], k: int, priorities: Priorities) -> list[Candidate]:
+def _chosen(ordered: Iterable[_Scored], k: int, priorities: Priorities) -> list[_Scored]:
     """Greedy choice from the best first: copies folded, further chunks of a file worth less each."""
     seen: set[int] = set()
-    per_file: dict[tuple[str, str], int] = defaultdict(int)
-    chosen: list[Candidate] = []
-    for c in ordered:
+    per_file: dict[int, int] = defaultdict(int)
+    chosen: list[_Scored] = []
+    for one in ordered:
         # A file's first chunk keeps its score: with `k` of them, nothing that comes later is better than all.
-        if c.score <= 0 or len(per_file) >= k:
+        if one.score <= 0 or len(per_file) >= k:
             break
-        if c.row.digest in seen:
+        if one.row.digest in seen:
             continue
-        seen.add(c.row.digest)
-        if earlier := per_file[c.home, c.row.path]:
-            c.score *= priorities.same_file**earlier
-        per_file[c.home, c.row.path] += 1
-        chosen.append(c)
-    chosen.sort(key=lambda c: -c.score)
+        seen.add(one.row.digest)
+        earlier = per_file[one.file]
+        per_file[one.file] += 1
+        chosen.append(one._replace(score=one.score * priorities.same_file**earlier) if earlier else one)
+    chosen.sort(key=lambda one: -one.score)
     return chosen[:k]

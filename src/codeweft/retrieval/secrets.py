@@ -202,7 +202,7 @@ class _Letters:
         if not len(self._starts) or not (self._ends - self._starts >= LONG_RUN).any():
             return []
         starts, _ = self._runs(_NO_BASE64, LONG_RUN)
-        return starts.tolist()
+        return [int(start) for start in starts]
 
     def holds_token(self) -> bool:
         """Whether a run is mixed enough to be a provider's token: see `switches`."""

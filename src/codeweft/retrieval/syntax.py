@@ -31,6 +31,8 @@ _NAME_TYPES: Final = frozenset(
     {"name", "constant", "word", "variable", "alias", "IDENTIFIER", "operator_name"}
 )
 _NAME_END: Final = re.compile(r"[<(\[{\s=;]")
+_TYPE_NAME: Final = re.compile(r"[A-Z][\w.]*")
+_MADE_FOR: Final = re.compile(r"\bfor:\s*\[?\s*([\w.]+)")
 _SELF_NAMED: Final = {
     "constructor_declaration": "",
     "init_declaration": "init",
@@ -43,6 +45,13 @@ _SELF_NAMED: Final = {
 """Definitions that the language itself names; an empty value means they are named like the others."""
 _SPECIFIERS: Final = frozenset({"struct_specifier", "union_specifier", "enum_specifier", "class_specifier"})
 """Types of C that may be named, defined, or both."""
+_WITH_MACROS: Final = frozenset(("c", "cpp"))
+_EXPORT_MACRO: Final = re.compile(
+    rb"(?:(?<=\bclass )|(?<=\bstruct ))[ \t]*[A-Z][A-Z0-9_]{2,}(?:\([^()\n]*\))?"
+    rb"(?=[ \t]+[A-Za-z_]\w*(?:[ \t]+final)?\s*(?::[^:]|\{))"
+)
+"""What a library marks its exported types with (`class API Store {`): no grammar knows it, and the type would be
+read as a function. Blanked, so that every place in the text stays where it is."""
 _COMMENT_MARK: Final = re.compile(
     r"^[ \t]*(?:/\*+!?|\*+/|\*(?!\*)|///?!?|//!|#+!?|--+[ |^]*|\{-[ |]*|-\}|;+|%+|\"\"\"|''')[ \t]?",
     re.MULTILINE,
@@ -85,6 +94,8 @@ def _parser(grammar: str) -> Parser:
 
 def parse(source: bytes, grammar: Grammar) -> Node:
     """The root of a source text's syntax tree. Never raises on any text."""
+    if grammar.name in _WITH_MACROS:
+        source = _EXPORT_MACRO.sub(lambda found: b" " * len(found[0]), source)
     return _parser(grammar.name).parse(source).root_node
 
 
@@ -181,6 +192,8 @@ class _Reader:
         if node_type == "impl_item":
             name = self._text(node.child_by_field_name("type"), 200) or name
             name = _NAME_END.split(name, maxsplit=1)[0]
+        elif node_type == "instance":
+            name = _instance_name(name, self._text(node.child_by_field_name("patterns"), 200))
         if (
             node_type == "method_declaration"
             and (receiver := node.child_by_field_name("receiver")) is not None
@@ -273,7 +286,10 @@ class _Reader:
             if first is None or first.type not in ("call", "binary_operator"):
                 break
             first = first.child_by_field_name("target" if first.type == "call" else "left")
-        return kind, _NAME_END.split(self._text(first, 200), maxsplit=1)[0], called in self.grammar.containers
+        name = _NAME_END.split(self._text(first, 200), maxsplit=1)[0]
+        if called == "defimpl" and (made_for := _MADE_FOR.search(self._text(arguments, 400))):
+            name = _instance_name(name, made_for[1])
+        return kind, name, called in self.grammar.containers
 
     def _name(self, node: Node) -> str:
         children = node.named_children
@@ -363,6 +379,12 @@ def is_name(node: Node) -> bool:
 
 def _is_leading(node: Node) -> bool:
     return "comment" in node.type
+
+
+def _instance_name(of: str, made_for: str) -> str:
+    """`Show Tree` for an instance of the class `Show`: it defines neither the class nor the type."""
+    named = _TYPE_NAME.search(made_for)
+    return f"{of} {_last_segment(named[0]) if named else made_for}".rstrip()
 
 
 def _last_segment(name: str) -> str:

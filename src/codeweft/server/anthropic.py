@@ -161,6 +161,8 @@ class Anthropic:
             tool_choice=wire.tool_choice(sampling_body),
             parallel_tools=False if body.tool_choice and body.tool_choice.disable_parallel_tool_use else None,
             retrieval=wire.retrieval(sampling_body),
+            whole=not body.stream,
+            packed=bool(body.stream),
             caller=caller(http),
         )
 
@@ -334,9 +336,10 @@ async def message_chunks(events: AsyncIterator[tuple[int, Event]], model: str) -
         answer.add(event)
         match event:
             case TextDelta() if event.text:
-                yield blocks.enter("text", 0, {"type": "text", "text": "", "citations": None}) + blocks.delta(
-                    {"type": "text_delta", "text": event.text}
-                )
+                told = [blocks.enter("text", 0, {"type": "text", "text": "", "citations": None})]
+                pieces = event.pieces or (event.text,)
+                told += [blocks.delta({"type": "text_delta", "text": piece}) for piece in pieces]
+                yield b"".join(told)
             case ReasoningDelta():
                 start = {"type": "thinking", "thinking": "", "signature": ""}
                 yield blocks.enter("thinking", 0, start) + blocks.delta(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
+from importlib import import_module
 from urllib.parse import urlsplit
 
 from starlette.requests import ClientDisconnect, Request
@@ -89,10 +91,12 @@ class Application:
         yield
         await self.stop()
 
-    def _create_api(self) -> ASGIApp:
-        """The API of the page. FastAPI and its models take longer to make than all that programs ask for."""
+    async def _create_api(self) -> ASGIApp:
+        """The API of the page. FastAPI and its models take longer to load than all that programs ask for."""
+        await asyncio.to_thread(import_module, "codeweft.server.api")
         from codeweft.server.api import create_api
 
+        # On this thread: FastAPI changes which warnings are shown meanwhile, which all threads share.
         api = create_api(self._runtime, self._service, self._answers)
         # It stays: looking through it for garbage would stop every stream for tens of milliseconds.
         gc.freeze()

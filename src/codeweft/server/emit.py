@@ -457,11 +457,14 @@ async def completion_chunks(
             yield head + dumps(_text_piece(index, echo)) + b"]}\n\n"
     async for choice, event in events:
         if isinstance(event, TextDelta):
-            piece = _text_piece(choice, event.text)
             if logprobs:
+                piece = _text_piece(choice, event.text)
                 piece["logprobs"] = completion_logprobs(event.logprobs, offsets[choice])
                 offsets[choice] += sum(len(token.token) for token in event.logprobs)
-            yield head + dumps(piece) + b"]}\n\n"
+                yield head + dumps(piece) + b"]}\n\n"
+            else:
+                texts = event.pieces or (event.text,)
+                yield b"".join([head + dumps(_text_piece(choice, text)) + b"]}\n\n" for text in texts])
             continue
         answers[choice].add(event)
         if isinstance(event, Done):

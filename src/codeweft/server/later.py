@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 class Later:
-    """An ASGI application that is made in a thread, once: by `begin`, or when it is first called."""
+    """An ASGI application that is made once: by `begin`, or when it is first called."""
 
-    def __init__(self, make: Callable[[], ASGIApp]) -> None:
+    def __init__(self, make: Callable[[], Coroutine[Any, Any, ASGIApp]]) -> None:
         self._make = make
         self._making: asyncio.Task[ASGIApp] | None = None
         self._app: ASGIApp | None = None
@@ -19,7 +20,7 @@ class Later:
     def begin(self) -> asyncio.Task[ASGIApp]:
         """Begin to make it, unless begun."""
         if self._making is None:
-            self._making = asyncio.create_task(asyncio.to_thread(self._make), name="later")
+            self._making = asyncio.create_task(self._make(), name="later")
         return self._making
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

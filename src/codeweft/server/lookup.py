@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from operator import attrgetter
 from typing import Any, Final
 
@@ -142,11 +141,17 @@ def asked(body: LookupBody) -> str | None:
     return None
 
 
-@cache
-def _asking(kind: type[LookupBody]) -> tuple[tuple[str, ...], Callable[[LookupBody], tuple[Any, ...]]]:
-    """The fields of a kind of body that ask for a look-up, and what takes their values."""
-    names = tuple(name for name in _ASKING if hasattr(kind, name))
-    return names, attrgetter(*names)
+_Asking = tuple[tuple[str, ...], Callable[[LookupBody], tuple[Any, ...]]]
+_ASKING_OF: dict[type, _Asking] = {}
+"""The fields of a kind of body that ask for a look-up, and what takes their values."""
+
+
+def _asking(kind: type) -> _Asking:
+    found = _ASKING_OF.get(kind)
+    if found is None:
+        names = tuple(name for name in _ASKING if hasattr(kind, name))
+        found = _ASKING_OF[kind] = names, attrgetter(*names)
+    return found
 
 
 def _says_nothing(values: tuple[Any, ...]) -> bool:

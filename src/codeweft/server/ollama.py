@@ -173,11 +173,14 @@ class Ollama:
         if not body.messages:
             return json(dumps(_loaded(model, {"message": {"role": "assistant", "content": ""}})))
         checked = wire.ChatBody(messages=[], tools=body.tools)
+        streams = body.stream is not False
         request = Request(
             model=model.info.name,
             messages=tuple(_turns(body.messages)),
             sampling=self._sampling(body),
             tools=wire.tools(checked),
+            whole=not streams,
+            packed=streams,
             caller=caller(http),
         )
 
@@ -185,7 +188,7 @@ class Ollama:
             said = {"role": "assistant", "content": text} | ({"thinking": thinking} if thinking else {})
             return {"message": said}
 
-        return await self._answer(http, model, request, told, stream=body.stream is not False)
+        return await self._answer(http, model, request, told, stream=streams)
 
     async def generate(self, http: HTTPRequest) -> Response:
         body = wire.decode(await http.body(), GenerateBody, fields.OLLAMA_GENERATE)
@@ -195,19 +198,22 @@ class Ollama:
         infill = Infill(body.prompt, body.suffix) if body.suffix else None
         raw = infill is None and bool(body.raw)
         system = [Message("system", body.system)] if body.system else []
+        streams = body.stream is not False
         request = Request(
             model=model.info.name,
             messages=() if infill or raw else (*system, Message("user", body.prompt)),
             prompt=body.prompt if raw else None,
             infill=infill,
             sampling=self._sampling(body),
+            whole=not streams,
+            packed=streams,
             caller=caller(http),
         )
 
         def told(text: str, thinking: str) -> dict[str, Any]:
             return {"response": text} | ({"thinking": thinking} if thinking else {})
 
-        return await self._answer(http, model, request, told, stream=body.stream is not False)
+        return await self._answer(http, model, request, told, stream=streams)
 
     async def embed(self, http: HTTPRequest) -> Response:
         body = wire.decode(await http.body(), EmbedBody, fields.OLLAMA_EMBED)
@@ -384,7 +390,10 @@ async def _lines(events: Choices, model: str, told: Told) -> AsyncIterator[bytes
     async for _, event in events:
         match event:
             case TextDelta():
-                yield dumps(_head(model) | told(event.text, "") | {"done": False}) + b"\n"
+                pieces = event.pieces or (event.text,)
+                yield b"".join(
+                    [dumps(_head(model) | told(piece, "") | {"done": False}) + b"\n" for piece in pieces]
+                )
             case ReasoningDelta():
                 yield dumps(_head(model) | told("", event.text) | {"done": False}) + b"\n"
             case _:

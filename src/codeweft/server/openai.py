@@ -94,6 +94,7 @@ class OpenAI:
             retrieval=wire.retrieval(body),
             explain=bool(body.explain),
             whole=not body.stream,
+            packed=bool(body.stream) and body.logprobs is None,
             caller=who,
         )
 

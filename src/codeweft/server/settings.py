@@ -30,6 +30,9 @@ BY_HAND: Final = (
 """Settings that only who can write the file changes: they choose which programs run here, where data lies and what is
 reached. Endpoints and their prices have routes of their own."""
 
+DEEPEST: Final = 3
+"""A table of lists is the deepest that any setting is."""
+
 Kind = Literal["switch", "number", "choice", "text", "list", "other"]
 
 
@@ -108,7 +111,18 @@ def change_of(name: str, value: Any) -> Change:
         )
     if value == HIDDEN:
         raise InvalidRequest(f"`{name}` was left hidden.", fix="Enter it, or leave it out.", param=name)
+    if _depth(value) > DEEPEST:
+        raise InvalidRequest(f"`{name}` is nested too deeply.", param=name)
     return Change(path, GONE if value is None else value)
+
+
+def _depth(value: Any) -> int:
+    """How deep lists and tables lie in each other, as far as it matters."""
+    depth, level = 0, [value]
+    while depth <= DEEPEST and (below := [one for one in level if isinstance(one, dict | list)]):
+        level = [item for one in below for item in (one.values() if isinstance(one, dict) else one)]
+        depth += 1
+    return depth
 
 
 def is_editable(name: str) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from functools import cache
 from operator import attrgetter
 from typing import Any, Literal, TypeVar
 
@@ -282,12 +281,18 @@ _RANGES: tuple[tuple[str, float, float], ...] = (
 )
 
 
-@cache
-def _ranges_of(kind: type) -> tuple[tuple[tuple[str, float, float], ...], Callable[[Any], tuple[Any, ...]]]:
-    """The rows about fields of a kind of body, and what takes those fields' values: all at once, for most are None."""
-    rows = tuple(row for row in _RANGES if hasattr(kind, row[0]))
-    # With one name it would give the bare value.
-    return rows, attrgetter(*(name for name, _, _ in rows), "__class__")
+_Ranges = tuple[tuple[tuple[str, float, float], ...], Callable[[Any], tuple[Any, ...]]]
+_RANGES_OF: dict[type, _Ranges] = {}
+"""The rows about fields of a kind of body, and what takes those fields' values: all at once, for most are None."""
+
+
+def _ranges_of(kind: type) -> _Ranges:
+    found = _RANGES_OF.get(kind)
+    if found is None:
+        rows = tuple(row for row in _RANGES if hasattr(kind, row[0]))
+        # With one name it would give the bare value.
+        found = _RANGES_OF[kind] = rows, attrgetter(*(name for name, _, _ in rows), "__class__")
+    return found
 
 
 def check_ranges(body: Any) -> None:

@@ -2,6 +2,7 @@ import { Download, WrapText } from 'lucide-react'
 import { createContext, memo, type ReactNode, use, useEffect, useRef, useState } from 'react'
 import { downloadName, htmlRuns, languageLabel, segments } from '../lib/code'
 import { download } from '../lib/download'
+import { onFrame } from '../lib/frame'
 import { useWords } from '../lib/i18n'
 import { whenIdle } from '../lib/idle'
 import { changeSettings, useSettings } from '../lib/settings'
@@ -37,8 +38,6 @@ const linesAtOnce = 40
 // A longer block is coloured run by run when it is finished, too: at once it would stop the page for a moment. The price
 // is that a string or comment which crosses from one run into the next may lose its colour there.
 const mostAtOnce = 12_000
-// Colours wait so long (ms) for the next text, which shows them on its way: a frame is drawn once, not twice.
-const patience = 120
 
 interface Coloured {
   code: string
@@ -46,31 +45,27 @@ interface Coloured {
 }
 
 /**
- * The lines of `code` that are coloured already, as HTML. Colouring is done in idle time and shown with the text that
- * comes next. It waits while the whole block is being coloured.
+ * The lines of `code` that are coloured already, as HTML. Colouring is done in idle time and shown with the next frame.
+ * It waits while the whole block is being coloured.
  */
 function useColoured(code: string, language: string, settled: boolean, wait: boolean): Coloured | null {
   const highlight = useHighlight()
-  const coloured = useRef<Coloured | null>(null)
-  const drawn = useRef<Coloured | null>(null)
+  const [coloured, setColoured] = useState<Coloured | null>(null)
   const cancel = useRef<(() => void) | null>(null)
-  const [, show] = useState(0)
-  drawn.current = coloured.current
   useEffect(() => {
     // What still grows is coloured up to its last whole line.
     const lines = settled ? code : code.slice(0, code.lastIndexOf('\n') + 1)
-    if (!highlight || !language || wait || cancel.current || lines === (coloured.current?.code ?? '')) return
+    if (!highlight || !language || wait || cancel.current || lines === (coloured?.code ?? '')) return
     cancel.current = whenIdle(() => {
-      cancel.current = null
       const now = { code: lines, html: highlight(lines, language) }
-      coloured.current = now
-      const draw = () => drawn.current !== now && coloured.current === now && show((count) => count + 1)
-      setTimeout(draw, settled ? 0 : patience)
+      cancel.current = onFrame(() => {
+        cancel.current = null
+        setColoured(now)
+      })
     })
   })
   useEffect(() => () => cancel.current?.(), [])
-  const ready = coloured.current
-  return ready && code.startsWith(ready.code) ? ready : null
+  return coloured && code.startsWith(coloured.code) ? coloured : null
 }
 
 interface RunProps {
@@ -105,7 +100,11 @@ function useWhole(code: string, language: string, wanted: boolean): string[] | n
   const [whole, setWhole] = useState<{ code: string; runs: string[] } | null>(null)
   useEffect(() => {
     if (!highlight || !wanted) return
-    return whenIdle(() => setWhole({ code, runs: htmlRuns(highlight(code, language), linesAtOnce) }))
+    let cancel = whenIdle(() => {
+      const runs = htmlRuns(highlight(code, language), linesAtOnce)
+      cancel = onFrame(() => setWhole({ code, runs }))
+    })
+    return () => cancel()
   }, [highlight, wanted, code, language])
   if (!wanted) return null
   return whole?.code === code ? whole.runs : undefined
@@ -149,7 +148,7 @@ export const CodeBlock = memo(function CodeBlock({ code, language, open = false 
       <pre
         // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard.
         tabIndex={0}
-        className={`code run overflow-x-auto p-4 ${wrap ? 'break-words whitespace-pre-wrap' : ''}`}
+        className={`code overflow-x-auto p-4 ${runs.length > 1 ? 'run' : ''} ${wrap ? 'break-words whitespace-pre-wrap' : ''}`}
       >
         {runs.map((part, at) => (
           <Run

@@ -13,6 +13,8 @@ from codeweft.retrieval.documents.part import Unreadable
 
 LARGEST_MEMBER: Final = 100_000_000
 """Bytes of XML in one member; a small file can unpack to any size."""
+MOST_TAGS: Final = 4_000_000
+"""Begun and ended elements of one member; each begun one takes some hundred bytes. A book has about a million."""
 _OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 """Office files with a password, and those from before 2007, begin like this."""
 
@@ -41,6 +43,8 @@ class Package:
                 text = member.read(LARGEST_MEMBER + 1)
             if b"<!DOCTYPE" in text[:2000] or b"<!ENTITY" in text[:2000]:
                 raise Unreadable(f"{name} in it declares XML entities", failed=True)
+            if text.count(b"<") > MOST_TAGS:
+                raise Unreadable(f"{name} in it holds more than {MOST_TAGS:,} tags")
             return ElementTree.fromstring(text)
         except (KeyError, zipfile.BadZipFile, ElementTree.ParseError, EOFError) as error:
             raise Unreadable(f"damaged: {name} in it cannot be read", failed=True) from error

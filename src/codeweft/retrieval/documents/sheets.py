@@ -2,59 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from datetime import date, datetime, time, timedelta
-from io import BytesIO
-from typing import Final
-
-from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, PasswordError
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Final
 
 from codeweft.retrieval.documents.part import Part, Unreadable, limited
 
-MOST_ROWS: Final = 5_000
-"""Rows of a sheet; beyond, it is data and not something to read."""
-MOST_COLUMNS: Final = 100
-Cell = int | float | str | bool | time | date | datetime | timedelta
+PATIENCE: Final = 300.0
+"""Seconds for a process that may compute for a minute, on a machine that is busy."""
+_CHILD: Final = Path(__file__).with_name("sheets_child.py")
 
 
 def read(data: bytes) -> tuple[str, list[Part]]:
     """A part per sheet that holds anything. Raises `Unreadable` when a password is needed or the file is damaged."""
-    try:
-        book = CalamineWorkbook.from_filelike(BytesIO(data))
-        parts = [
-            part for name in book.sheet_names if (part := _sheet(book.get_sheet_by_name(name))) is not None
-        ]
-    except PasswordError as error:
-        raise Unreadable("a password is needed") from error
-    except CalamineError as error:
-        raise Unreadable(f"damaged or not a spreadsheet ({error})", failed=True) from error
+    told = _told(data)
+    if "locked" in told:
+        raise Unreadable("a password is needed")
+    if "damaged" in told:
+        raise Unreadable(f"damaged or not a spreadsheet ({told['damaged']})", failed=True)
+    parts = [Part("\n".join([f"## {name}", "", *lines, ""])) for name, lines in told["sheets"] if lines]
     return "sheets", limited(parts)
 
 
-def _sheet(sheet: CalamineSheet) -> Part | None:
-    lines = list(_rows(sheet))
-    return Part("\n".join([f"## {sheet.name}", "", *lines, ""])) if lines else None
-
-
-def _rows(sheet: CalamineSheet) -> Iterator[str]:
-    for number, row in enumerate(sheet.iter_rows()):
-        if number >= MOST_ROWS:
-            yield f"… {sheet.height - number:,} further rows of this sheet are not indexed."
-            return
-        cells = [_shown(cell) for cell in _trimmed(row)]
-        if cells:
-            yield f"| {' | '.join(cells)} |"
-
-
-def _trimmed(row: Sequence[Cell]) -> Sequence[Cell]:
-    """Without empty cells at the end."""
-    end = len(row)
-    while end and row[end - 1] == "":
-        end -= 1
-    return row[: min(end, MOST_COLUMNS)]
-
-
-def _shown(cell: Cell) -> str:
-    if isinstance(cell, float) and cell.is_integer() and abs(cell) < 1e15:
-        return str(int(cell))
-    return " ".join(str(cell).split())
+def _told(data: bytes) -> dict[str, Any]:
+    """What the process says that reads it. Raises `Unreadable` when it ends without a word."""
+    try:
+        # -P: the folder of the script is not looked through for what it imports.
+        command = [sys.executable, "-P", str(_CHILD)]
+        done = subprocess.run(command, input=data, capture_output=True, timeout=PATIENCE, check=True)
+        found: dict[str, Any] = json.loads(done.stdout)
+    except (subprocess.SubprocessError, ValueError):
+        raise Unreadable(
+            "it takes more memory or time than a spreadsheet may, or is damaged", failed=True
+        ) from None
+    return found

@@ -57,8 +57,9 @@ _ROOT: Final = "unpacked.json"
 _UPLOADED: Final = "archives.json"
 _DAMAGED: Final = (
     *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, zstd.ZstdError),
-    gzip.BadGzipFile,
+    *(gzip.BadGzipFile, RecursionError, ValueError, NotImplementedError, OverflowError, struct.error),
 )
+"""What reading a damaged archive raises; a header that announces another is read within it, without end."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,22 +17,15 @@ Read = Callable[[Sequence[int]], Sequence[Row | None]]
 """The rows at some places of a pool, in that order; None for what was removed since."""
 
 
-class PoolFile(NamedTuple):
-    """A file that has candidates. `home` is the index it is in."""
-
-    home: str
-    path: str
-    language: str
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Pool:
     """Candidates of one index or several, each at its place in columns of shape (n,); see `Candidate`.
 
-    `file_of` are places in `files`. No candidate defines a symbol of the question but where `defining` is true.
+    `file_of` are places in `files` (path and language) and in `homes`, the indexes they are in. No candidate defines a symbol of the question but where `defining` is true.
     """
 
-    files: Sequence[PoolFile]
+    files: Sequence[tuple[str, str]]
+    homes: Sequence[str]
     file_of: NDArray[np.intp]
     lexical: Column
     vector: Column
@@ -50,13 +42,17 @@ class Pool:
         file_of = [files.setdefault((one.home, one.row.path), len(files)) for one in known]
         languages = {(one.home, one.row.path): one.row.language for one in known}
         scores = [(one.lexical, one.vector, one.file_terms, one.file_near) for one in known]
-        columns = np.array(scores, np.float64).reshape(-1, 4).T
+        lexical, vector, terms, near = np.array(scores, np.float64).reshape(-1, 4).T
         return cls(
-            [PoolFile(home, path, languages[home, path]) for home, path in files],
+            [(path, languages[home, path]) for home, path in files],
+            [home for home, _ in files],
             np.array(file_of, np.intp),
-            *columns,
-            defining=np.ones(len(known), bool),
-            read=lambda places: [known[place].row for place in places],
+            lexical,
+            vector,
+            terms,
+            near,
+            np.ones(len(known), bool),
+            lambda places: [known[place].row for place in places],
         )
 
     @classmethod
@@ -75,7 +71,8 @@ class Pool:
             return [next(rows[part]) for part in parts_of]
 
         return cls(
-            [file._replace(home=name) for name, one in pools.items() for file in one.files],
+            [file for one in parts for file in one.files],
+            [name for name, one in pools.items() for _ in one.files],
             np.concatenate([one.file_of + first for one, first in zip(parts, files_before, strict=True)]),
             np.concatenate([one.lexical for one in parts]),
             np.concatenate([one.vector for one in parts]),
@@ -101,5 +98,5 @@ class Pool:
             float(self.vector[place]),
             float(self.file_terms[place]),
             float(self.file_near[place]),
-            self.files[self.file_of[place]].home,
+            self.homes[self.file_of[place]],
         )

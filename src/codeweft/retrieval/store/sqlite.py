@@ -10,7 +10,6 @@ import json
 import queue
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -70,12 +69,20 @@ CREATE TABLE IF NOT EXISTS summaries (
     PRIMARY KEY (digest, language)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS orphans (digest INTEGER PRIMARY KEY);
 """
-_OWN_COLUMNS: Final = "c.id, c.file, c.start_line, c.end_line, c.kind, c.name, c.scope, c.digest, c.defines"
 _COLUMNS: Final = (
     "c.id, c.file, f.path, f.language, c.start_line, c.end_line, c.kind, c.name, c.scope, t.signature, t.docstring,"
     " c.digest, c.defines, t.text, t.summary"
 )
-_SELECT: Final = f"SELECT {_COLUMNS} FROM chunks c JOIN files f ON f.id = c.file JOIN texts t ON t.id = c.id"
+_JOINED: Final = "chunks c JOIN files f ON f.id = c.file JOIN texts t ON t.id = c.id"
+_SELECT: Final = f"SELECT {_COLUMNS} FROM {_JOINED}"
+_CHOSEN: Final = "WHERE c.id IN (SELECT value FROM json_each(?))"
+# One text instead of many rows: each row would let go of the interpreter's lock, and while another thread indexes,
+# getting it back takes milliseconds.
+_ROWS_WITH_TEXT: Final = f"SELECT json_group_array(json_array({_COLUMNS})) FROM {_JOINED} {_CHOSEN}"
+_ROWS: Final = (
+    "SELECT json_group_array(json_array(c.id, c.file, f.path, f.language, c.start_line, c.end_line, c.kind, c.name,"
+    f" c.scope, '', '', c.digest, c.defines)) FROM chunks c JOIN files f ON f.id = c.file {_CHOSEN}"
+)
 _FILE_COLUMNS: Final = "id, path, status, reason, digest, size, mtime_ns, checked_ns, language, lines, chunks, summarised, secrets"
 
 
@@ -215,35 +222,20 @@ class Tables:
 
     def rows(self, ids: Iterable[int], *, text: bool = False) -> list[Row]:
         """Chunks by id, in no particular order; ids that are gone are missing."""
-        texts = ", t.signature, t.docstring, t.text, t.summary" if text else ""
-        # One text instead of many rows: each row would let go of the interpreter's lock, and while another thread
-        # indexes, getting it back takes milliseconds.
-        query = (
-            f"SELECT json_group_array(json_array({_OWN_COLUMNS}{texts})) FROM chunks c"
-            f"{' JOIN texts t ON t.id = c.id' if text else ''} WHERE c.id IN (SELECT value FROM json_each(?))"
-        )
         with self._connected() as connection:
+            query = _ROWS_WITH_TEXT if text else _ROWS
             (found,) = connection.execute(query, (json.dumps(list(ids)),)).fetchone()
-            stored: list[list[Any]] = msgspec.json.decode(found)
-            files = self._known_files(connection, {values[1] for values in stored})
-        return [_row_of(values, *files[values[1]]) for values in stored if values[1] in files]
+        return _row_decoder.decode(found)
 
-    def file_names(self, files: Sequence[int]) -> Mapping[int, tuple[str, str]]:
-        """Path and language by file id; those of `files` are among them unless they are gone."""
-        with self._connected() as connection:
-            return self._known_files(connection, set(files))
-
-    def _known_files(
-        self, connection: sqlite3.Connection, wanted: AbstractSet[int]
-    ) -> Mapping[int, tuple[str, str]]:
-        """Path and language by file id, with those of `wanted` unless they are gone. An id never changes its meaning."""
+    def file_names(self, files: Iterable[int]) -> list[tuple[str, str]]:
+        """Path and language of files in the order given; empty for one that is gone. An id never changes its meaning."""
         known = self._file_names
-        if not wanted <= known.keys():
-            new = connection.execute(
-                "SELECT id, path, language FROM files WHERE id > ? ORDER BY id", (next(reversed(known), 0),)
-            ).fetchall()
-            known.update({file: (path, language) for file, path, language in new})
-        return known
+        wanted = list(files)
+        if not known.keys() >= set(wanted):
+            known.update(
+                {file: (path, language) for file, path, language in self.paths(next(reversed(known), 0))}
+            )
+        return [known.get(file, ("", "")) for file in wanted]
 
     def chunks(self, path: str) -> list[Row]:
         """The chunks of one file in order, with text."""
@@ -517,14 +509,8 @@ def _symbols(chunk: int, name: str, defines: Iterable[str]) -> Iterator[tuple[st
                 yield folded, chunk
 
 
+_row_decoder: Final = msgspec.json.Decoder(list[Row])
+
+
 def _row(values: Sequence[Any]) -> Row:
     return Row._make(values)
-
-
-def _row_of(values: Sequence[Any], path: str, language: str) -> Row:
-    """From `_OWN_COLUMNS`, with or without the columns of its text."""
-    number, file, start, end, kind, name, scope, digest, defined, *texts = values
-    signature, docstring, text, summary = texts or ("", "", "", "")
-    return Row(
-        number, file, path, language, start, end, kind, name, scope, signature, docstring, digest, defined, text, summary
-    )  # fmt: skip

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { AnswerEvent } from '../../api/events'
 import type { Reference, Turn } from '../../api/types'
-import { emptyAnswer, isOver, reduce } from './reduce'
+import { caughtUp, emptyAnswer, isOver, reduce } from './reduce'
 import { retryDelay } from './stream'
 
 const turn = { id: 't1', content: 'def f(): ...' } as Turn
@@ -82,6 +82,22 @@ describe('an answer from its events', () => {
       [2, 'grep_code'],
     ])
     expect(reduce(answer, 2, step(2)).steps).toHaveLength(2)
+  })
+
+  test('a text that does not stand becomes a draft, and the check is kept', () => {
+    const checked = { verified: true, tool: 'go', message: 'go accepts it', language: 'go', repaired: true }
+    const told: AnswerEvent[] = [
+      { type: 'text', text: 'wrong\n' },
+      { type: 'withdrawn' },
+      { type: 'text', text: 'right' },
+      { type: 'checked', ...checked },
+    ]
+    const answer = play(told)
+    expect(answer).toMatchObject({ text: 'right', withdrawn: ['wrong'], checked })
+    // What a reload finds is as far as, ahead of or behind what the events have told.
+    expect(caughtUp(answer, { content: 'rig', withdrawn: ['wrong'] })).toBe(true)
+    expect(caughtUp(answer, { content: 'wrong answer', withdrawn: [] })).toBe(true)
+    expect(caughtUp(play(told.slice(0, 1)), { content: 'r', withdrawn: ['wrong'] })).toBe(false)
   })
 
   test('an explanation is kept as it was told', () => {

@@ -1,5 +1,6 @@
 import { eventsUrl } from '../../api/client'
 import { type AnswerEvent, answerEventTypes } from '../../api/events'
+import { onFrame } from '../frame'
 import { type Answer, emptyAnswer, isOver, reduce } from './reduce'
 
 const firstRetry = 500
@@ -18,7 +19,7 @@ export class AnswerStream {
   private source: EventSource | null = null
   private attempts = 0
   private timer: ReturnType<typeof setTimeout> | undefined
-  private frame = 0
+  private undraw: (() => void) | null = null
   private readonly listeners = new Set<() => void>()
   private shown: { answer: Answer; connected: boolean }
 
@@ -42,8 +43,7 @@ export class AnswerStream {
 
   close(): void {
     clearTimeout(this.timer)
-    cancelAnimationFrame(this.frame)
-    clearTimeout(this.frame)
+    this.undraw?.()
     this.source?.close()
     this.source = null
   }
@@ -84,13 +84,10 @@ export class AnswerStream {
   }
 
   private schedule(): void {
-    if (this.frame) return
-    // A hidden tab gets no animation frames; a timer keeps its state moving there.
-    const show = () => {
-      this.frame = 0
+    this.undraw ??= onFrame(() => {
+      this.undraw = null
       this.show(true)
-    }
-    this.frame = document.hidden ? Number(setTimeout(show, 250)) : requestAnimationFrame(show)
+    })
   }
 
   private show(connected: boolean): void {

@@ -30,7 +30,9 @@ def f():
 Last words.
 `
 
-const raws = ({ done, open }: Blocks) => [...done, ...(open ? [open] : [])].map((token) => token.raw.trim())
+const all = ({ done, open }: Blocks) => [...done, ...(open ? [open] : [])]
+const raws = (blocks: Blocks) => all(blocks).map((token) => token.raw.trim())
+const codes = (blocks: Blocks) => all(blocks).map((token) => (token.type === 'code' ? token.text : ''))
 
 describe('growing Markdown', () => {
   test('every prefix, grown character by character, has the blocks that reading it at once gives', () => {
@@ -48,6 +50,20 @@ describe('growing Markdown', () => {
       'blockquote',
       'table',
     ])
+  })
+
+  test('code that grows by any piece is the code that reading it at once gives', () => {
+    const code =
+      '````js title=x\n\n\nlet a = `b`\n```\nstill code\n\n ```\n~~~\n\n````\nAfter.\n\n~~~\n\nx\n~~~\n'
+    for (const step of [1, 2, 3, 5, 7]) {
+      let grown = noBlocks
+      for (let end = step; end < code.length + step; end += step) {
+        const text = code.slice(0, end)
+        grown = extendBlocks(grown, text)
+        expect(codes(grown)).toEqual(codes(extendBlocks(noBlocks, text)))
+        expect(raws(grown)).toEqual(raws(extendBlocks(noBlocks, text)))
+      }
+    }
   })
 
   test('a finished block keeps its identity while text is added', () => {

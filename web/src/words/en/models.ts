@@ -91,7 +91,7 @@ export default {
     localText: 'Any GGUF file that llama.cpp can read.',
     endpoint: 'Use an endpoint',
     endpointText:
-      'Any server that speaks OpenAI’s protocol. Put these three lines into codeweft.yaml in the state folder (or the file that you start with) and start again.',
+      'Any server that speaks OpenAI’s protocol. Add it under Administration, Endpoints, where it answers at once; or put these three lines into codeweft.yaml in the state folder (or the file that you start with) and start again.',
     none: 'No model is available.',
   },
 }

@@ -30,7 +30,7 @@ const words: typeof en = {
     protocols: {
       openai: 'OpenAI 프로토콜 (vLLM, Ollama, 대부분의 제공자)',
       anthropic: 'Anthropic 프로토콜',
-      bedrock: 'Amazon Bedrock',
+      bedrock: '아마존 Bedrock',
     },
     baseUrl: '주소',
     baseUrlText: '보통 /v1로 끝납니다.',

@@ -89,7 +89,7 @@ const words: typeof en = {
     localText: 'llama.cpp가 읽을 수 있는 모든 GGUF 파일.',
     endpoint: '엔드포인트 사용',
     endpointText:
-      'OpenAI 프로토콜을 쓰는 모든 서버. 이 세 줄을 상태 폴더의 codeweft.yaml(또는 시작할 때 지정한 파일)에 넣고 다시 시작하세요.',
+      'OpenAI 프로토콜을 쓰는 모든 서버. 관리 → 엔드포인트에서 추가하면 바로 답합니다. 또는 이 세 줄을 상태 폴더의 codeweft.yaml(또는 시작할 때 지정한 파일)에 넣고 다시 시작하세요.',
     none: '사용할 수 있는 모델이 없습니다.',
   },
 }
