@@ -353,7 +353,7 @@ class Settings(_Section):
     )
     models: dict[Name, ModelSettings] = Field(default_factory=dict, description="Further models by name.")
     engine: EngineSettings = EngineSettings()
-    hub: HubSettings = HubSettings()
+    hub: HubSettings = Field(default_factory=HubSettings)  # its token is looked up when settings are read
     sandbox: SandboxSettings = SandboxSettings()
     index: IndexSettings = IndexSettings()
     summaries: SummarySettings = SummarySettings()

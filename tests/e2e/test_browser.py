@@ -255,3 +255,15 @@ def test_models_say_what_they_are(page: Page, server: Server) -> None:
     expect(page.get_by_text("starter", exact=True).first).to_be_visible()
     expect(page.get_by_text("codegen", exact=True).first).to_be_visible()
     expect(page.get_by_text("Infilling").first).to_be_visible()
+
+
+def test_the_page_fits_a_phone(browser: Browser, server: Server) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme="dark")
+    page = context.new_page()
+    page.goto(server.signin_link())
+    for place in ("/", "/knowledge", "/models", "/connect"):
+        page.goto(server.url + place)
+        page.wait_for_load_state("networkidle")
+        width = page.evaluate("document.documentElement.scrollWidth")
+        assert width <= 390, place
+    context.close()

@@ -20,7 +20,7 @@ from codeweft.retrieval.store.base import FoundSecret, NewFile, Probe
 from codeweft.retrieval.store.embedded import EmbeddedStore, EmbeddedStores
 from codeweft.retrieval.store.vectors import quantise
 from codeweft.retrieval.tokens import words
-from codeweft.retrieval.update import MANY_FILES, IndexLimits
+from codeweft.retrieval.update import FIRST_FILES, MANY_FILES, IndexLimits, Progress
 from codeweft.retrieval.workers import Reader
 from codeweft.types import Filters, Query
 
@@ -189,7 +189,13 @@ def test_many_files_indexed_by_workers_are_found_as_if_indexed_by_one_process(tm
             encoder,
             limits=IndexLimits(workers=workers, redactor=None),
         )
-        index.update()
+        told: list[Progress] = []
+        index.update(told.append)
+        if workers:
+            committed = [step.done for step in told if step.stage == "reading"]
+            assert 0 < committed[1] <= FIRST_FILES, (
+                "the first files can be searched before workers have started"
+            )
         # A file that goes away has the lexical index written anew: how often was committed shows in BM25's statistics.
         (root / "extra.py").write_text("def extra(): ...\n")
         index.update()

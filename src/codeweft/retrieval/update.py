@@ -29,7 +29,7 @@ from codeweft.types import Encoder, Vectors
 MANY_FILES: Final = 400
 """Changed files from which starting worker processes pays."""
 FIRST_FILES: Final = 32
-"""Files that are read here while worker processes start, and files of a commit where encoding them is slow."""
+"""Files that are read and committed here before worker processes start, and files of a commit where encoding is slow."""
 BATCH: Final = 1024
 """Files per commit at most."""
 FIRST_SECONDS: Final = 0.3
@@ -183,7 +183,8 @@ class Update:
             return _batches(changed, read_over_ray(self._limits.ray, reader, jobs), self._most)
         if len(changed) < MANY_FILES or workers == 0:
             return _batches(changed, (file for job in jobs for file in reader.read([job])), self._most)
-        return _batches(changed, in_parallel(reader, jobs, FIRST_FILES, workers), self._most)
+        reads = in_parallel(reader, jobs, FIRST_FILES, workers)
+        return _batches(changed, reads, self._most, first=FIRST_FILES)
 
     def _store_batch(
         self,
@@ -369,13 +370,14 @@ def _same_skip(new: NewFile, known: StoredFile | None) -> bool:
 
 
 def _batches(
-    changed: Sequence[FoundFile], reads: Iterable[ReadFile], most: int
+    changed: Sequence[FoundFile], reads: Iterable[ReadFile], most: int, first: int | None = None
 ) -> Iterator[list[tuple[FoundFile, ReadFile, int]]]:
+    """Of `most` files each, the first of `first`, or of fewer when they take long to read."""
     pairs = iter(zip(changed, reads, strict=True))
-    seconds = FIRST_SECONDS
-    while batch := _batch(pairs, most, seconds):
+    size, seconds = first or most, FIRST_SECONDS
+    while batch := _batch(pairs, size, seconds):
         yield batch
-        seconds = BATCH_SECONDS
+        size, seconds = most, BATCH_SECONDS
 
 
 def _batch(

@@ -59,10 +59,12 @@ class Reader:
 
 
 def in_parallel(reader: Reader, jobs: Sequence[Job], first: int, workers: int | None) -> Iterator[ReadFile]:
-    """The files in order. The `first` are read here, while the workers start.
+    """The files in order. The `first` are read here, before the workers start: what is handed out can be searched soon.
 
     Raises `NotReady` when a worker is killed.
     """
+    for job in jobs[:first]:
+        yield from reader.read([job])
     count = workers or os.cpu_count() or 1
     # A fresh interpreter per worker: forking a process with threads deadlocks.
     pool = ProcessPoolExecutor(
@@ -73,8 +75,6 @@ def in_parallel(reader: Reader, jobs: Sequence[Job], first: int, workers: int | 
         waiting: deque[Future[list[ReadFile]]] = deque(
             pool.submit(_read, portion) for portion in islice(portions, count * _AHEAD)
         )
-        for job in jobs[:first]:
-            yield from reader.read([job])
         while waiting:
             yield from waiting.popleft().result()
             waiting.extend(pool.submit(_read, portion) for portion in islice(portions, 1))

@@ -87,7 +87,6 @@ class Application:
         await self._accounts.watch()
         await self._answers.recover()
         self.on_started()
-        self._api.begin()
         yield
         await self.stop()
 

@@ -1,4 +1,4 @@
-"""A room that takes a while to make: the server answers in the others meanwhile."""
+"""A room that takes a while to make, and that programs never enter: it is made when somebody first does."""
 
 from __future__ import annotations
 
@@ -10,21 +10,17 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 class Later:
-    """An ASGI application that is made once: by `begin`, or when it is first called."""
+    """An ASGI application that is made when it is first called."""
 
     def __init__(self, make: Callable[[], Coroutine[Any, Any, ASGIApp]]) -> None:
         self._make = make
         self._making: asyncio.Task[ASGIApp] | None = None
         self._app: ASGIApp | None = None
 
-    def begin(self) -> asyncio.Task[ASGIApp]:
-        """Begin to make it, unless begun."""
-        if self._making is None:
-            self._making = asyncio.create_task(self._make(), name="later")
-        return self._making
-
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._app is None:
+            if self._making is None:
+                self._making = asyncio.create_task(self._make(), name="later")
             # Whoever leaves meanwhile must not stop it for the others.
-            self._app = await asyncio.shield(self.begin())
+            self._app = await asyncio.shield(self._making)
         await self._app(scope, receive, send)

@@ -1,10 +1,8 @@
 import { Download, WrapText } from 'lucide-react'
-import { createContext, memo, type ReactNode, use, useEffect, useRef, useState } from 'react'
-import { downloadName, htmlRuns, languageLabel, segments } from '../lib/code'
+import { createContext, memo, type ReactNode, use, useEffect, useState } from 'react'
+import { downloadName, languageLabel, segments } from '../lib/code'
 import { download } from '../lib/download'
-import { onFrame } from '../lib/frame'
 import { useWords } from '../lib/i18n'
-import { whenIdle } from '../lib/idle'
 import { changeSettings, useSettings } from '../lib/settings'
 import { CopyButton, IconButton } from './ui'
 
@@ -33,82 +31,11 @@ export const Highlighted = memo(function Highlighted({ code, language }: { code:
   return <code dangerouslySetInnerHTML={{ __html: highlight(code, language) }} />
 })
 
-// Code is laid out and coloured in runs of this many lines: what is not in view costs nothing, and a token costs one run.
+// A block that still grows is highlighted in runs of this many lines, so that a token costs one run, not the block.
 const linesAtOnce = 40
-// A longer block is coloured run by run when it is finished, too: at once it would stop the page for a moment. The price
-// is that a string or comment which crosses from one run into the next may lose its colour there.
+// A longer block stays in runs when it is finished: highlighting it at once would stop the page for a moment. The
+// price is that a string or comment which crosses from one run into the next may lose its colour there.
 const mostAtOnce = 12_000
-
-interface Coloured {
-  code: string
-  html: string
-}
-
-/**
- * The lines of `code` that are coloured already, as HTML. Colouring is done in idle time and shown with the next frame.
- * It waits while the whole block is being coloured.
- */
-function useColoured(code: string, language: string, settled: boolean, wait: boolean): Coloured | null {
-  const highlight = useHighlight()
-  const [coloured, setColoured] = useState<Coloured | null>(null)
-  const cancel = useRef<(() => void) | null>(null)
-  useEffect(() => {
-    // What still grows is coloured up to its last whole line.
-    const lines = settled ? code : code.slice(0, code.lastIndexOf('\n') + 1)
-    if (!highlight || !language || wait || cancel.current || lines === (coloured?.code ?? '')) return
-    cancel.current = whenIdle(() => {
-      const now = { code: lines, html: highlight(lines, language) }
-      cancel.current = onFrame(() => {
-        cancel.current = null
-        setColoured(now)
-      })
-    })
-  })
-  useEffect(() => () => cancel.current?.(), [])
-  return coloured && code.startsWith(coloured.code) ? coloured : null
-}
-
-interface RunProps {
-  code: string
-  language: string
-  /** Whether no more will follow. */
-  settled: boolean
-  /** Its colours, where the whole block was coloured at once; undefined until that is done. */
-  html: string | null | undefined
-}
-
-/** Some lines of a block. They are plain until there is time to colour them, in the same place. */
-const Run = memo(function Run({ code, language, settled, html }: RunProps) {
-  const own = useColoured(code, language, settled, html !== null)
-  const { code: done, html: shown } = html == null ? (own ?? { code: '', html: '' }) : { code, html }
-  const lines = code.split('\n').length - (code.endsWith('\n') ? 1 : 0)
-  return (
-    <code style={{ containIntrinsicBlockSize: `auto ${lines}lh` }}>
-      {/* biome-ignore lint/security/noDangerouslySetInnerHtml: the highlighter escapes everything but its own spans. */}
-      <span dangerouslySetInnerHTML={{ __html: shown }} />
-      {code.slice(done.length)}
-    </code>
-  )
-})
-
-/**
- * The colours of each run of a finished block, from reading it as a whole; null where each run is coloured by itself,
- * undefined until there was time for it.
- */
-function useWhole(code: string, language: string, wanted: boolean): string[] | null | undefined {
-  const highlight = useHighlight()
-  const [whole, setWhole] = useState<{ code: string; runs: string[] } | null>(null)
-  useEffect(() => {
-    if (!highlight || !wanted) return
-    let cancel = whenIdle(() => {
-      const runs = htmlRuns(highlight(code, language), linesAtOnce)
-      cancel = onFrame(() => setWhole({ code, runs }))
-    })
-    return () => cancel()
-  }, [highlight, wanted, code, language])
-  if (!wanted) return null
-  return whole?.code === code ? whole.runs : undefined
-}
 
 interface CodeBlockProps {
   code: string
@@ -122,12 +49,7 @@ export const CodeBlock = memo(function CodeBlock({ code, language, open = false 
   const { wrap } = useSettings()
   const actions = use(CodeActions)
   const label = language ? languageLabel(language) : ''
-  const runs = segments(code, linesAtOnce)
-  const whole = useWhole(
-    code,
-    language,
-    !open && language !== '' && runs.length > 1 && code.length <= mostAtOnce,
-  )
+  const inRuns = open || code.length > mostAtOnce
   return (
     <figure className="rounded-xl border border-line bg-code">
       <figcaption className="flex h-10 items-center gap-0.5 border-b border-line ps-4 pe-1.5">
@@ -148,18 +70,16 @@ export const CodeBlock = memo(function CodeBlock({ code, language, open = false 
       <pre
         // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard.
         tabIndex={0}
-        className={`code overflow-x-auto p-4 ${runs.length > 1 ? 'run' : ''} ${wrap ? 'break-words whitespace-pre-wrap' : ''}`}
+        className={`code overflow-x-auto p-4 ${wrap ? 'break-words whitespace-pre-wrap' : ''} ${inRuns ? 'run' : ''}`}
       >
-        {runs.map((part, at) => (
-          <Run
+        {inRuns ? (
+          segments(code, linesAtOnce).map((part, at) => (
             // biome-ignore lint/suspicious/noArrayIndexKey: runs are only appended.
-            key={at}
-            code={part}
-            language={language}
-            settled={!open || at < runs.length - 1}
-            html={whole === null ? null : whole?.[at]}
-          />
-        ))}
+            <Highlighted key={at} code={part} language={language} />
+          ))
+        ) : (
+          <Highlighted code={code} language={language} />
+        )}
       </pre>
     </figure>
   )

@@ -75,28 +75,3 @@ export function segments(code: string, lines: number): string[] {
   if (start < code.length || result.length === 0) result.push(code.slice(start))
   return result
 }
-
-/**
- * A highlighter's `html` in runs of `lines` lines, each whole by itself: spans that cross from one run into the next are
- * closed and opened again. The tags are the highlighter's own spans; every other `<` is escaped.
- */
-export function htmlRuns(html: string, lines: number): string[] {
-  const runs: string[] = []
-  const open: string[] = []
-  let run = ''
-  let count = 0
-  for (const [piece] of html.matchAll(/<span[^>]*>|<\/span>|\n|[^<\n]+/g)) {
-    run += piece
-    if (piece === '</span>') open.pop()
-    else if (piece.startsWith('<')) open.push(piece)
-    else if (piece === '\n') {
-      count += 1
-      if (count % lines === 0) {
-        runs.push(run + '</span>'.repeat(open.length))
-        run = open.join('')
-      }
-    }
-  }
-  if (count % lines !== 0 || run !== open.join('') || runs.length === 0) runs.push(run)
-  return runs
-}

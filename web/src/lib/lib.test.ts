@@ -1,9 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { snippets } from '../features/connect/snippets'
-import { downloadName, fenceLanguage, htmlRuns, languageLabel, segments } from './code'
+import { downloadName, fenceLanguage, languageLabel, segments } from './code'
 import { bytes, dollars, duration, shares } from './format'
 import { highlight } from './highlight'
-import { decodeEntities } from './markdown/links'
 import { presetOf } from './sampling'
 import { ago, dayOf, groupByDay } from './time'
 
@@ -36,16 +35,6 @@ describe('time', () => {
 })
 
 describe('code', () => {
-  test('the colours of a whole block, cut into runs, are each whole and say the same', () => {
-    const code = `x = 1\n"""a\nb <c>\nd"""\ny = 2\n`
-    const html = highlight(code, 'python')
-    const runs = htmlRuns(html, 2)
-    expect(runs).toHaveLength(segments(code, 2).length)
-    for (const run of runs) expect(run.match(/<span/g)?.length ?? 0).toBe(run.match(/<\/span>/g)?.length ?? 0)
-    expect(runs[1]).toMatch(/^<span class="hljs-string">/)
-    const text = (run: string) => decodeEntities(run.replace(/<[^>]*>/g, ''))
-    expect(runs.map(text)).toEqual(segments(code, 2))
-  })
   test('segments joined are the code, and only the last one changes while it grows', () => {
     const code = Array.from({ length: 95 }, (_, line) => `line ${line}`).join('\n')
     const parts = segments(code, 40)
