@@ -32,7 +32,7 @@ REPETITION_PENALTY = 1.15
 """Of twenty plain wishes, the code parsed of 6 (at 1.1), 7 (1.15), 4 (1.2), 7 (1.25) and 2 (1.3): little but noise."""
 STILL = 1e12
 """Divides an angle so far down that no context turns the pair."""
-DESCRIPTION = "Codeweft's starter model: very small, Python only, for trying things without a network."
+DESCRIPTION = "Codeweft's starter model: very small, for trying things without a network."
 LICENCE = "apache-2.0"
 
 _FIM_KEYS = {
@@ -68,7 +68,7 @@ def export(weights: Path, tokenizer: Path, out: Path, kind: str = "Q8_0") -> Non
     writer.add_description(DESCRIPTION)
     writer.add_license(LICENCE)
     writer.add_languages(["en"])
-    writer.add_tags(["text-generation", "code", "python", "fill-in-the-middle"])
+    writer.add_tags(["text-generation", "code", "fill-in-the-middle"])
     # What llama.cpp samples with when a request says nothing: a model this small repeats itself without a penalty.
     writer.add_sampling_temp(0.2)
     writer.add_sampling_penalty_repeat(REPETITION_PENALTY)
