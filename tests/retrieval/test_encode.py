@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codeweft.errors import NotFound, StorageFailed
@@ -178,6 +178,7 @@ def test_short_chunks_are_encoded_by_the_ten_thousand_a_second(bundled: StaticEn
     assert len(chunks) / (time.process_time() - begun) > 10_000
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(alphabet="ab_ A1.\n\0é가", max_size=40), max_size=6))
 def test_texts_together_have_the_rows_that_their_runs_have_one_by_one(texts: list[str]) -> None:
     vocabulary = Vocabulary(["a", "b", "ab", "1"], ["a", "b", "1", "é"])
