@@ -132,7 +132,8 @@ INFILL = "total = total.add(line)\n    return total"
 
 def answer_to(prompt: str) -> str:
     """The prepared answer to a prompt, with the numbers of the references it was given."""
-    question = prompt[prompt.rfind("Task: ") :]
+    # Only chats have references before the request.
+    question = prompt[max(0, prompt.rfind("Task: ")) :]
     text = next((answer for words, answer in ANSWERS if words in question), ELSE)
     blocks = re.findall(r"^Reference \[(\d+)\] (.*?)(?=^Reference \[|\Z)", prompt, re.MULTILINE | re.DOTALL)
 

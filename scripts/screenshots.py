@@ -62,7 +62,7 @@ def button(*names: str) -> Callable[[Page], None]:
 
 def translate(page: Page) -> None:
     button("Try an example", "예제로 해 보기")(page)
-    page.locator("main input[list]").last.fill("Go")
+    page.locator("#input-language_to").fill("Go")
     page.locator("main .cm-content").first.click()
     page.keyboard.press("Control+Enter")
     page.locator("main pre").first.wait_for()
