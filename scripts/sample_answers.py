@@ -97,22 +97,17 @@ await new Promise((resolve) => setTimeout(resolve, wait))
 ```"""
 
 GO = """```go
-package money
+package words
 
-import "fmt"
-
-// Money is an amount in the smallest unit of its currency.
-type Money struct {
-	Amount   int64
-	Currency string
-}
-
-// Add is the sum of two amounts of the same currency.
-func (m Money) Add(other Money) (Money, error) {
-	if m.Currency != other.Currency {
-		return Money{}, fmt.Errorf("cannot add %s to %s", other.Currency, m.Currency)
+// GroupByFirstLetter maps each first letter to its words, in their order.
+// Like the original it fails for an empty word.
+func GroupByFirstLetter(words []string) map[rune][]string {
+	groups := make(map[rune][]string)
+	for _, word := range words {
+		first := []rune(word)[0]
+		groups[first] = append(groups[first], word)
 	}
-	return Money{m.Amount + other.Amount, m.Currency}, nil
+	return groups
 }
 ```"""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import pytest
 from playwright.sync_api import expect
 
 from .conftest import Open, Stub
@@ -83,6 +84,23 @@ def test_usage_is_drawn_and_told_by_any_group(stub: Stub, open_page: Open) -> No
     expect(page.get_by_role("row", name=re.compile("Grace"))).to_be_visible()
     page.get_by_role("combobox", name="Show", exact=True).select_option("tokens")
     expect(page.get_by_role("figure", name="Tokens by day and User")).to_be_visible()
+
+
+@pytest.mark.parametrize("motion", ["no-preference", "reduce"])
+def test_bars_have_the_colours_of_their_legend(stub: Stub, open_page: Open, motion: str) -> None:
+    page = open_page(f"{stub()}/admin/usage", reduced_motion=motion)
+    figure = page.get_by_role("figure", name="Cost by day and Model")
+    expect(figure.locator("canvas")).to_be_visible()
+    first = figure.get_by_role("listitem").first.locator("span").first
+    colour = first.evaluate("(mark) => getComputedStyle(mark).backgroundColor.match(/[0-9]+/g).map(Number)")
+    drawn = figure.locator("canvas").evaluate("""(canvas) => {
+        const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height)
+        const seen = new Set()
+        for (let at = 0; at < data.length; at += 4)
+            if (data[at + 3] === 255) seen.add(`${data[at]} ${data[at + 1]} ${data[at + 2]}`)
+        return [...seen]
+    }""")
+    assert " ".join(map(str, colour)) in drawn
 
 
 def test_without_any_use_the_page_says_what_will_be_here(stub: Stub, open_page: Open) -> None:

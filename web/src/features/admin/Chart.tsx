@@ -24,10 +24,14 @@ export function Chart({ data, write, label }: ChartProps) {
   useEffect(() => {
     const element = host.current
     if (!element) return
-    // A canvas knows no variables: an element that has the colour says what it comes to.
+    // A canvas knows no variables: an element that has the colour says what it comes to. One that was there before
+    // would pass from its last colour to the next, and tell a colour between.
     const resolve = (variable: string) => {
-      element.style.color = `var(${variable})`
-      return getComputedStyle(element).color
+      const probe = element.appendChild(document.createElement('span'))
+      probe.style.color = `var(${variable})`
+      const { color } = getComputedStyle(probe)
+      probe.remove()
+      return color
     }
     const day = new Intl.DateTimeFormat(language, { day: 'numeric', month: 'short', timeZone: 'UTC' })
     const [ink, line] = [resolve('--ink-3'), resolve('--line')]
@@ -42,7 +46,6 @@ export function Chart({ data, write, label }: ChartProps) {
       points: { show: false },
       ...(bars && { paths: bars }),
     }))
-    element.style.color = ''
     const plot = new uPlot(
       {
         width: element.clientWidth,

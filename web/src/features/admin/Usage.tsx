@@ -158,7 +158,7 @@ function Table({ totals, title }: { totals: Total[]; title: string }) {
         <tbody className="divide-y divide-line border-t border-line">
           {totals.map((total) => (
             <tr key={total.group}>
-              <th scope="row" className="px-4 py-2 text-start font-normal break-all">
+              <th scope="row" className="min-w-32 px-4 py-2 text-start font-normal break-words">
                 {total.name || words.nothing}
               </th>
               {columns.map(([name, text]) => (

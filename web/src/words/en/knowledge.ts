@@ -79,7 +79,7 @@ export default {
     deleteUploads: 'The index and the uploaded files in it are deleted. This cannot be undone.',
     failedFiles: (count: string) => `${count} failed`,
     skippedFiles: (count: string) => `${count} skipped`,
-    secretsFound: (count: string) => `${count} secrets removed`,
+    secretsFound: (count: string) => `${count} ${count === '1' ? 'secret' : 'secrets'} removed`,
     secrets: 'Secrets removed',
     secretsText: 'Taken out before anything was stored. Change them at their source, too.',
     noSecrets: 'No secret was found.',
