@@ -86,21 +86,27 @@ def test_usage_is_drawn_and_told_by_any_group(stub: Stub, open_page: Open) -> No
     expect(page.get_by_role("figure", name="Tokens by day and User")).to_be_visible()
 
 
+HAS_COLOUR = """(colour) => {
+    const canvas = document.querySelector('figure canvas')
+    const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height)
+    for (let at = 0; at < data.length; at += 4)
+        if (data[at + 3] === 255 && `${data[at]} ${data[at + 1]} ${data[at + 2]}` === colour) return true
+    return false
+}"""
+
+
 @pytest.mark.parametrize("motion", ["no-preference", "reduce"])
-def test_bars_have_the_colours_of_their_legend(stub: Stub, open_page: Open, motion: str) -> None:
-    page = open_page(f"{stub()}/admin/usage", reduced_motion=motion)
+def test_bars_have_the_colours_of_their_legend_also_when_night_falls(
+    stub: Stub, open_page: Open, motion: str
+) -> None:
+    page = open_page(f"{stub()}/admin/usage", reduced_motion=motion, color_scheme="light")
     figure = page.get_by_role("figure", name="Cost by day and Model")
     expect(figure.locator("canvas")).to_be_visible()
-    first = figure.get_by_role("listitem").first.locator("span").first
-    colour = first.evaluate("(mark) => getComputedStyle(mark).backgroundColor.match(/[0-9]+/g).map(Number)")
-    drawn = figure.locator("canvas").evaluate("""(canvas) => {
-        const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height)
-        const seen = new Set()
-        for (let at = 0; at < data.length; at += 4)
-            if (data[at + 3] === 255) seen.add(`${data[at]} ${data[at + 1]} ${data[at + 2]}`)
-        return [...seen]
-    }""")
-    assert " ".join(map(str, colour)) in drawn
+    legend = figure.get_by_role("listitem").first.locator("span").first
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        colour = legend.evaluate("(one) => getComputedStyle(one).backgroundColor.match(/[0-9]+/g).join(' ')")
+        page.wait_for_function(HAS_COLOUR, arg=colour)
 
 
 def test_without_any_use_the_page_says_what_will_be_here(stub: Stub, open_page: Open) -> None:

@@ -1,4 +1,4 @@
-import { useEffect, useRef } from 'react'
+import { useEffect, useRef, useSyncExternalStore } from 'react'
 import uPlot from 'uplot'
 import 'uplot/dist/uPlot.min.css'
 import { useLanguage } from '../../lib/i18n'
@@ -8,6 +8,12 @@ import type { Stacked } from './stacked'
 const colours = ['--accent', '--syn-title', '--syn-keyword', '--syn-number', '--syn-attr', '--line-strong']
 const colourOf = (at: number) => `var(${colours[Math.min(at, colours.length - 1)]})`
 const height = 240
+
+const darkness = matchMedia('(prefers-color-scheme: dark)')
+const watchDarkness = (changed: () => void) => {
+  darkness.addEventListener('change', changed)
+  return () => darkness.removeEventListener('change', changed)
+}
 
 interface ChartProps {
   data: Stacked
@@ -20,6 +26,7 @@ export function Chart({ data, write, label }: ChartProps) {
   const host = useRef<HTMLDivElement>(null)
   const language = useLanguage()
   const { theme } = useSettings()
+  const dark = useSyncExternalStore(watchDarkness, () => darkness.matches)
   // biome-ignore lint/correctness/useExhaustiveDependencies: a canvas does not follow the theme by itself.
   useEffect(() => {
     const element = host.current
@@ -77,7 +84,7 @@ export function Chart({ data, write, label }: ChartProps) {
       resized.disconnect()
       plot.destroy()
     }
-  }, [data, write, language, theme])
+  }, [data, write, language, theme, dark])
   return (
     <figure aria-label={label} className="flex flex-col gap-3">
       <div ref={host} aria-hidden className="min-w-0 overflow-hidden" style={{ height }} />
