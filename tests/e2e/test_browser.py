@@ -62,6 +62,8 @@ def slow_page(browser: Browser, slow_server: Server) -> Iterator[Page]:
 
 
 def ask(page: Page, text: str) -> None:
+    # While an answer is written, or being stopped, nothing is sent.
+    expect(page.get_by_role("button", name="Stop")).to_have_count(0)
     page.get_by_label("Your message").fill(text)
     page.get_by_label("Your message").press("Enter")
 

@@ -132,7 +132,7 @@ def test_the_calculator_follows_its_sliders(stub: Stub, open_page: Open) -> None
 
 def test_feedback_is_filtered_and_taken_along(stub: Stub, open_page: Open) -> None:
     page = open_page(f"{stub()}/admin/feedback")
-    expect(page.get_by_text("Explain the ranking")).to_be_visible()
+    expect(page.get_by_role("main").get_by_text("Explain the ranking")).to_be_visible()
     page.get_by_role("combobox", name="Rating").select_option("bad")
     expect(page.get_by_text("That parameter does not exist.")).to_be_visible()
     expect(page.get_by_role("main").get_by_text("Explain the ranking")).to_be_hidden()
