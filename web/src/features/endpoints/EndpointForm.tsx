@@ -73,18 +73,7 @@ export function EndpointForm({ endpoint, writes = false, onSaved }: EndpointForm
       }}
     >
       <div className="grid gap-3 sm:grid-cols-2">
-        {!endpoint && (
-          <Field label={words.name} hint={words.nameText}>
-            <input
-              name="name"
-              required
-              pattern="[A-Za-z0-9][A-Za-z0-9._\-]{0,63}"
-              className="field"
-              autoComplete="off"
-              spellCheck={false}
-            />
-          </Field>
-        )}
+        {!endpoint && <NameField />}
         <Field label={words.protocol}>
           <select
             className="field"
@@ -244,5 +233,22 @@ function Tested({ trial }: { trial: Trial }) {
         </p>
       )}
     </div>
+  )
+}
+
+/** What a new endpoint or pool is called. */
+export function NameField() {
+  const { endpoints: words } = useWords('endpoints')
+  return (
+    <Field label={words.name} hint={words.nameText}>
+      <input
+        name="name"
+        required
+        pattern="[A-Za-z0-9][A-Za-z0-9._\-]{0,63}"
+        className="field"
+        autoComplete="off"
+        spellCheck={false}
+      />
+    </Field>
   )
 }

@@ -1,9 +1,9 @@
 import { useRef } from 'react'
 import type { Endpoint } from '../../api/admin'
 import { asProblem } from '../../api/client'
-import { Button, Field, ProblemNote } from '../../components/ui'
+import { Button, ProblemNote } from '../../components/ui'
 import { useWords } from '../../lib/i18n'
-import { Amount, read, Tick } from './EndpointForm'
+import { Amount, NameField, read, Tick } from './EndpointForm'
 import { useSaveEndpoint } from './queries'
 
 interface PoolFormProps {
@@ -42,18 +42,7 @@ export function PoolForm({ pool, models, onSaved }: PoolFormProps) {
         onSave()
       }}
     >
-      {!pool && (
-        <Field label={words.name} hint={words.nameText}>
-          <input
-            name="name"
-            required
-            pattern="[A-Za-z0-9][A-Za-z0-9._\-]{0,63}"
-            className="field"
-            autoComplete="off"
-            spellCheck={false}
-          />
-        </Field>
-      )}
+      {!pool && <NameField />}
       {(['pool', 'fallback'] as const).map((part) => (
         <fieldset key={part} className="flex flex-col gap-2 text-sm">
           <legend className="mb-1 font-medium">{part === 'pool' ? words.members : words.fallback}</legend>
