@@ -85,6 +85,16 @@ def test_tests_come_after_code_unless_they_are_asked_for() -> None:
     assert order("tests that a route is added", *pool)[0] == "tests/test_route.py"
 
 
+def test_a_format_is_what_code_handles_unless_its_files_are_asked_for() -> None:
+    pool = [
+        candidate("README.md", "", 1.3, kind="section", language="markdown"),
+        candidate("read.py", "load", 1.0),
+    ]
+    assert order("where is JSON validated", *pool)[0] == "read.py"
+    assert order("which JSON files are validated", *pool)[0] == "README.md"
+    assert order("what does the readme say of validating", *pool)[0] == "README.md"
+
+
 def test_what_a_report_says_in_passing_does_not_ask_for_tests() -> None:
     report = (
         "Routes are not added\n\nThe tests of our own application fail since the last update. "

@@ -112,10 +112,11 @@ _ASKS_FOR_TESTS: Final = re.compile(
 )
 _ASKS_FOR_EXAMPLES: Final = re.compile(r"\b(?:examples?|samples?|demos?|tutorials?|usage)\b|예제", re.I)
 _ASKS_FOR_PROSE: Final = re.compile(
-    r"\b(?:readme|docs?|documentation|changelog|licen[cs]e|config(?:uration)? file|install(?:ation)?|guide|ya?ml|json|toml|css|html"
-    r"|dockerfile|makefile|workflow|ci)\b|문서",
+    r"\b(?:readme|docs?|documentation|changelog|licen[cs]e|config(?:uration)? file|install(?:ation)?|guide"
+    r"|(?:ya?ml|json|toml|css|html)(?= (?:files?|config\w*|settings))|dockerfile|makefile|workflow|ci)\b|문서",
     re.I,
 )
+"""A format alone is what code reads and writes: who asks about JSON seldom wants a JSON file."""
 _ASKS_FOR_VENDORED: Final = re.compile(
     r"\b(?:vendored|bundled|third[ -]party|externals?|dependenc(?:y|ies))\b|외부", re.I
 )
