@@ -143,7 +143,7 @@ def test_while_a_long_answer_grows_what_stands_is_left_alone(stub: Stub, open_pa
         const observer = new MutationObserver((list) => { window.changes += list.length })
         const options = { childList: true, characterData: true, subtree: true }
         for (const run of [...document.querySelectorAll('pre > code')].slice(0, 3)) observer.observe(run, options)
-        observer.observe(document.querySelector('.prose > p'), options)
+        observer.observe(document.querySelector('.prose p'), options)
     }""")
     expect(page.get_by_text("That was long.")).to_be_visible(timeout=60_000)
     finished(page)
