@@ -50,7 +50,7 @@ export function Markdown({ text, writing = false, references = [], onCite = nowh
   )
   return (
     <CitationContext value={citations}>
-      <div className={`prose ${writing ? 'writing' : ''}`}>
+      <div className="prose">
         {parts(blocks).map((tokens, at) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: blocks are only appended.
           <Part key={at} tokens={tokens} last={writing ? blocks.open : null} />
@@ -62,7 +62,7 @@ export function Markdown({ text, writing = false, references = [], onCite = nowh
 
 // A long answer has hundreds of blocks. When text is added, only the part with the last one is looked through, and the
 // finished parts that are out of view cost neither layout nor painting.
-const partSize = 16
+const partSize = 8
 
 function parts({ done, open }: Blocks): Token[][] {
   const all = open ? [...done, open] : done
@@ -86,7 +86,7 @@ const Part = memo(
     // Not before the browser has drawn it once: it then knows the size to keep for it while it is out of view.
     useEffect(() => (growing ? undefined : afterDraw(() => setStill(true))), [growing])
     return (
-      <div className={`part ${still ? 'still' : ''}`}>
+      <div className={`part ${growing ? 'growing' : still ? 'still' : ''}`}>
         {props.tokens.map((token, at) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: blocks are only appended.
           <Block key={at} token={token} open={token === props.last} />
