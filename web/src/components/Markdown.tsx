@@ -240,7 +240,8 @@ function CitedText({ text }: { text: string }) {
         type="button"
         aria-label={words.source.reference(piece.reference)}
         onClick={() => open(piece.reference)}
-        className="mx-0.5 inline-grid h-[1.25em] min-w-[1.25em] -translate-y-[0.15em] place-items-center rounded-md bg-accent-soft px-1 align-middle text-[0.75em] font-semibold text-accent tabular-nums hover:bg-accent hover:text-on-accent"
+        // In whole pixels above the line's own baseline: wherever the line begins, number and text are rounded alike.
+        className="mx-0.5 inline-block h-3.5 min-w-3.5 rounded-md bg-accent-soft px-1 text-center align-[2px] text-[0.6875rem] leading-3.5 font-semibold text-accent tabular-nums hover:bg-accent hover:text-on-accent"
       >
         {piece.reference}
       </button>
