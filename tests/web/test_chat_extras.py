@@ -208,8 +208,12 @@ def test_nothing_shifts_while_an_answer_is_written(stub: Stub, open_page: Open) 
         new PerformanceObserver((list) => {
             for (const entry of list.getEntries()) {
                 if (entry.hadRecentInput) continue
-                for (const { node, previousRect, currentRect } of entry.sources)
-                    window.moved.push([node?.outerHTML?.slice(0, 80), JSON.stringify([previousRect, currentRect])])
+                for (const { node, previousRect, currentRect } of entry.sources) {
+                    // The columns of a table that grows are as wide as their widest cell.
+                    if ((node instanceof Text ? node.parentElement : node)?.closest('table')) continue
+                    const what = (node?.outerHTML ?? node?.data)?.slice(0, 80)
+                    window.moved.push([what, JSON.stringify([previousRect, currentRect])])
+                }
             }
         }).observe({ type: 'layout-shift' })
     }""")
