@@ -49,7 +49,7 @@ def visit(context: BrowserContext, url: str) -> dict[str, float]:
     """Milliseconds of one visit: painted, ready and quiet since the navigation; a key's; the main thread's."""
     page = context.new_page()
     devtools = context.new_cdp_session(page)
-    devtools.send("Performance.enable")
+    devtools.send("Performance.enable", {"timeDomain": "threadTicks"})
     page.goto(url, wait_until="commit")
     page.locator("#composer:focus").wait_for()
     metrics = devtools.send("Performance.getMetrics")["metrics"]
