@@ -139,13 +139,17 @@ def test_a_hostile_answer_runs_nothing_and_loads_nothing(stub: Stub, open_page: 
 def test_while_a_long_answer_grows_what_stands_is_left_alone(stub: Stub, open_page: Open) -> None:
     page = open_page(stub(pace=0.5))
     ask(page, "a long file")
-    expect(page.locator("pre > code").nth(3)).to_be_attached(timeout=20_000)
+    runs = page.locator("pre > code")
+    expect(runs.nth(3)).to_be_attached(timeout=20_000)
+    # The colours may come later than the code.
+    for at in range(3):
+        expect(runs.nth(at).locator("[class^=hljs]").first).to_be_attached()
     page.evaluate("""() => {
         window.changes = 0
         const observer = new MutationObserver((list) => { window.changes += list.length })
         const options = { childList: true, characterData: true, subtree: true }
         for (const run of [...document.querySelectorAll('pre > code')].slice(0, 3)) observer.observe(run, options)
-        observer.observe(document.querySelector('.prose > p'), options)
+        observer.observe(document.querySelector('.prose p'), options)
     }""")
     expect(page.get_by_text("That was long.")).to_be_visible(timeout=60_000)
     finished(page)
