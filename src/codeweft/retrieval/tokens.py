@@ -66,6 +66,8 @@ def words(text: str) -> list[str]:
 
 def joined_words(text: str) -> str:
     """`words` with spaces between them, in half the time."""
+    if not text:
+        return ""
     if len(_joined) >= _MOST_JOINED:
         _joined.clear()
     return " ".join(map(_joined.__getitem__, runs(text)))
