@@ -88,8 +88,7 @@ def _joined(pieces: list[Piece]) -> list[Piece]:
             and (not piece.name or last.lines < SHORTEST_BLOCK)
         ):
             names = tuple(filter(None, (*last.defines, piece.name if last.name else "", *piece.defines)))
-            joined[-1] = replace(
-                last,
+            joined[-1] = last._replace(
                 end_line=piece.end_line,
                 name=last.name or piece.name,
                 defines=tuple(dict.fromkeys(names)),
