@@ -54,7 +54,7 @@ def test_a_citation_opens_the_code_with_its_true_line_numbers_and_then_the_file(
 
 
 def test_a_reload_in_the_middle_of_an_answer_resumes_it(stub: Stub, open_page: Open) -> None:
-    page = open_page(stub(pace=6))
+    page = open_page(stub(pace=20))
     ask(page, "Write something")
     expect(page.locator(".hljs-keyword").first).to_be_visible(timeout=20_000)
     page.reload()
@@ -64,7 +64,7 @@ def test_a_reload_in_the_middle_of_an_answer_resumes_it(stub: Stub, open_page: O
 
 
 def test_a_lost_connection_goes_on_where_it_stopped(stub: Stub, open_page: Open) -> None:
-    address = stub(pace=8)
+    address = stub(pace=20)
     page = open_page(address)
     ask(page, "Write something")
     expect(page.locator(".hljs-keyword").first).to_be_visible(timeout=20_000)
@@ -77,7 +77,7 @@ def test_a_lost_connection_goes_on_where_it_stopped(stub: Stub, open_page: Open)
 
 
 def test_stop_keeps_what_was_written(stub: Stub, open_page: Open) -> None:
-    page = open_page(stub(pace=10))
+    page = open_page(stub(pace=20))
     ask(page, "Write something")
     expect(page.locator(".hljs-keyword").first).to_be_visible(timeout=20_000)
     page.keyboard.press("Escape")
