@@ -7,7 +7,7 @@ import urllib.request
 
 from playwright.sync_api import Page, expect
 
-from .conftest import Open, Stub
+from .conftest import Open, Stub, go_on
 
 
 def ask(page: Page, text: str) -> None:
@@ -54,22 +54,24 @@ def test_a_citation_opens_the_code_with_its_true_line_numbers_and_then_the_file(
 
 
 def test_a_reload_in_the_middle_of_an_answer_resumes_it(stub: Stub, open_page: Open) -> None:
-    page = open_page(stub(pace=20))
+    page = open_page(stub("held"))
     ask(page, "Write something")
     expect(page.locator(".hljs-keyword").first).to_be_visible(timeout=20_000)
     page.reload()
     expect(page.get_by_role("button", name="Stop")).to_be_visible()
+    go_on(page)
     finished(page)
     expect(page.get_by_text("Run it with")).to_have_count(1)
 
 
 def test_a_lost_connection_goes_on_where_it_stopped(stub: Stub, open_page: Open) -> None:
-    address = stub(pace=20)
+    address = stub("held")
     page = open_page(address)
     ask(page, "Write something")
     expect(page.locator(".hljs-keyword").first).to_be_visible(timeout=20_000)
     with page.expect_request(re.compile(r"/events\?after=\d+$")):
         urllib.request.urlopen(f"{address}/stub/drop").close()
+    go_on(page)
     finished(page)
     text = page.get_by_role("article", name="Answer").inner_text()
     assert text.count("def problems(settings: Settings)") == 1
@@ -77,7 +79,7 @@ def test_a_lost_connection_goes_on_where_it_stopped(stub: Stub, open_page: Open)
 
 
 def test_stop_keeps_what_was_written(stub: Stub, open_page: Open) -> None:
-    page = open_page(stub(pace=20))
+    page = open_page(stub("held"))
     ask(page, "Write something")
     expect(page.locator(".hljs-keyword").first).to_be_visible(timeout=20_000)
     page.keyboard.press("Escape")
