@@ -16,6 +16,7 @@ from playwright.sync_api import Browser, Locator, Page, StorageState, expect
 
 from tests.e2e.browsing import IN_A_BROWSER, visitor
 from tests.e2e.conftest import SAMPLE, Server, start
+from tests.e2e.cut_wire import wired
 from tests.e2e.slow_endpoint import HERE, SlowEndpoint, serving
 from tests.e2e.team import done, signed_in
 
@@ -171,6 +172,8 @@ def test_code_is_explained_reviewed_translated_and_gets_tests_from_the_apps_for_
                 page.get_by_role("menuitem", name="Go", exact=True).click()
             expect(answers).to_have_count(number + 1)
             expect(ended(answers.nth(number))).to_contain_text(f"says of it: {number}.")
+        # What was checked says so by its badge, and not in its text as well.
+        expect(answers.nth(number)).not_to_contain_text("Not verified")
         read = last_question(endpoint)
         assert asked in read and code("sum_up") in read
 
@@ -449,11 +452,15 @@ def test_after_a_reload_in_its_middle_an_answer_goes_on(page: Page, endpoint: Sl
         whole(told)
 
 
-def test_after_a_lost_connection_an_answer_goes_on_where_it_was(page: Page, endpoint: SlowEndpoint) -> None:
-    with endpoint.saying(HALVES):
+def test_after_a_lost_connection_an_answer_goes_on_where_it_was(
+    page: Page, shop: Server, endpoint: SlowEndpoint
+) -> None:
+    with wired(shop.url) as wire, endpoint.saying(HALVES):
+        page.goto(wire.url)
+        expect(page.get_by_label("Your message")).to_be_focused()
         told = begin(page, "Lose the connection halfway")
-        page.context.set_offline(True)
-        expect(told.get_by_text("Connection lost.")).to_be_visible()
+        wire.cut()
+        expect(told.get_by_text("Connection lost. The answer goes on; reconnecting…").first).to_be_visible()
         endpoint.go_on()
-        page.context.set_offline(False)
+        wire.mend()
         whole(told)

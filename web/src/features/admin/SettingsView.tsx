@@ -19,7 +19,11 @@ const oidcLines = `sign_in:
 
 /** A value as the file says it; `unset` for none. */
 const asText = (value: unknown, unset: string): string =>
-  value === null || value === undefined ? unset : typeof value === 'string' ? value || '""' : JSON.stringify(value)
+  value === null || value === undefined
+    ? unset
+    : typeof value === 'string'
+      ? value || '""'
+      : JSON.stringify(value)
 
 /** What is set, in which file, and how people sign in; most of it is changed here. */
 export function SettingsView() {
@@ -120,7 +124,9 @@ function Row({ setting, locked }: { setting: Setting; locked: boolean }) {
           </span>
         )}
         {waits && !setting.secret && (
-          <span className="block text-xs break-all text-warn">{words.saved(asText(setting.saved, words.unset))}</span>
+          <span className="block text-xs break-all text-warn">
+            {words.saved(asText(setting.saved, words.unset))}
+          </span>
         )}
         {setting.changed && (
           <span className="block text-xs break-all text-ink-3">
