@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shutil
@@ -11,8 +12,9 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
+import httpx
 import pytest
-from playwright.sync_api import Browser, Locator, Page, StorageState, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.e2e.browsing import IN_A_BROWSER, visitor
 from tests.e2e.conftest import SAMPLE, Server, start
@@ -34,6 +36,7 @@ SUMMARY = (
 )
 CODE = "def {name}(lines):\n    return sum(line.amount for line in lines)\n"
 ANSWER = "Here it is [1]:\n\n```python\n" + CODE + "```\n\nIt adds every line once."
+NUMBERS = itertools.count(1)
 GIT = ("git", "-c", "user.name=Ada", "-c", "user.email=ada@example.com")
 
 
@@ -45,7 +48,7 @@ def endpoint() -> Iterator[SlowEndpoint]:
 
 @pytest.fixture(scope="module")
 def shop(endpoint: SlowEndpoint, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server over a repository at one commit, whose functions have summaries; all models are at `endpoint`."""
+    """A server over a repository at one commit; all models are at `endpoint`."""
     folder = tmp_path_factory.mktemp("tour")
     repository = folder / "shop"
     shutil.copytree(SAMPLE, repository)
@@ -54,15 +57,20 @@ def shop(endpoint: SlowEndpoint, tmp_path_factory: pytest.TempPathFactory) -> It
     settings = folder / "codeweft.yaml"
     settings.write_text(SETTINGS.format(url=endpoint.url))
     server = start(folder / "home", "--config", str(settings), "--code", str(repository))
-    try:
-        with closing(signed_in(server.url, server.wait_for(r"Sign in .*?(http://\S+)")[1])) as admin:
-            until(lambda: done(admin.get("/api/indexes"))[0]["state"] == "ready")
-            with endpoint.saying(SUMMARY):
-                done(admin.post("/api/indexes/shop/summaries", json={"models": ["coder"], "language": "en"}))
-                until(lambda: done(admin.get("/api/indexes/shop/summaries"))["summarised"] > 4)
-        yield server
-    finally:
-        server.stop()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def admin(shop: Server, endpoint: SlowEndpoint) -> Iterator[httpx.Client]:
+    """The administrator's API; the repository is indexed, and its functions have summaries."""
+    link = shop.wait_for(r"Sign in .*?(http://\S+)")[1]
+    with closing(signed_in(shop.url, link)) as client:
+        until(lambda: done(client.get("/api/indexes"))[0]["state"] == "ready")
+        with endpoint.saying(SUMMARY):
+            done(client.post("/api/indexes/shop/summaries", json={"models": ["coder"], "language": "en"}))
+            until(lambda: done(client.get("/api/indexes/shop/summaries"))["summarised"] > 4)
+        yield client
 
 
 def until(reached: Callable[[], bool], seconds: float = 60) -> None:
@@ -72,23 +80,13 @@ def until(reached: Callable[[], bool], seconds: float = 60) -> None:
         time.sleep(0.1)
 
 
-@pytest.fixture(scope="module")
-def cookies(browser: Browser, shop: Server) -> StorageState:
-    """Of a browser that is signed in: a link works only once."""
-    page = visitor(browser)
-    page.goto(shop.signin_link())
-    expect(page.get_by_label("Your message")).to_be_visible()
-    state = page.context.storage_state()
-    page.context.close()
-    return state
-
-
 @pytest.fixture
-def page(browser: Browser, shop: Server, cookies: StorageState) -> Iterator[Page]:
-    """The chat in a browser of its own: nothing is remembered there."""
-    opened = visitor(browser, storage_state=cookies, base_url=shop.url)
+def page(browser: Browser, shop: Server, admin: httpx.Client) -> Iterator[Page]:
+    """The chat of a user who is new here, so that tests know nothing of each other."""
+    user = done(admin.post("/api/users", json={"name": f"User {next(NUMBERS)}", "role": "admin"}))
+    opened = visitor(browser, base_url=shop.url)
     opened.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=shop.url)
-    opened.goto("/")
+    opened.goto(done(admin.post(f"/api/users/{user['id']}/signin"))["path"])
     expect(opened.get_by_label("Your message")).to_be_focused()
     yield opened
     opened.context.close()
@@ -218,7 +216,7 @@ def test_a_rating_with_its_comment_is_kept_and_exported(page: Page, endpoint: Sl
     page.reload()
     expect(told.get_by_role("button", name="Bad answer")).to_have_attribute("aria-pressed", "true")
     page.goto("/admin/feedback")
-    expect(page.get_by_role("listitem").filter(has_text="“It forgets the pears.”")).to_be_visible()
+    expect(page.get_by_role("listitem").filter(has_text="“It forgets the pears.”").first).to_be_visible()
     with page.expect_download() as saved:
         page.get_by_role("button", name="JSON Lines").click()
     rows = [json.loads(line) for line in Path(saved.value.path()).read_text().splitlines()]
