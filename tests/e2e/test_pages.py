@@ -275,7 +275,8 @@ def test_a_new_server_leads_from_its_link_to_the_first_answer(
 
     expect(page.get_by_role("heading", name="A model that writes")).to_be_visible()
     page.get_by_role("tab", name="An endpoint").click()
-    page.get_by_label("Address").fill("http://127.0.0.1:9/v1")
+    page.locator("[name=name]").fill("nowhere")
+    page.locator("[name=base_url]").fill("http://127.0.0.1:9/v1")
     page.get_by_role("button", name="Test", exact=True).click()
     expect(page.get_by_role("alert")).to_contain_text("127.0.0.1:9")
     page.get_by_role("button", name="Skip this step").click()
@@ -289,6 +290,7 @@ def test_a_new_server_leads_from_its_link_to_the_first_answer(
     dialog.get_by_label("Path on the server").fill(str(SAMPLE))
     dialog.get_by_role("button", name="Add code").click()
     expect(dialog).to_be_hidden()
+    expect(page.get_by_role("main").get_by_text("Ready", exact=True)).to_be_visible()
     page.get_by_role("button", name="Next").click()
 
     page.get_by_label("Your question").fill("Write a function that adds up the lines of an invoice")
