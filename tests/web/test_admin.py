@@ -466,3 +466,9 @@ def test_it_speaks_korean(stub: Stub, open_page: Open) -> None:
     expect(page.get_by_role("heading", name="관리")).to_be_visible()
     page.get_by_role("tab", name="감사 기록").click()
     expect(page.get_by_role("searchbox", name="사용자, 동작, 대상, 주소로 거르기")).to_be_visible()
+
+
+def test_on_a_phone_the_chosen_part_of_administration_is_in_view(stub: Stub, open_page: Open) -> None:
+    page = open_page(f"{stub()}/admin/settings", width=390, height=844)
+    expect(page.get_by_role("tab", name="Settings")).to_be_in_viewport(ratio=1)
+    assert page.evaluate("document.querySelector('main > div').scrollTop") == 0
