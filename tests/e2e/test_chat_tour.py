@@ -231,7 +231,8 @@ def test_the_code_of_an_answer_is_among_the_snippets_until_it_is_deleted(
     with endpoint.saying(answer("kept_snippet")):
         ask(page, "Write what is worth keeping")
     page.goto("/snippets")
-    page.get_by_label("Search snippets").fill("kept_snippet")
+    with page.expect_response(re.compile("q=kept_snippet")):
+        page.get_by_label("Search snippets").fill("kept_snippet")
     item = page.get_by_role("main").get_by_role("listitem", name="Write what is worth keeping")
     expect(item.locator("pre")).to_contain_text("def kept_snippet")
     item.get_by_role("button", name="Delete snippet").click()
