@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -182,6 +183,14 @@ async def test_right_code_is_verified_and_said_to_be() -> None:
     assert answer.checked == Checked(True, "python3", "python3 compiles it", "python")
     assert answer.text == f"{ANSWER}\n\nVerified: python3 compiles it."
     assert bench.given[0][1] == {"cart.py": "def total(prices):\n    return 1\n"} and len(model.requests) == 1
+
+
+async def test_who_shows_the_check_itself_gets_a_text_without_it() -> None:
+    model = ScriptedModel("m", ANSWER)
+    request = replace(asked("fix", path="cart.py"), label=False)
+    answer = await fold(app("fix", model, bench=Bench(GOOD)).stream(request))
+    assert answer.text == ANSWER
+    assert answer.checked is not None and answer.checked.verified
 
 
 async def test_wrong_code_is_corrected_once_with_the_tool_s_message_and_the_correction_is_the_answer() -> (

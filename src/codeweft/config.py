@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -36,6 +36,10 @@ class ServerSettings(_Section):
     host: str = Field("127.0.0.1", description="Address to bind. Anything but loopback requires signing in.")
     port: int = Field(8000, ge=0, le=65535, description="TCP port; 0 takes a free one.")
     public_url: str | None = Field(None, description="Address that people use, when a proxy stands in front.")
+    variables: list[str] = Field(
+        default_factory=lambda: ["CODEWEFT_KEY_*"],
+        description="Environment variables that settings saved over the web may name as ${NAME}; * is any text.",
+    )
     max_body_mb: float = Field(64, gt=0, description="Largest request body in megabytes (uploads included).")
 
 
@@ -499,6 +503,15 @@ def expand(value: Any, where: str) -> Any:
         return found
 
     return _REFERENCE.sub(variable, value)
+
+
+def variables(value: Any) -> Iterator[str]:
+    """The environment variables that `expand` reads for a value."""
+    if isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from variables(item)
+    elif isinstance(value, str):
+        yield from (match[1] for match in _REFERENCE.finditer(value))
 
 
 def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

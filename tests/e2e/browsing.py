@@ -1,7 +1,8 @@
-"""What tests in a browser share: the browser, visitors, the list of all pages, and what axe says of one."""
+"""What tests in a browser share: the browser, visitors, the list of all pages, and what is wrong with one."""
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 ROOT = Path(__file__).parents[2]
+AXE = ROOT / "web/node_modules/axe-core/axe.min.js"
 CHROMIUM = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
 )
@@ -67,3 +69,59 @@ def complain(line: str) -> None:
     """What a page logs as an error is one, but for answers that say no: some tests ask for them."""
     if "Failed to load resource" not in line:
         pytest.fail(f"the page logged {line}")
+
+
+def settled(page: Page) -> None:
+    """Wait until a page shows its heading and what it fetched."""
+    page.get_by_role("heading", level=1).first.wait_for(state="attached")
+    page.wait_for_load_state("networkidle")
+    expect(page.locator(".skeleton")).to_have_count(0)
+    drawn(page)
+
+
+def drawn(page: Page) -> None:
+    """Wait until a page is drawn as it is now: what follows a change of the window or the theme is done by then."""
+    page.evaluate("() => new Promise((then) => requestAnimationFrame(() => requestAnimationFrame(then)))")
+
+
+def violations(page: Page, *rules: str) -> list[tuple[str, str, str]]:
+    """What axe finds on a page: the rule, the element, what to do. With `rules` only these are tried."""
+    if not AXE.exists():
+        pytest.skip("axe-core is not installed: cd web && npm ci")
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE.read_text())
+    options = {"resultTypes": ["violations"], **({"runOnly": list(rules)} if rules else {})}
+    found = page.evaluate("(options) => axe.run(options).then((found) => found.violations)", options)
+    return [(v["id"], node["html"][:160], node["failureSummary"]) for v in found for node in v["nodes"]]
+
+
+def overflowing(page: Page) -> list[str]:
+    """What is wider than the window: the page itself, or elements in it that cannot be scrolled on their own."""
+    found: list[str] = page.evaluate("""() => {
+        const width = document.documentElement.clientWidth
+        const wide = (e) => e.scrollWidth > Math.max(width, e.clientWidth) && e.clientWidth > 0
+            && getComputedStyle(e).overflowX === 'visible'
+            && !e.closest('pre, table, .code, .overflow-x-auto, .sr-only, .cm-editor')
+        const told = [...document.querySelectorAll('#page *')].filter(wide).map((e) => e.outerHTML.slice(0, 160))
+        return document.documentElement.scrollWidth > width ? ['the page itself', ...told] : told
+    }""")
+    return found
+
+
+def routes(**values: list[str]) -> list[str]:
+    """Every address of the page, read from its own tables: what is added there is tested without being listed here.
+
+    `values` are what to put for the last part of an address that varies, by the first part. Raises `KeyError` for a
+    new one.
+    """
+    pages = (ROOT / "web/src/app/pages.tsx").read_text()
+    app = (ROOT / "web/src/app/App.tsx").read_text()
+    table = (ROOT / "web/src/features/admin/AdminPage.tsx").read_text()
+    values = {**values, "admin": re.findall(r"^  (\w+): lazy\(", table, re.MULTILINE)}
+    paths = [*re.findall(r"<Route path=\"(/[^\"]*)\"", app), *re.findall(r"path: '(/[^']*)'", pages)]
+    assert len(paths) > 10 and values["admin"], "the tables of pages are not written as they were"
+    found: list[str] = []
+    for path in paths:
+        page, _, varies = path.partition("/:")
+        found += [f"{page}/{value}" for value in values[page.strip("/")]] if varies else [path]
+    return [*found, "/nowhere"]

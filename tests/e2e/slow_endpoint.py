@@ -1,12 +1,14 @@
-"""An OpenAI-compatible endpoint that writes a known answer slowly, for tests of what happens in the middle of one."""
+"""An OpenAI-compatible endpoint that writes known answers: slowly, or up to a place where it waits to be let go on."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from aiohttp import web
 
@@ -24,28 +26,53 @@ def add_lines(lines):
 It adds every line once. """
     + "and more words follow. " * 200
 )
+HERE = "\v"
+"""Where an answer waits: no model writes a vertical tab."""
+LONGEST_WAIT_SECONDS = 60
 
 
 class SlowEndpoint:
-    """Streams `ANSWER` a word at a time. `open_streams` counts the answers being written."""
+    """Streams an answer a word at a time. `open_streams` counts the answers being written."""
 
     def __init__(self, seconds_per_word: float) -> None:
         self.seconds_per_word = seconds_per_word
         self.open_streams = 0
-        self.asked: list[dict[str, object]] = []
+        self.asked: list[dict[str, Any]] = []
         self.url = ""
+        self._answer, self._reason = ANSWER, "stop"
+        self._going_on = threading.Event()
+        self._going_on.set()
+
+    @contextmanager
+    def saying(self, answer: str, reason: str = "stop") -> Iterator[None]:
+        """Until the block ends, requests are answered so. At `HERE` an answer waits for `go_on`."""
+        was = self._answer, self._reason
+        self._answer, self._reason = answer, reason
+        self._going_on.clear()
+        try:
+            yield
+        finally:
+            self._going_on.set()
+            self._answer, self._reason = was
+
+    def go_on(self) -> None:
+        """Let answers go on that wait at `HERE`."""
+        self._going_on.set()
 
     async def chat(self, request: web.Request) -> web.StreamResponse:
         self.asked.append(await request.json())
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         self.open_streams += 1
-        words = [word + " " for word in ANSWER.split(" ")]
+        reason, parts = self._reason, self._answer.split(HERE)
         try:
-            for word in words:
-                await response.write(_chunk({"content": word}, None))
-                await asyncio.sleep(self.seconds_per_word)
-            await response.write(_chunk({}, "stop"))
+            for at, part in enumerate(parts):
+                if at > 0:
+                    await asyncio.to_thread(self._going_on.wait, LONGEST_WAIT_SECONDS)
+                for word in re.findall(r"\s*\S+\s*", part):
+                    await response.write(_chunk({"content": word}, None))
+                    await asyncio.sleep(self.seconds_per_word)
+            await response.write(_chunk({}, reason))
             await response.write(b"data: [DONE]\n\n")
         finally:
             self.open_streams -= 1

@@ -214,7 +214,7 @@ async def test_a_pool_is_made_of_what_is_there_and_holds_it(team: Team) -> None:
         ("new", {"base_url": "http://h/v1", "region": "eu-west-1"}),
         ("new", {"base_url": "http://user:pass@h/v1"}),
         ("new", {"base_url": "http://h/${HOME}"}),
-        ("new", {"base_url": "http://h/v1", "api_key": "${NOT_SET_ANYWHERE}"}),
+        ("new", {"base_url": "http://h/v1", "api_key": "${CODEWEFT_KEY_OF_NOBODY}"}),
         ("new", {"pool": ["first"], "base_url": "http://h/v1"}),
         ("a b", {"base_url": "http://h/v1"}),
     ],
@@ -222,6 +222,42 @@ async def test_a_pool_is_made_of_what_is_there_and_holds_it(team: Team) -> None:
 async def test_what_is_no_endpoint_is_refused_and_not_written(team: Team, name: str, body: Any) -> None:
     told = await team.refused("PUT", f"/api/endpoints/{name}", body)
     assert told["status"] in (400, 409)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("PUT", "/api/endpoints/new", {"base_url": "http://h/v1", "api_key": "${CLOUD_SECRET}"}),
+        ("PUT", "/api/endpoints/new", {"base_url": "http://h/v1", "api_key": "a ${CLOUD_SECRET:-b}"}),
+        ("PUT", "/api/endpoints/new", {"base_url": "http://h/v1", "model": "${CLOUD_SECRET}"}),
+        ("POST", "/api/endpoints/test", {"base_url": "http://h/v1", "api_key": "${CLOUD_SECRET}"}),
+        ("PATCH", "/api/settings", {"values": {"hub.mirror": "http://h/${CLOUD_SECRET}"}}),
+        ("PATCH", "/api/settings", {"values": {"index.exclude": ["${CLOUD_SECRET}"]}}),
+        ("POST", "/api/indexes", {"source": "https://h/shop.git", "token": "${CLOUD_SECRET}"}),
+        ("POST", "/api/indexes", {"source": "https://me:${CLOUD_SECRET}@h/shop.git"}),
+    ],
+)
+async def test_nobody_learns_the_servers_environment_by_naming_its_variables(
+    team: Team, monkeypatch: pytest.MonkeyPatch, method: str, path: str, body: Any
+) -> None:
+    monkeypatch.setenv("CLOUD_SECRET", SECRET)
+    told = await team.refused(method, path, body)
+    assert told["status"] == 403
+    assert "CLOUD_SECRET" in told["message"] and "server.variables (CODEWEFT_KEY_*)" in told["fix"].replace(
+        "`", ""
+    )
+
+
+async def test_a_variable_that_is_meant_for_it_is_kept_by_its_name(
+    team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CODEWEFT_KEY_SECOND", SECRET)
+    body = {"base_url": team.endpoint.url, "model": "m", "api_key": "${CODEWEFT_KEY_SECOND}"}
+    told = await team.done("PUT", "/api/endpoints/second", body)
+    (shown,) = [one for one in told["endpoints"] if one["name"] == "second"]
+    assert (shown["key"], shown["key_variable"]) == ("environment", "CODEWEFT_KEY_SECOND")
+    assert "${CODEWEFT_KEY_SECOND}" in team.file.read_text()
+    await team.done("DELETE", "/api/endpoints/second")
 
 
 async def test_settings_are_saved_and_in_force_or_wait_for_a_restart(team: Team, as_it_was: str) -> None:

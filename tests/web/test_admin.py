@@ -176,6 +176,8 @@ def test_settings_are_changed_where_they_are_shown(stub: Stub, open_page: Open) 
     page = open_page(f"{stub()}/admin/settings")
     expect(page.get_by_text("/home/ada/.codeweft/codeweft.yaml")).to_be_visible()
     expect(page.get_by_text("••••")).to_be_visible()
+    expect(page.get_by_text("default: not set")).to_be_visible()
+    expect(page.get_by_text("null")).to_have_count(0)
     expect(page.get_by_role("button", name="Change database")).to_be_hidden()
     page.get_by_text("How to turn on single sign-on").click()
     expect(page.locator("pre")).to_contain_text("issuer:")
@@ -464,3 +466,10 @@ def test_it_speaks_korean(stub: Stub, open_page: Open) -> None:
     expect(page.get_by_role("heading", name="관리")).to_be_visible()
     page.get_by_role("tab", name="감사 기록").click()
     expect(page.get_by_role("searchbox", name="사용자, 동작, 대상, 주소로 거르기")).to_be_visible()
+
+
+def test_on_a_phone_the_chosen_part_of_administration_is_in_view(stub: Stub, open_page: Open) -> None:
+    page = open_page(f"{stub()}/admin/settings", width=390, height=844)
+    # Not 1: a fraction of a pixel of the last tab may lie outside.
+    expect(page.get_by_role("tab", name="Settings")).to_be_in_viewport(ratio=0.9)
+    assert page.evaluate("document.querySelector('main > div').scrollTop") == 0

@@ -44,6 +44,7 @@ def test_a_citation_opens_the_code_with_its_true_line_numbers_and_then_the_file(
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("src/codeweft/config.py:88-96")
     expect(dialog).to_contain_text("8c81295f02")
+    expect(dialog).to_contain_text("Says what load is for, in the words of the task.")
     expect(dialog).to_contain_text("Why it matched")
     expect(dialog.get_by_text("88", exact=True).first).to_be_visible()
     dialog.get_by_role("button", name="Open file").click()

@@ -188,7 +188,7 @@ const reference = (number, path, name, kind, start, lines, score) => ({
   commit: '8c81295f02b1d3',
   score,
   text: snippet,
-  summary: '',
+  summary: `Says what ${name} is for, in the words of the task.`,
   why: { lexical: 0.41, vector: 0.78, 'same directory': 0.05 },
   verified: null,
 })

@@ -12,7 +12,7 @@ from codeweft import __version__, config
 from codeweft.accounts import SCOPES, Identity
 from codeweft.errors import NotAllowed, NotFound
 from codeweft.runtime.compose import Runtime
-from codeweft.server.deps import AnIdentity, ByUser, UserId, require_admin
+from codeweft.server.deps import NO_CONTENT, AnIdentity, ByUser, UserId, require_admin
 from codeweft.server.health import ready
 from codeweft.server.views import (
     EngineView,
@@ -98,7 +98,7 @@ def admin_routes(runtime: Runtime) -> APIRouter:
         found = next(key for key in await accounts.keys(user) if secret.startswith(key.prefix))
         return NewKeyView(id=found.id, name=found.name, key=secret)
 
-    @routes.delete("/keys/{key_id}", status_code=204, tags=["keys"])
+    @routes.delete("/keys/{key_id}", tags=["keys"], **NO_CONTENT)
     async def delete_key(key_id: str, identity: AnIdentity, by: ByUser) -> None:
         """Revoke a key at once: one of yours, or as an administrator anybody's."""
         owner = None if identity.user.role == "admin" else identity.user.id

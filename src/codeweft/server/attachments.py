@@ -17,7 +17,7 @@ from codeweft.retrieval.documents.part import Unreadable
 from codeweft.retrieval.recognise import language_of
 from codeweft.runtime.compose import Runtime
 from codeweft.server.chat_views import AttachmentText, AttachmentView
-from codeweft.server.deps import UserId
+from codeweft.server.deps import NO_CONTENT, UserId
 
 LONGEST_TEXT = 400_000
 """Characters of one file: about 100,000 tokens, the context of many models."""
@@ -104,7 +104,7 @@ def attachment_routes(runtime: Runtime) -> APIRouter:
         attachment, text = await attachments.text(user, attachment_id)
         return AttachmentText(**AttachmentView.of(attachment).model_dump(), text=text)
 
-    @routes.delete("/attachments/{attachment_id}", status_code=204)
+    @routes.delete("/attachments/{attachment_id}", **NO_CONTENT)
     async def remove_attachment(attachment_id: str, user: UserId) -> None:
         """Forget a file that was not sent yet."""
         await attachments.remove(user, attachment_id)

@@ -162,6 +162,7 @@ class Answers:
                 query=looked_up([one.content for one in turns if one.role == "user"]) if files else None,
             ),
             explain=body.explain,
+            label=False,
             caller=Caller(user),
         )
         answer = self._answers[turn.id] = Answer(turn, user)

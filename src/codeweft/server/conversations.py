@@ -24,7 +24,7 @@ from codeweft.server.chat_views import (
     RatingBody,
     ShowBody,
 )
-from codeweft.server.deps import UserId
+from codeweft.server.deps import NO_CONTENT, UserId
 from codeweft.server.emit import dumps
 from codeweft.server.failures import api_shape, translate
 from codeweft.server.service import Service
@@ -79,7 +79,7 @@ def conversation_routes(service: Service, answers: Answers) -> APIRouter:
             raise NotFound("There is no such turn in this conversation.", param="turn_id")
         return await whole(await conversations.show(user, turn.id))
 
-    @routes.delete("/conversations/{conversation_id}", status_code=204)
+    @routes.delete("/conversations/{conversation_id}", **NO_CONTENT)
     async def delete_conversation(conversation_id: str, user: UserId) -> None:
         await answers.forget(user, conversation_id)
 
@@ -116,7 +116,7 @@ def conversation_routes(service: Service, answers: Answers) -> APIRouter:
         batches = await answers.events(user, answer_id, after)
         return EventStream(_as_sse(batches), service.streams, _last_word, batches)
 
-    @routes.delete("/answers/{answer_id}", status_code=204)
+    @routes.delete("/answers/{answer_id}", **NO_CONTENT)
     async def stop_answer(answer_id: str, user: UserId) -> None:
         """Stop writing; what was written stays."""
         await answers.cancel(user, answer_id)
@@ -126,7 +126,7 @@ def conversation_routes(service: Service, answers: Answers) -> APIRouter:
         """What was looked up for an answer, what was found and shown, and the prompt in full."""
         return ExplainedView.model_validate(await conversations.explanation(user, turn_id))
 
-    @routes.put("/turns/{turn_id}/rating", status_code=204)
+    @routes.put("/turns/{turn_id}/rating", **NO_CONTENT)
     async def rate_turn(turn_id: str, body: RatingBody, user: UserId) -> None:
         await conversations.rate(user, turn_id, body.rating, body.comment)
 

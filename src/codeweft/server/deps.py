@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 from fastapi import Depends
 from starlette.requests import Request
+from starlette.responses import Response
 
 from codeweft.accounts import Actor, Identity, Visit
 from codeweft.errors import NotAllowed
 from codeweft.retrieval.catalogue import Indexes
 from codeweft.runtime.compose import Runtime
 from codeweft.server.browser import visit
+
+NO_CONTENT: Final[dict[str, Any]] = {"status_code": 204, "response_class": Response}
+"""Of routes that answer nothing: without a body there is no type of it either."""
 
 
 def _identity(request: Request) -> Identity | None:

@@ -21,6 +21,7 @@ from codeweft.runtime.models import model_of, spoken_at
 from codeweft.runtime.settings_file import is_live
 from codeweft.runtime.yaml_edit import GONE, Change
 from codeweft.server.deps import Admin, ByAdmin
+from codeweft.server.settings import check_variables
 from codeweft.server.views import Body, Name, Problem, View
 from codeweft.stream import fold
 from codeweft.types import Message, Request, Sampling, Skill
@@ -161,7 +162,12 @@ def endpoint_routes(runtime: Runtime) -> APIRouter:
         now = await asyncio.to_thread(runtime.file.edit, ()) if runtime.file else None
         old = (now.settings if now else runtime.settings).all_models().get(name)
         _check_name(runtime, name, old)
-        changes = _changes(name, body, old, raw())
+        written = raw()
+        changes = _changes(name, body, old, written)
+        for change in changes:
+            # A key that is kept stays with whom it was given to; `_key` sees to that.
+            kept = change.path[-1] == "api_key" and body.api_key is None
+            check_variables(runtime.settings, change.value, change.value if kept else None)
         await runtime.change_settings(changes)
         told = body.model_dump(mode="json", exclude_defaults=True, exclude={"api_key"})
         key = {} if body.api_key is None else {"api_key": "changed"}
@@ -191,6 +197,7 @@ def endpoint_routes(runtime: Runtime) -> APIRouter:
         """Ask an endpoint what it offers and, of one model, a few words. Nothing is saved. For administrators."""
         key = None
         if body.api_key is not None:
+            check_variables(runtime.settings, body.api_key.get_secret_value())
             key = config.expand(body.api_key.get_secret_value().strip(), "The key") or None
         elif body.saved is not None:
             saved = runtime.settings.all_models().get(body.saved)

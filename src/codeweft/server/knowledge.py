@@ -12,8 +12,9 @@ from pydantic import Field
 from codeweft.errors import InvalidRequest
 from codeweft.retrieval.index import Index
 from codeweft.runtime.compose import Runtime
-from codeweft.server.deps import Admin, Readable
+from codeweft.server.deps import NO_CONTENT, Admin, Readable
 from codeweft.server.emit import clean
+from codeweft.server.settings import check_variables
 from codeweft.server.uploads import delete_index, every, read_uploads, upload_path
 from codeweft.server.views import (
     Body,
@@ -74,6 +75,7 @@ def knowledge_routes(runtime: Runtime) -> APIRouter:
     def add_index(body: NewIndexBody, indexes: Readable) -> IndexView:
         """Index a folder, a git repository, an archive or web pages, in the background."""
         token = body.token.get_secret_value() if body.token else None
+        check_variables(runtime.settings, [body.source, token])
         index = indexes.add(body.source, body.name, token=token, web=body.web)
         if body.refresh_minutes is not None:
             index.set_refresh(body.refresh_minutes)
@@ -91,7 +93,7 @@ def knowledge_routes(runtime: Runtime) -> APIRouter:
         index.set_refresh(body.refresh_minutes)
         return view(runtime, index)
 
-    @routes.delete("/indexes/{name}", status_code=204)
+    @routes.delete("/indexes/{name}", **NO_CONTENT)
     def remove_index(name: Name, indexes: Readable) -> None:
         """Delete the index; its source is left alone, uploaded files are deleted."""
         delete_index(runtime, indexes, name)
@@ -132,7 +134,7 @@ def knowledge_routes(runtime: Runtime) -> APIRouter:
             total=len(found), files=[FileView.of(file) for file in found[offset : offset + limit]]
         )
 
-    @routes.delete("/indexes/{name}/files", status_code=204)
+    @routes.delete("/indexes/{name}/files", **NO_CONTENT)
     def remove_file(
         name: Name,
         indexes: Readable,

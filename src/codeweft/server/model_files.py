@@ -19,7 +19,7 @@ from codeweft.models.hub import DEFAULT_QUANTISATION, InstalledModel
 from codeweft.models.pool import EndpointState
 from codeweft.runtime.compose import Runtime
 from codeweft.runtime.shelf import Pull
-from codeweft.server.deps import ByAdmin, UserId
+from codeweft.server.deps import NO_CONTENT, ByAdmin, UserId
 from codeweft.server.emit import clean
 from codeweft.server.views import Body, EngineView, Problem, View
 
@@ -191,13 +191,13 @@ def model_file_routes(runtime: Runtime) -> APIRouter:
         await note(by, "model.pull", pull.name, reference=pull.reference)
         return PullView.of(pull)
 
-    @routes.delete("/models/pulls/{name}", status_code=204)
+    @routes.delete("/models/pulls/{name}", **NO_CONTENT)
     async def cancel_pull(name: Name, by: ByAdmin) -> None:
         """End a pull. What was downloaded stays, and the next pull goes on from there. For administrators."""
         await runtime.shelf.cancel(name)
         await note(by, "model.cancel", name)
 
-    @routes.delete("/models/files/{name}", status_code=204)
+    @routes.delete("/models/files/{name}", **NO_CONTENT)
     async def delete_model_file(name: Name, by: ByAdmin) -> None:
         """End the model's engine and delete its file. For administrators."""
         await runtime.shelf.delete(name)

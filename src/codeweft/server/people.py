@@ -11,7 +11,7 @@ from pydantic import Field
 from codeweft.accounts import Limit, Period, Readers, Role, Status, SubjectKind, User
 from codeweft.errors import InvalidRequest, NotFound
 from codeweft.runtime.compose import Runtime
-from codeweft.server.deps import Admin, ByAdmin, Readable
+from codeweft.server.deps import NO_CONTENT, Admin, ByAdmin, Readable
 from codeweft.server.session import EndedView
 from codeweft.server.views import Body, Name, View
 
@@ -123,7 +123,7 @@ def people_routes(runtime: Runtime) -> APIRouter:
         )
         return await person(changed)
 
-    @routes.delete("/users/{user}", status_code=204, tags=["people"])
+    @routes.delete("/users/{user}", tags=["people"], **NO_CONTENT)
     async def delete_user(user: str, by: ByAdmin) -> None:
         """Delete a user with keys, sessions and conversations."""
         await people.delete_user(user, actor=by)
@@ -144,19 +144,19 @@ def people_routes(runtime: Runtime) -> APIRouter:
         await people.note(by, "user.signout-everywhere", found.name, ended=ended)
         return EndedView(ended=ended)
 
-    @routes.delete("/users/{user}/totp", status_code=204, tags=["people"])
+    @routes.delete("/users/{user}/totp", tags=["people"], **NO_CONTENT)
     async def remove_user_totp(user: str, by: ByAdmin) -> None:
         """Take a second factor away from a user who lost it."""
         await accounts.signin.remove_totp(await people.user(user), actor=by)
 
-    @routes.delete("/users/{user}/password", status_code=204, tags=["people"])
+    @routes.delete("/users/{user}/password", tags=["people"], **NO_CONTENT)
     async def remove_user_password(user: str, by: ByAdmin) -> None:
         """Take a user's password away and sign the user out everywhere; a new link lets them set another."""
         found = await people.user(user)
         await accounts.signin.remove_password(found, actor=by)
         await accounts.sessions.end_all(found.id)
 
-    @routes.put("/users/{user}/identity", status_code=204, tags=["people"])
+    @routes.put("/users/{user}/identity", tags=["people"], **NO_CONTENT)
     async def link_user_identity(user: str, body: IdentityBody, by: ByAdmin) -> None:
         """Let a user in whom the single sign-on calls by this subject."""
         oidc = runtime.settings.sign_in.oidc
@@ -195,7 +195,7 @@ def people_routes(runtime: Runtime) -> APIRouter:
         team = await people.add_team(body.name, actor=by)
         return TeamView(id=team.id, name=team.name)
 
-    @routes.delete("/teams/{team}", status_code=204, tags=["people"])
+    @routes.delete("/teams/{team}", tags=["people"], **NO_CONTENT)
     async def delete_team(team: str, by: ByAdmin) -> None:
         """Delete a team; its members stay."""
         await people.delete_team(team, actor=by)
@@ -211,12 +211,12 @@ def people_routes(runtime: Runtime) -> APIRouter:
             )
         return found
 
-    @routes.put("/limits/{kind}/{subject}", status_code=204, tags=["people"])
+    @routes.put("/limits/{kind}/{subject}", tags=["people"], **NO_CONTENT)
     async def set_limit(kind: SubjectKind, subject: str, body: LimitBody, by: ByAdmin) -> None:
         """Set what a user, key or team may use (`everyone/all`: each user without a limit of its own)."""
         await people.set_limit(kind, subject, Limit(**body.model_dump()), actor=by)
 
-    @routes.delete("/limits/{kind}/{subject}", status_code=204, tags=["people"])
+    @routes.delete("/limits/{kind}/{subject}", tags=["people"], **NO_CONTENT)
     async def remove_limit(kind: SubjectKind, subject: str, by: ByAdmin) -> None:
         """Take a limit away."""
         await people.set_limit(kind, subject, None, actor=by)

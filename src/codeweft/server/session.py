@@ -16,7 +16,7 @@ from codeweft.errors import NotAllowed
 from codeweft.runtime.compose import Runtime
 from codeweft.server.auth import COOKIE
 from codeweft.server.browser import base_address, set_session
-from codeweft.server.deps import BySession, ByUser, FromWhere, MaybeIdentity
+from codeweft.server.deps import NO_CONTENT, BySession, ByUser, FromWhere, MaybeIdentity
 from codeweft.server.oidc import START, Provider
 from codeweft.server.views import Body, UserView, View, iso
 
@@ -253,7 +253,7 @@ def session_routes(runtime: Runtime) -> APIRouter:
         await accounts.sessions.end_all(identity.user.id, but=identity.session)
         return RecoveryView(recovery_codes=codes)
 
-    @routes.post("/me/totp/remove", status_code=204, tags=["me"])
+    @routes.post("/me/totp/remove", tags=["me"], **NO_CONTENT)
     async def remove_totp(body: CodeBody, identity: BySession, by: ByUser, where: FromWhere) -> None:
         """Take the second factor away; takes a code of it."""
         await signin.check_code(identity.user, body.code, where)
@@ -285,7 +285,7 @@ def session_routes(runtime: Runtime) -> APIRouter:
         await accounts.people.note(by, "user.signout-everywhere", identity.user.name, ended=ended)
         return EndedView(ended=ended)
 
-    @routes.delete("/me/sessions/{session}", status_code=204, tags=["me"])
+    @routes.delete("/me/sessions/{session}", tags=["me"], **NO_CONTENT)
     async def end_session(session: str, identity: BySession) -> None:
         """Sign out in one place."""
         await accounts.sessions.end(identity.user.id, session)

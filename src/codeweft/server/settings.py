@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 from types import NoneType, UnionType
 from typing import Any, Final, Literal, Union, get_args, get_origin
 
@@ -25,7 +26,7 @@ _SECRET: Final = ("api_key", "client_secret", "database", "store", "token")
 """Settings that are, or may hold, a password."""
 _USER_INFO: Final = re.compile(r"//[^/@\s]+@")
 BY_HAND: Final = (
-    "base_url", "api_key", "models", "prices", "database", "server.host", "server.port", "engine.python",
+    "base_url", "api_key", "models", "prices", "database", "server.host", "server.port", "server.variables", "engine.python",
     "sandbox", "index.store", "index.ray", "index.private_hosts",
 )  # fmt: skip
 """Settings that only who can write the file changes: they choose which programs run here, where data lies and what is
@@ -86,6 +87,9 @@ def settings_routes(runtime: Runtime) -> APIRouter:
     async def change_settings(body: SettingsBody, by: ByAdmin) -> SettingsView:
         """Save settings into the file, whose comments stay. All are checked before any is saved. For administrators."""
         changes = [change_of(name, value) for name, value in body.values.items()]
+        written = runtime.file.raw() if runtime.file else {}
+        for change in changes:
+            check_variables(runtime.settings, change.value, _at(written, change.path))
         await runtime.change_settings(changes)
         told = {name: _shown(name.rpartition(".")[2], value) for name, value in body.values.items()}
         await runtime.accounts.people.note(by, "settings.change", ", ".join(told), **told)
@@ -119,6 +123,26 @@ def change_of(name: str, value: Any) -> Change:
     except UnicodeEncodeError:
         raise InvalidRequest(f"`{name}` holds half a character.", param=name) from None
     return Change(path, GONE if value is None else value)
+
+
+def check_variables(settings: Settings, value: Any, before: Any = None) -> None:
+    """Raises `NotAllowed` for a `${NAME}` in a new value that is neither in the one `before` nor listed in the settings:
+    who may change settings here must not read the server's whole environment by them."""
+    known = set(config.variables(before))
+    for name in config.variables(value):
+        if name not in known and not any(fnmatchcase(name, one) for one in settings.server.variables):
+            raise NotAllowed(
+                f"The environment variable {name} may not be named over the web.",
+                fix=f"It may be if its name fits `server.variables` ({', '.join(settings.server.variables) or 'none'}), "
+                "or who can write the settings file names it there.",
+            )
+
+
+def _at(written: Any, path: Sequence[str]) -> Any:
+    """What the file says there; None for nothing."""
+    for part in path:
+        written = written.get(part) if isinstance(written, dict) else None
+    return written
 
 
 def _depth(value: Any) -> int:

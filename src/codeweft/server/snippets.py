@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 
 from codeweft.runtime.compose import Runtime
 from codeweft.server.chat_views import DeletedView, SnippetBody, SnippetView
-from codeweft.server.deps import UserId
+from codeweft.server.deps import NO_CONTENT, UserId
 
 
 def snippet_routes(runtime: Runtime) -> APIRouter:
@@ -35,7 +35,7 @@ def snippet_routes(runtime: Runtime) -> APIRouter:
         kept = await snippets.add(user, [(body.language, body.code)], title=body.title.strip())
         return SnippetView.of(kept[0])
 
-    @routes.delete("/snippets/{snippet_id}", status_code=204)
+    @routes.delete("/snippets/{snippet_id}", **NO_CONTENT)
     async def delete_snippet(snippet_id: str, user: UserId) -> None:
         await snippets.delete(user, snippet_id)
 

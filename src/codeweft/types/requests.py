@@ -124,6 +124,8 @@ class Request:
     """What an app with inputs is given (a code task: its code, a target language, tests); it writes the last turn of them."""
     explain: bool = False
     """Ask an app to tell what it looked up, why, and what the model read (`Explained`)."""
+    label: bool = True
+    """Whether the text of an answer that was checked says so; who shows `Checked` leaves it out."""
     whole: bool = False
     """Nobody reads along: the answer may come as few large events."""
     packed: bool = False

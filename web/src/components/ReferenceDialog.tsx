@@ -66,6 +66,7 @@ export function ReferenceDialog({ reference, onClose }: { reference: Reference; 
         {commit && <Fact name={words.source.commit} value={commit.slice(0, 10)} mono />}
         <Fact name={words.source.score} value={score.toFixed(3)} />
       </dl>
+      {reference.summary && <p className="mb-4 text-sm break-words">{reference.summary}</p>}
       {why && Object.keys(why).length > 0 && (
         <div className="mb-4 max-w-md">
           <h3 className="mb-1 text-xs font-medium text-ink-3">{words.source.why}</h3>

@@ -5,6 +5,7 @@ import {
   type ReactNode,
   useEffect,
   useId,
+  useLayoutEffect,
   useRef,
   useState,
 } from 'react'
@@ -215,6 +216,16 @@ interface TabsProps<Name extends string> {
 /** A row of views to choose from; the arrow keys go from one to the next. */
 export function Tabs<Name extends string>({ label, tabs, chosen, onChoose }: TabsProps<Name>) {
   const row = useRef<HTMLDivElement>(null)
+  // biome-ignore lint/correctness/useExhaustiveDependencies: whatever is chosen, also by an address, is brought into view.
+  useLayoutEffect(() => {
+    const { current: box } = row
+    const tab = box?.querySelector<HTMLElement>('[aria-selected="true"]')
+    if (!box || !tab) return
+    // Not scrollIntoView: that would scroll the page as well.
+    const before = tab.offsetLeft - box.scrollLeft
+    if (before < 0 || before + tab.offsetWidth > box.clientWidth)
+      box.scrollLeft = tab.offsetLeft - (box.clientWidth - tab.offsetWidth) / 2
+  }, [chosen])
   const onKeyDown = (event: KeyboardEvent) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key]
     if (!step) return
@@ -229,7 +240,7 @@ export function Tabs<Name extends string>({ label, tabs, chosen, onChoose }: Tab
       role="tablist"
       aria-label={label}
       onKeyDown={onKeyDown}
-      className="flex gap-1 overflow-x-auto border-b border-line"
+      className="relative flex gap-1 overflow-x-auto border-b border-line"
     >
       {tabs.map(({ name, text }) => (
         <button

@@ -55,7 +55,7 @@ class Check(Node):
             found, fault = await self._look(state, services)
             found = replace(found, repaired=True)
         state.detail = {"verified": found.verified, "tool": found.tool, "message": found.message}
-        if state.request.inputs.get("label") != "no":
+        if state.request.label and state.request.inputs.get("label") != "no":
             yield TextDelta(f"\n\n{'Verified' if found.verified else 'Not verified'}: {found.message}.")
         yield found
 

@@ -17,8 +17,13 @@ const oidcLines = `sign_in:
     client_secret: \${OIDC_SECRET}
 `
 
-const asText = (value: unknown): string =>
-  typeof value === 'string' ? value || '""' : JSON.stringify(value ?? null)
+/** A value as the file says it; `unset` for none. */
+const asText = (value: unknown, unset: string): string =>
+  value === null || value === undefined
+    ? unset
+    : typeof value === 'string'
+      ? value || '""'
+      : JSON.stringify(value)
 
 /** What is set, in which file, and how people sign in; most of it is changed here. */
 export function SettingsView() {
@@ -106,8 +111,10 @@ function Row({ setting, locked }: { setting: Setting; locked: boolean }) {
           <SettingEditor setting={setting} onDone={() => setEditing(false)} />
         ) : (
           <span className="flex items-start gap-2">
-            <code className="min-w-0 flex-1 font-mono text-[0.8125rem] break-all">
-              {asText(setting.value)}
+            <code
+              className={`min-w-0 flex-1 font-mono text-[0.8125rem] break-all ${setting.value === null ? 'text-ink-3' : ''}`}
+            >
+              {asText(setting.value, words.unset)}
             </code>
             {setting.editable && !locked && (
               <IconButton label={words.editSetting(setting.name)} onClick={() => setEditing(true)}>
@@ -117,11 +124,13 @@ function Row({ setting, locked }: { setting: Setting; locked: boolean }) {
           </span>
         )}
         {waits && !setting.secret && (
-          <span className="block text-xs break-all text-warn">{words.saved(asText(setting.saved))}</span>
+          <span className="block text-xs break-all text-warn">
+            {words.saved(asText(setting.saved, words.unset))}
+          </span>
         )}
         {setting.changed && (
           <span className="block text-xs break-all text-ink-3">
-            {words.otherwise(asText(setting.default))}
+            {words.otherwise(asText(setting.default, words.unset))}
           </span>
         )}
       </dd>

@@ -123,12 +123,12 @@ function Details({ index }: { index: Index }) {
               {access.manage}
             </Button>
           )}
-          <Button onClick={() => setOpen('summaries')}>
-            <Sparkles aria-hidden />
-            {words.summaries.manage}
-          </Button>
           {admin && (
             <>
+              <Button onClick={() => setOpen('summaries')}>
+                <Sparkles aria-hidden />
+                {words.summaries.manage}
+              </Button>
               <Button busy={update.isPending} disabled={isWorking(index)} onClick={() => update.mutate()}>
                 <RefreshCw aria-hidden />
                 {knowledge.update}

@@ -12,7 +12,11 @@ import { ago } from '../../lib/time'
 
 const pageSize = 30
 
-const changed = () => queryClient.invalidateQueries({ queryKey: keys.allSnippets })
+const changed = async () => {
+  // A list that was asked for before the change may hold what is gone; while it has no data it is not asked for anew.
+  await queryClient.cancelQueries({ queryKey: keys.allSnippets })
+  await queryClient.invalidateQueries({ queryKey: keys.allSnippets })
+}
 
 /** Every block of code that answers brought, to be found again or deleted. */
 export function SnippetsPage() {

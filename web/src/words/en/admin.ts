@@ -186,6 +186,7 @@ export default {
     onlyChanged: 'Only what differs from the default',
     noSetting: 'No setting matches.',
     changed: 'changed',
+    unset: 'not set',
     otherwise: (value: string) => `default: ${value}`,
   },
 }

@@ -35,7 +35,7 @@ export default {
     region: 'Region',
     regionText: 'Such as eu-west-1. Without a key, the credentials of this machine are used.',
     key: 'Key',
-    keyText: `Kept in the settings file and never shown again. \${NAME} reads an environment variable of the server.`,
+    keyText: `Kept in the settings file and never shown again. \${CODEWEFT_KEY_…} reads an environment variable of the server.`,
     keyKept: 'Empty keeps the saved key.',
     keyForget: 'Take the saved key away',
     model: 'Model there',

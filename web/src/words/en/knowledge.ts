@@ -12,7 +12,7 @@ export default {
     gitRef: 'Branch, tag or commit',
     gitRefPlaceholder: 'The default branch when empty',
     token: 'Access token',
-    tokenText: `For a private repository; kept on this server. \${NAME} is looked up in its environment.`,
+    tokenText: `For a private repository; kept on this server. \${CODEWEFT_KEY_…} is looked up in its environment.`,
     webUrl: 'Address',
     webText: 'One page; with / at the end, everything below it.',
     refresh: 'Fetch again every … minutes',

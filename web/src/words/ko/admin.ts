@@ -183,6 +183,7 @@ const words: typeof en = {
     onlyChanged: '기본값과 다른 것만',
     noSetting: '맞는 설정이 없습니다.',
     changed: '바뀜',
+    unset: '설정 없음',
     otherwise: (value) => `기본값: ${value}`,
   },
 }

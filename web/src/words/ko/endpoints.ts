@@ -37,7 +37,7 @@ const words: typeof en = {
     region: '리전',
     regionText: '예: eu-west-1. 키가 없으면 이 컴퓨터의 자격 증명을 씁니다.',
     key: '키',
-    keyText: `설정 파일에 저장되고 다시 보이지 않습니다. \${NAME}은 서버의 환경 변수를 읽습니다.`,
+    keyText: `설정 파일에 저장되고 다시 보이지 않습니다. \${CODEWEFT_KEY_…}은 서버의 환경 변수를 읽습니다.`,
     keyKept: '비우면 저장된 키를 그대로 씁니다.',
     keyForget: '저장된 키 없애기',
     model: '그곳의 모델',

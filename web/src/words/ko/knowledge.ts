@@ -14,7 +14,7 @@ const words: typeof en = {
     gitRef: '브랜치, 태그 또는 커밋',
     gitRefPlaceholder: '비우면 기본 브랜치',
     token: '접근 토큰',
-    tokenText: `비공개 저장소용이며 이 서버에만 보관됩니다. \${NAME}은 서버의 환경 변수에서 읽습니다.`,
+    tokenText: `비공개 저장소용이며 이 서버에만 보관됩니다. \${CODEWEFT_KEY_…}은 서버의 환경 변수에서 읽습니다.`,
     webUrl: '주소',
     webText: '한 페이지. /로 끝나면 그 아래 전체.',
     refresh: '다시 가져오는 간격(분)',
