@@ -146,7 +146,7 @@ class BedrockModel:
                 yield Prompted(last_resort.pieces(last_resort.ask(request.infill)))
             buffer = EventStreamBuffer()
             try:
-                async for data in response.content.iter_any():
+                while data := await response.read():
                     buffer.add_data(data)
                     for message in buffer:
                         for event in reading.take(self._event(message.headers, message.payload)):
