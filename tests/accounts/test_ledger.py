@@ -6,13 +6,13 @@ import asyncio
 import subprocess
 import sys
 import textwrap
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
 from codeweft.accounts import Accounts, Entry
+from codeweft.types import replace
 
 ENTRY = Entry(at=1_800_000_000.0, user_id="u1", model="m", app="codegen", key_id="k1", prompt_tokens=10, completion_tokens=5, cost=0.5)  # fmt: skip
 DAY = 86400.0
@@ -52,7 +52,7 @@ async def test_what_was_recorded_is_in_the_database_after_closing_and_the_journa
 
 KILLED = """
     import asyncio, sys
-    from dataclasses import replace
+    from codeweft.types import replace
     from pathlib import Path
     from codeweft.accounts import Accounts, Entry
 

@@ -13,7 +13,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -34,7 +34,7 @@ from codeweft.accounts.signin import SignIn, SignInPolicy
 from codeweft.accounts.snippets import Snippets
 from codeweft.accounts.tables import ApiKeyRow, RevisionRow, SessionRow, SigninLinkRow, UserRow
 from codeweft.errors import CodeweftError, Conflict, InvalidRequest, NotFound, NotSignedIn
-from codeweft.types import Caller
+from codeweft.types import Caller, replace
 
 log = logging.getLogger("codeweft.accounts")
 
