@@ -47,8 +47,8 @@ clients: $(VENV)/test ## all programs that tests/clients drives, the large ones 
 	@scripts/clients.sh all
 	$(BIN)/python -m pytest tests/clients
 
-tests/server/oidc/node_modules/.installed: tests/server/oidc/package-lock.json
-	cd tests/server/oidc && npm ci --silent --no-audit --no-fund && touch node_modules/.installed
+%/node_modules/.installed: %/package-lock.json
+	cd $* && npm ci --silent --no-audit --no-fund && touch node_modules/.installed
 
 e2e: $(VENV)/test $(STATIC)/index.html system ## only the end-to-end tests
 	$(BIN)/python -m pytest -m e2e
@@ -58,8 +58,8 @@ web: $(STATIC)/index.html ## build the web page
 screenshots: $(VENV)/test $(STATIC)/index.html system ## pictures of every page into docs/images (FONTS=folder: with its fonts)
 	$(BIN)/python scripts/screenshots.py $(if $(FONTS),--fonts "$(FONTS)")
 
-web-check: web/node_modules/.installed
-	cd web && npm run --silent check
+web-check: web/node_modules/.installed web/client/node_modules/.installed
+	cd web && npm run --silent api -- --check && npm run --silent check
 
 system: ## what the tests need from the system (Chromium, bubblewrap), installed where it is missing
 	@scripts/system-packages.sh

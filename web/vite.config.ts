@@ -16,5 +16,6 @@ export default defineConfig({
     manifest: true,
   },
   server: { proxy: { '/api': server, '/v1': server, '/signin': server } },
-  test: { include: ['src/**/*.test.ts'], environment: 'node' },
+  // A busy machine is slow, not wrong.
+  test: { include: ['src/**/*.test.ts'], environment: 'node', testTimeout: 60_000 },
 })

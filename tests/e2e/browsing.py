@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,14 @@ def visitor(browser: Browser, *, width: int = 1280, height: int = 860, **options
     page.on("pageerror", lambda error: pytest.fail(f"the page raised {error}"))
     page.on("console", lambda line: complain(line.text) if line.type == "error" else None)
     return page
+
+
+def until(holds: Callable[[], bool], seconds: float = PATIENCE_MS / 1000) -> None:
+    """What the page cannot be asked for: waits until it holds, and fails where it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {seconds:.0f} s"
+        time.sleep(0.05)
 
 
 def complain(line: str) -> None:

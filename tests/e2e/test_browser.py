@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.browsing import IN_A_BROWSER, PATIENCE_MS
+from tests.e2e.browsing import IN_A_BROWSER, PATIENCE_MS, until
 from tests.e2e.conftest import SAMPLE, Server, start
 from tests.e2e.slow_endpoint import SlowEndpoint, serving
 
@@ -136,10 +135,7 @@ def test_stopping_keeps_what_was_written_and_reaches_the_model(slow_page: Page, 
     expect(slow_page.locator("pre code").first).to_contain_text("return total")
     slow_page.get_by_role("button", name="Stop").click()
     expect(slow_page.get_by_role("button", name="Answer again")).to_be_visible()
-    deadline = time.monotonic() + 5
-    while slow.open_streams and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert slow.open_streams == 0
+    until(lambda: slow.open_streams == 0, seconds=5)
     slow_page.reload()
     expect(slow_page.locator("pre code").first).to_contain_text("def add_lines")
 
@@ -161,6 +157,7 @@ def test_an_answer_can_be_made_again(slow_page: Page, slow: SlowEndpoint) -> Non
     asked = len(slow.asked)
     slow_page.get_by_role("button", name="Answer again").click()
     expect(slow_page.get_by_role("button", name="Stop")).to_be_visible()
+    until(lambda: len(slow.asked) > asked)
     expect(slow_page.locator("pre code")).to_have_count(1)
     slow_page.get_by_role("button", name="Stop").click()
     assert len(slow.asked) == asked + 1

@@ -202,7 +202,7 @@ def test_nothing_shifts_while_an_answer_is_written(stub: Stub, open_page: Open) 
     page = open_page(stub(pace=8))
     ask(page, "Write something")
     # The change from the welcome to the thread is meant; what comes after it must stay where it is.
-    expect(page.get_by_text("Write something", exact=True)).to_be_visible()
+    expect(page.get_by_role("article", name="You")).to_have_text("Write something")
     page.evaluate("""() => {
         window.shifted = 0
         new PerformanceObserver((list) => {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from .conftest import Open, Stub, violations
 
@@ -166,6 +166,20 @@ def test_conversations_are_searched_renamed_and_deleted(stub: Stub, open_page: O
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     expect(page.get_by_text("No conversation mentions “chunker”.")).to_be_visible()
     expect(page.get_by_label("Your message")).to_be_visible()
+
+
+def test_who_types_while_the_chat_still_loads_keeps_the_focus(stub: Stub, open_page: Open) -> None:
+    page = open_page(f"{stub()}/models")
+    search = page.get_by_label("Search conversations")
+    held: list[Route] = []
+    page.route(re.compile("/assets/ChatPage"), lambda route: held.append(route))
+    with page.expect_request(re.compile("/assets/ChatPage")):
+        page.get_by_role("button", name="New chat").click()
+    search.focus()
+    held[0].continue_()
+    expect(page.get_by_label("Your message")).to_be_visible()
+    page.keyboard.type("chunker")
+    expect(search).to_have_value("chunker")
 
 
 def test_the_keyboard_reaches_everything(stub: Stub, open_page: Open) -> None:

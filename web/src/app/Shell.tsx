@@ -5,6 +5,7 @@ import type { User } from '../api/types'
 import { Logo } from '../components/Logo'
 import { IconButton } from '../components/ui'
 import { useWords } from '../lib/i18n'
+import { isTyping } from '../lib/typing'
 import { Sidebar } from './Sidebar'
 
 const Palette = lazy(() => import('./Palette').then((m) => ({ default: m.Palette })))
@@ -18,10 +19,6 @@ interface ShellProps {
 }
 
 type Overlay = 'palette' | 'shortcuts' | null
-
-const isTyping = (target: EventTarget | null): boolean =>
-  target instanceof HTMLElement &&
-  (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName))
 
 const wideScreen = matchMedia('(min-width: 48rem)')
 const onWidth = (changed: () => void) => {

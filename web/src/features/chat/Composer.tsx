@@ -11,6 +11,7 @@ import {
 import type { Problem } from '../../api/types'
 import { IconButton, ProblemNote } from '../../components/ui'
 import { useWords } from '../../lib/i18n'
+import { isTyping } from '../../lib/typing'
 import { PendingChips, useAttachments } from './Attachments'
 import { IndexPicker, ModelPicker } from './Pickers'
 import { SamplingPanel } from './SamplingPanel'
@@ -40,8 +41,9 @@ export function Composer({ label, onSend, onStop, lastMessage, busy, problem, re
   const [over, setOver] = useState(false)
 
   useEffect(() => {
-    // The page comes in late; whatever menu the person has opened meanwhile keeps the focus.
-    const occupied = document.querySelector('[aria-expanded="true"], dialog[open]')
+    // The page comes in late; the menu or the field that the person has gone to meanwhile keeps the focus.
+    const occupied =
+      isTyping(document.activeElement) || document.querySelector('[aria-expanded="true"], dialog[open]')
     if (!occupied && matchMedia('(pointer: fine)').matches) area.current?.focus()
   }, [])
 
