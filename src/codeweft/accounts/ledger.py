@@ -110,6 +110,11 @@ class Ledger:
         """How many entries this process has taken over into the database."""
         self._insertion = insert(UsageRow).compile(dialect=engine.dialect)
 
+    @property
+    def taking(self) -> bool:
+        """Whether entries are being taken over: `taken` does not count them yet, the database may."""
+        return self._flushing.locked()
+
     def record(self, entry: Entry) -> None:
         """Keep an entry. It survives the death of this process from the moment this returns."""
         line = _encode(entry) + b"\n"

@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import aiohttp
 from yarl import URL
 
 from codeweft.models.http1 import CONNECT_TIMEOUT, Malformed, NoAnswer
+
+
+@contextmanager
+def telling() -> Iterator[None]:
+    """aiohttp's errors as those of `http1`."""
+    try:
+        yield
+    except aiohttp.ConnectionTimeoutError:
+        raise NoAnswer("it does not answer") from None
+    except (ConnectionError, TimeoutError):
+        raise
+    except aiohttp.ClientConnectorDNSError:
+        raise ConnectionError("its host name is not known") from None
+    except aiohttp.ClientConnectorCertificateError:
+        raise ConnectionError("its certificate is not trusted") from None
+    except (aiohttp.ClientConnectorError, aiohttp.ServerDisconnectedError) as error:
+        raise ConnectionError(getattr(error, "strerror", None) or str(error)) from None
+    except aiohttp.ClientError as error:
+        raise Malformed(str(error) or type(error).__name__) from None
 
 
 class Answer:
@@ -29,10 +49,8 @@ class Answer:
 
     async def read(self) -> bytes:
         """See `http1.Connection`."""
-        try:
+        with telling():
             return await self._response.content.readany()
-        except aiohttp.ClientError as error:
-            raise ConnectionResetError(str(error)) from None
 
     def close(self) -> None:
         """See `http1.Connection`."""
@@ -57,27 +75,22 @@ class Session:
         self, method: str, path: str, headers: Mapping[str, str], data: bytes | None, silence: float
     ) -> Answer:
         """See `http1.Line.ask`."""
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT, sock_read=silence)
         try:
-            response = await self._session.request(
-                method,
-                URL(self._base_url + path, encoded=True),
-                data=data,
-                headers=headers,
-                allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT, sock_read=silence),
-                proxy=self._proxy,
-            )
-        except aiohttp.ConnectionTimeoutError:
-            raise NoAnswer("it does not answer") from None
-        except aiohttp.ClientConnectorDNSError:
-            raise ConnectionError("its host name is not known") from None
-        except aiohttp.ClientConnectorCertificateError:
-            raise ConnectionError("its certificate is not trusted") from None
-        except (aiohttp.ClientConnectorError, aiohttp.ServerDisconnectedError, ConnectionError) as error:
-            raise ConnectionError(getattr(error, "strerror", None) or str(error)) from None
-        except (aiohttp.ClientError, ValueError) as error:
+            with telling():
+                return Answer(
+                    await self._session.request(
+                        method,
+                        URL(self._base_url + path, encoded=True),
+                        data=data,
+                        headers=headers,
+                        allow_redirects=False,
+                        timeout=timeout,
+                        proxy=self._proxy,
+                    )
+                )
+        except ValueError as error:
             raise Malformed(str(error) or type(error).__name__) from None
-        return Answer(response)
 
     async def close(self) -> None:
         """End all connections."""

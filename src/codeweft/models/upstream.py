@@ -88,6 +88,11 @@ async def pieces(response: Response) -> AsyncGenerator[bytes]:
         yield piece
 
 
+async def whole(response: Response) -> bytes:
+    """The whole body. Raises as `Response.read` does."""
+    return b"".join([piece async for piece in pieces(response)])
+
+
 class Client(Protocol):
     """The connections to one endpoint."""
 
