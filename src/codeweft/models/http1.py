@@ -198,12 +198,13 @@ class Connection(asyncio.Protocol):
         if self.status < 200:
             self._headers.clear()
             return
+        if self._headers.get(b"content-encoding", b"identity") != b"identity":
+            self._fail(Malformed("it sends a compressed answer unasked"))
+            return
         self._headed = True
         self._keeps = self._parser.should_keep_alive()
         coding = self._headers.get(b"transfer-encoding", b"").lower()
         self._bounded = b"content-length" in self._headers or b"chunked" in coding
-        if self._headers.get(b"content-encoding", b"identity") != b"identity":
-            self._fail(Malformed("it sends a compressed answer unasked"))
 
     def on_body(self, body: bytes) -> None:
         self._pieces.append(body)
