@@ -145,7 +145,7 @@ def test_nothing_at_all_is_an_error(run: Any) -> None:
         run(sending(stay=False), asked)
 
 
-@pytest.mark.parametrize("sent", [b"", OK + b"Content-Length: 9\r\n\r\nhalf"])
+@pytest.mark.parametrize("sent", [b"", OK + b"Content-Length: 9\r\n\r\nhalf", OK + b"\r\nhalf"])
 def test_silence_is_given_up_and_closes_the_connection(run: Any, sent: bytes) -> None:
     left = asyncio.Event()
 

@@ -181,10 +181,11 @@ class Connection(asyncio.Protocol):
             self._timer.cancel()
             self._timer = None
         self._line.lost(self)
-        if self._headed and exc is None and not self._bounded:
-            self._ended = True
-        elif not self._ended and self._error is None:
-            self._error = ConnectionResetError("it closed the connection")
+        if self._error is None and not self._ended:
+            if self._headed and exc is None and not self._bounded:
+                self._ended = True
+            else:
+                self._error = ConnectionResetError("it closed the connection")
         self._wake()
 
     # ── for the parser ───────────────────────────────────────────────────────────────────────────────────────
