@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -158,3 +159,26 @@ async def test_only_what_others_used_has_the_accounts_read_again(tmp_path: Path)
         await other.create_key("new")
         await one._refresh()
         assert reads == 2
+
+
+async def test_taking_own_entries_over_is_no_change_by_others(tmp_path: Path) -> None:
+    async with await Accounts.open(tmp_path / "a.db") as accounts:
+        await accounts._changed()
+        inserted, counted = asyncio.Event(), asyncio.Event()
+        insert = accounts.ledger._insert
+
+        async def slowly(entries: Sequence[Entry], *, again: bool) -> None:
+            await insert(entries, again=again)
+            inserted.set()
+            await counted.wait()
+
+        accounts.ledger._insert = slowly  # type: ignore[method-assign]
+        accounts.ledger.record(ENTRY)
+        flushing = asyncio.create_task(accounts.ledger.flush())
+        await inserted.wait()
+        assert not await accounts._changed()
+        async with await Accounts.open(tmp_path / "a.db") as other:
+            await other.create_key("new")
+        assert await accounts._changed()
+        counted.set()
+        await flushing
