@@ -51,6 +51,7 @@ STEADY = """(perFrame) => {
             const frame = () => {
                 for (owed += perFrame; owed >= 1 && events.length; owed--) this.dispatchEvent(events.shift()[1])
                 if (events.length && !this.closed) requestAnimationFrame(frame)
+                else window.ended()
             }
             window.begin = () => requestAnimationFrame(frame)
             document.documentElement.dataset.ready = ''
@@ -77,7 +78,9 @@ WATCH = """() => {
     const watch = (type, take) => new PerformanceObserver((list) => list.getEntries().forEach(take)).observe({ type })
     watch('longtask', (entry) => seen.long.push(entry.duration))
     watch('layout-shift', (entry) => { if (!entry.hadRecentInput) seen.shift += entry.value })
+    const ended = new Promise((resolve) => { window.ended = resolve })
     window.begin()
+    return ended
 }"""
 
 
@@ -116,8 +119,8 @@ def watch(browser: Browser, address: str, question: str, rate: float) -> dict[st
     page.keyboard.press("Enter")
     page.locator("html[data-ready] [role=log]").wait_for()
     browser.start_tracing(page=page, categories=["toplevel", "devtools.timeline"])
+    # Until then nothing looks for anything in the page: that would be work of its main thread too.
     page.evaluate(WATCH)
-    page.get_by_role("button", name="Copy answer").wait_for()
     # Colours, and what else waits for idle time, belong to the answer.
     page.wait_for_timeout(1000)
     seen: dict[str, Any] = page.evaluate("(window.seen.over = true, window.seen)")
@@ -125,6 +128,7 @@ def watch(browser: Browser, address: str, question: str, rate: float) -> dict[st
     seen["lines"] = page.evaluate(
         "document.querySelector('article[aria-label=Answer]').textContent.split('\\n').length"
     )
+    page.get_by_role("button", name="Copy answer").wait_for()
     page.close()
     return seen
 

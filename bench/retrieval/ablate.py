@@ -34,6 +34,7 @@ WITHOUT = {
     "without boosts for definitions": "definition=0,embedded_definition=0",
     "without the file's name matching a definition": "definition_stem=1",
     "without what a symbol is qualified by": "owner=1",
+    "without names that are only passed on": "passed_on=0",
     "without places": "place=0",
     "without path words": "path=0",
     "without name words": "name=0",
@@ -43,7 +44,10 @@ WITHOUT = {
     "without the factor for further chunks of a file": "same_file=1",
     "without penalties for tests, examples, legacy": "test=1,example=1,legacy=1",
     "without the penalty for declarations": "declaration=1",
+    "without the penalty for headers with their implementation": "header=1",
+    "without the penalty for other projects' code": "vendored=1",
     "without the penalty for older versions": "older=1",
+    "without the penalty for reduced editions": "edition=1",
     "without the penalty for other platforms": "platform=1",
     "without the penalty for prose": "prose=1",
 }

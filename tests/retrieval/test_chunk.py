@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codeweft.retrieval.chunk import LONGEST_CHUNK, LONGEST_TEXT, chunk
+from codeweft.retrieval.chunk import LONGEST_CHUNK, LONGEST_TEXT, PASSED_ON, chunk
 from codeweft.retrieval.decode import decode
 from codeweft.retrieval.languages import LANGUAGES
 from codeweft.retrieval.recognise import EXTENSIONS, language_of
@@ -255,6 +255,10 @@ def test_data_files_become_blocks_by_their_own_structure() -> None:
         ("Makefile", "", "make"),
         ("x.h", "namespace a {\n}\n", "cpp"),
         ("x.h", "int f(void);\n", "c"),
+        ("app_de.ts", '<?xml version="1.0" encoding="utf-8"?>\n<!DOCTYPE TS>\n<TS language="de"/>\n', "html"),
+        ("guide.docbook", '<?xml version="1.0"?>\n<book/>\n', "html"),
+        ("page.php", '<?xml version="1.0"?>\n<?php echo 1;\n', "php"),
+        ("app.ts", "export const title = '<?xml?>';\n", "typescript"),
         ("x.unknown", "", "text"),
         ("LICENSE", "", "text"),
     ],
@@ -296,6 +300,46 @@ def test_every_extension_leads_to_a_language_of_the_table() -> None:
 def test_all_that_a_file_defines_is_known_by_its_own_name(path: str, text: str, names: set[str]) -> None:
     pieces = chunk(text, path)[1]
     assert {name for piece in pieces for name in (piece.name, *piece.defines) if name} == names
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "defined", "passed_on"),
+    [
+        (
+            "index.ts",
+            'export * from "./a.js";\nexport * as core from "../core";\nexport { A, type B as C } from "./b";\n'
+            'export { default } from "./d";\nimport { E } from "./e";\nexport { E };\nconst limit = 1;\n',
+            {"limit"},
+            {"core", "A", "C"},
+        ),
+        (
+            "extract/mod.rs",
+            "#[cfg(feature)]\npub use wire_core::extract::{\n    Request, Body as Bytes, d::{Part, self}, f::*,\n};\n"
+            "pub use self::x::Y;\npub(crate) use z::Inner;\nuse k::Used;\nconst LIMIT: u8 = 1;\n",
+            {"LIMIT"},
+            {"Request", "Bytes", "Part", "Y"},
+        ),
+        (
+            "wire/__init__.py",
+            "import os\nfrom .a import A, B as C\nfrom x import *\ntry:\n    from .fast import Q\nexcept ImportError:\n"
+            "    from .slow import Q\nlimit = 1\n\n\ndef f():\n    from .late import L\n    return L\n",
+            {"limit", "f"},
+            {"A", "C", "Q"},
+        ),
+        ("wire/send.py", "from .a import A\nlimit = 1\n", {"limit"}, set()),
+    ],
+)
+def test_names_that_a_file_only_passes_on_are_told_from_those_it_defines(
+    path: str, text: str, defined: set[str], passed_on: set[str]
+) -> None:
+    pieces = chunk(text, path)[1]
+    assert {name for piece in pieces for name in piece.own_names} - {""} == defined
+    known = {name for piece in pieces for name in piece.defines}
+    assert {name.removeprefix(PASSED_ON) for name in known if name.startswith(PASSED_ON)} == passed_on
+
+
+def test_an_attribute_is_no_documentation_of_a_file() -> None:
+    assert chunk("#![deny(missing_docs)]\n\nuse a::B;\n", "lib.rs")[1][0].docstring == ""
 
 
 def test_an_extension_function_belongs_to_what_it_extends() -> None:

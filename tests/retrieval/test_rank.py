@@ -85,6 +85,16 @@ def test_tests_come_after_code_unless_they_are_asked_for() -> None:
     assert order("tests that a route is added", *pool)[0] == "tests/test_route.py"
 
 
+def test_a_format_is_what_code_handles_unless_its_files_are_asked_for() -> None:
+    pool = [
+        candidate("README.md", "", 1.3, kind="section", language="markdown"),
+        candidate("read.py", "load", 1.0),
+    ]
+    assert order("where is JSON validated", *pool)[0] == "read.py"
+    assert order("which JSON files are validated", *pool)[0] == "README.md"
+    assert order("what does the readme say of validating", *pool)[0] == "README.md"
+
+
 def test_what_a_report_says_in_passing_does_not_ask_for_tests() -> None:
     report = (
         "Routes are not added\n\nThe tests of our own application fail since the last update. "
@@ -144,6 +154,64 @@ def test_an_older_version_of_a_folder_comes_after_the_newer() -> None:
     pool = [candidate("api/v3/route.py", "add", 2.0), candidate("api/v4/route.py", "add", 1.9)]
     assert order("how is a route added", *pool)[0] == "api/v4/route.py"
     assert order("how is a route added in v3", *pool)[0] == "api/v3/route.py"
+
+
+def test_a_reduced_edition_comes_after_the_whole_one_unless_it_is_asked_for() -> None:
+    pool = [candidate("lib/mini/route.ts", "add", 1.2), candidate("lib/classic/route.ts", "add", 1.0)]
+    assert order("how is a route added", *pool)[0] == "lib/classic/route.ts"
+    assert order("how is a route added in mini", *pool)[0] == "lib/mini/route.ts"
+    alone = [candidate("lib/mini/route.ts", "add", 1.2), candidate("lib/classic/store.ts", "add", 1.0)]
+    assert order("how is a route added", *alone)[0] == "lib/mini/route.ts"
+
+
+def test_what_implements_comes_before_the_header_that_declares_it() -> None:
+    pool = [candidate("include/wire.h", "send", 1.2), candidate("src/wire.c", "send", 1.0)]
+    assert order("how is a packet sent", *pool)[0] == "src/wire.c"
+    assert order("wire_send", *pool)[0] == "include/wire.h"
+    alone = [candidate("include/wire.h", "send", 1.2), candidate("src/peer.c", "send", 1.0)]
+    assert order("how is a packet sent", *alone)[0] == "include/wire.h"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["externals/zip/inflate.c", "deps/zip/inflate.c", "lib/extern/zip/inflate.c", "build-aux/config.guess"],
+)
+def test_code_of_other_projects_comes_after_the_teams_own_and_is_found_all_the_same(path: str) -> None:
+    pool = [candidate(path, "inflate", 2.0), candidate("src/pack.c", "inflate", 1.0)]
+    assert order("how is a stream inflated", *pool) == ["src/pack.c", path]
+    assert order("how do the third-party libraries inflate a stream", *pool)[0] == path
+
+
+@pytest.mark.parametrize("path", ["app/deps/auth.py", "src/external/client.py", "bin/compile"])
+def test_what_only_sounds_like_other_projects_is_the_teams_own(path: str) -> None:
+    ranked = order("how is a user known", candidate(path, "user", 1.2), candidate("other.py", "user"))
+    assert ranked[0] == path
+
+
+def test_a_name_that_is_passed_on_is_at_home_there_only_where_nothing_defines_it() -> None:
+    use = candidate("use.rs", "handle", 1.6)
+    passing = candidate("http/mod.rs", "", 1.0, defined="^Request\n^Body", kind="section")
+    assert order("Request", use, passing)[0] == "http/mod.rs"
+    assert order("how is a `Request` handled", use, passing)[0] == "http/mod.rs"
+    assert order("Request", passing, candidate("wire.rs", "Request", 0.5))[0] == "wire.rs"
+    ranked = rank(read_question("Request"), Pool.of([use, passing, candidate("wire.rs", "Request")]), 3)
+    assert {c.row.path: "definition" in c.why for c in ranked} == {
+        "wire.rs": True, "http/mod.rs": False, "use.rs": False,
+    }  # fmt: skip
+
+
+def test_who_passes_a_symbol_on_does_not_make_its_definition_worth_less() -> None:
+    question = "does `run` call `resolve_redirects`"
+    defining = [candidate("wire.py", "resolve_redirects"), candidate("main.py", "run")]
+    passing = [
+        candidate(f"p{n}/__init__.py", "", defined="^resolve_redirects", kind="section") for n in range(8)
+    ]
+
+    def worth(*pool: Candidate) -> float:
+        found = rank(read_question(question), Pool.of(pool), 10)
+        return next(c.why["definition"] for c in found if c.row.path == "wire.py")
+
+    assert worth(*defining, *passing) == worth(*defining)
 
 
 def test_copies_of_one_text_are_shown_once() -> None:

@@ -106,6 +106,49 @@ def test_the_branch_of_an_index_is_the_one_checked_out_when_it_was_read(indexes:
         indexes.search(query)
 
 
+def test_two_branches_of_one_folder_are_told_apart_by_a_filter(indexes: Indexes, code: Path) -> None:
+    git(code, "init", "-q", "-b", "main")
+    git(code, "add", ".")
+    git(code, "commit", "-qm", "all")
+    git(code, "checkout", "-qb", "release")
+    (code / "auth" / "released.py").write_text("def released_cookie():\n    return 1\n")
+    git(code, "add", ".")
+    git(code, "commit", "-qm", "more")
+    git(code, "checkout", "-q", "main")
+    for source in (str(code), f"{code}#release"):
+        indexes.add(source).update()
+    found = {
+        branch: {
+            r.chunk.path
+            for r in indexes.search(Query("released cookie", filters=Filters(branches=(branch,))))
+        }
+        for branch in ("main", "release")
+    }
+    assert "auth/released.py" in found["release"] and found["main"]
+    assert "auth/released.py" not in found["main"]
+    assert checked_out_branch(code) == "main"
+
+
+def test_a_name_that_a_package_passes_on_is_found_there_when_its_definition_is_elsewhere(
+    indexes: Indexes, tmp_path: Path
+) -> None:
+    root = tmp_path / "wire"
+    (root / "extract").mkdir(parents=True)
+    (root / "extract" / "mod.rs").write_text(
+        "mod form;\n\npub use wire_core::extract::{FromPart, FromRequest};\n"
+    )
+    (root / "extract" / "form.rs").write_text(
+        "use super::FromRequest;\n\npub struct Form;\n\nimpl FromRequest for Form {\n"
+        "    fn read(r: FromRequest) -> Form {\n        Form\n    }\n}\n"
+    )
+    index = indexes.add(str(root))
+    index.update()
+    assert index.search(Query("FromRequest"))[0].chunk.path == "extract/mod.rs"
+    (root / "core.rs").write_text("pub trait FromRequest {\n    fn read();\n}\n")
+    index.update()
+    assert index.search(Query("FromRequest"))[0].chunk.path == "core.rs"
+
+
 def test_a_linked_work_tree_has_its_own_branch(code: Path, tmp_path: Path) -> None:
     git(code, "init", "-q", "-b", "main")
     git(code, "add", ".")

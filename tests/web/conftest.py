@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 
@@ -77,6 +78,11 @@ def stub() -> Iterator[Stub]:
 
 
 Open = Callable[..., Page]
+
+
+def go_on(page: Page) -> None:
+    """Have the stand-in server write the rest of what it holds in the scene “held”."""
+    page.request.get(urljoin(page.url, "/stub/go"))
 
 
 def violations(page: Page) -> list[tuple[str, str, str]]:

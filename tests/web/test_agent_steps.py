@@ -44,7 +44,7 @@ def test_the_steps_stand_above_the_answer_and_can_be_opened_again(stub: Stub, op
 
 
 def test_while_the_agent_works_its_steps_are_open(stub: Stub, open_page: Open) -> None:
-    page = open_page(stub(pace=25))
+    page = open_page(stub("held"))
     with_agent(page)
     ask(page, "settings")
     expect(page.get_by_role("listitem").filter(has_text="Who loads the settings?")).to_be_visible()

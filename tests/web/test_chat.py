@@ -7,7 +7,7 @@ import urllib.request
 
 from playwright.sync_api import Page, expect
 
-from .conftest import Open, Stub
+from .conftest import Open, Stub, go_on
 
 
 def ask(page: Page, text: str) -> None:
@@ -54,22 +54,24 @@ def test_a_citation_opens_the_code_with_its_true_line_numbers_and_then_the_file(
 
 
 def test_a_reload_in_the_middle_of_an_answer_resumes_it(stub: Stub, open_page: Open) -> None:
-    page = open_page(stub(pace=6))
+    page = open_page(stub("held"))
     ask(page, "Write something")
     expect(page.locator(".hljs-keyword").first).to_be_visible(timeout=20_000)
     page.reload()
     expect(page.get_by_role("button", name="Stop")).to_be_visible()
+    go_on(page)
     finished(page)
     expect(page.get_by_text("Run it with")).to_have_count(1)
 
 
 def test_a_lost_connection_goes_on_where_it_stopped(stub: Stub, open_page: Open) -> None:
-    address = stub(pace=8)
+    address = stub("held")
     page = open_page(address)
     ask(page, "Write something")
     expect(page.locator(".hljs-keyword").first).to_be_visible(timeout=20_000)
     with page.expect_request(re.compile(r"/events\?after=\d+$")):
         urllib.request.urlopen(f"{address}/stub/drop").close()
+    go_on(page)
     finished(page)
     text = page.get_by_role("article", name="Answer").inner_text()
     assert text.count("def problems(settings: Settings)") == 1
@@ -77,7 +79,7 @@ def test_a_lost_connection_goes_on_where_it_stopped(stub: Stub, open_page: Open)
 
 
 def test_stop_keeps_what_was_written(stub: Stub, open_page: Open) -> None:
-    page = open_page(stub(pace=10))
+    page = open_page(stub("held"))
     ask(page, "Write something")
     expect(page.locator(".hljs-keyword").first).to_be_visible(timeout=20_000)
     page.keyboard.press("Escape")
@@ -137,13 +139,17 @@ def test_a_hostile_answer_runs_nothing_and_loads_nothing(stub: Stub, open_page: 
 def test_while_a_long_answer_grows_what_stands_is_left_alone(stub: Stub, open_page: Open) -> None:
     page = open_page(stub(pace=0.5))
     ask(page, "a long file")
-    expect(page.locator("pre > code").nth(3)).to_be_attached(timeout=20_000)
+    runs = page.locator("pre > code")
+    expect(runs.nth(3)).to_be_attached(timeout=20_000)
+    # The colours may come later than the code.
+    for at in range(3):
+        expect(runs.nth(at).locator("[class^=hljs]").first).to_be_attached()
     page.evaluate("""() => {
         window.changes = 0
         const observer = new MutationObserver((list) => { window.changes += list.length })
         const options = { childList: true, characterData: true, subtree: true }
         for (const run of [...document.querySelectorAll('pre > code')].slice(0, 3)) observer.observe(run, options)
-        observer.observe(document.querySelector('.prose > p'), options)
+        observer.observe(document.querySelector('.prose p'), options)
     }""")
     expect(page.get_by_text("That was long.")).to_be_visible(timeout=60_000)
     finished(page)

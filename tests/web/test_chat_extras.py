@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from .conftest import Open, Stub, violations
 from .test_chat import ask, finished
@@ -204,13 +204,67 @@ def test_nothing_shifts_while_an_answer_is_written(stub: Stub, open_page: Open) 
     # The change from the welcome to the thread is meant; what comes after it must stay where it is.
     expect(page.get_by_role("article", name="You")).to_have_text("Write something")
     page.evaluate("""() => {
-        window.shifted = 0
+        window.moved = []
         new PerformanceObserver((list) => {
-            for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifted += entry.value
+            for (const entry of list.getEntries()) {
+                if (entry.hadRecentInput) continue
+                for (const { node, previousRect, currentRect } of entry.sources) {
+                    // The columns of a table that grows are as wide as their widest cell.
+                    if ((node instanceof Text ? node.parentElement : node)?.closest('table')) continue
+                    const what = (node?.outerHTML ?? node?.data)?.slice(0, 80)
+                    window.moved.push([what, JSON.stringify([previousRect, currentRect])])
+                }
+            }
         }).observe({ type: 'layout-shift' })
     }""")
     finished(page)
-    assert page.evaluate("window.shifted") < 0.1
+    expect(page.get_by_role("button", name="Answer again")).to_be_visible()
+    assert page.evaluate("window.moved") == []
+
+
+def test_a_menu_of_two_levels_keeps_the_focus(stub: Stub, open_page: Open) -> None:
+    page = open_page(f"{stub()}/c/c1")
+    settled(page)
+    menu = page.get_by_role("button", name=CODE_MENU).first
+    menu.press("Enter")
+    expect(page.get_by_role("menuitem", name="Explain")).to_be_focused()
+    translate = page.get_by_role("menuitem", name="Translate to…")
+    translate.press("Enter")
+    expect(page.get_by_role("menuitem", name="TypeScript")).to_be_focused()
+    page.keyboard.press("ArrowUp")
+    back = page.get_by_role("menuitem", name="Back")
+    expect(back).to_be_focused()
+    back.press("Enter")
+    expect(translate).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(menu).to_be_focused()
+
+
+def test_a_message_sent_while_an_answer_stops_goes_out_when_it_has_stopped(
+    stub: Stub, open_page: Open
+) -> None:
+    page = open_page(stub(pace=10))
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        if route.request.method == "DELETE":
+            held.append(route)
+        else:
+            route.continue_()
+
+    page.route(re.compile(r"/api/answers/[^/]+$"), hold)
+    ask(page, "a long file")
+    expect(page.get_by_role("button", name="Stop")).to_be_visible()
+    with page.expect_request(lambda request: request.method == "DELETE"):
+        page.keyboard.press("Escape")
+    ask(page, "And now something short")
+    mine = page.get_by_role("article", name="You")
+    expect(page.get_by_label("Your message")).to_have_value("And now something short")
+    expect(mine).to_have_count(1)
+    held[0].continue_()
+    expect(mine.nth(1)).to_have_text("And now something short")
+    expect(page.get_by_label("Your message")).to_have_value("")
+    finished(page)
 
 
 @pytest.mark.parametrize("width", [360, 390])

@@ -10,6 +10,8 @@ from playwright.sync_api import Page, Route, expect
 from .conftest import Open, Stub, violations
 
 OFFERED = "numbers = [0, 1]"
+REST_MS = 400
+"""As in `PlaygroundPage.tsx`."""
 
 
 def editor(page: Page) -> object:
@@ -46,12 +48,18 @@ def test_a_hole_is_filled_with_the_exact_prompt_in_view_and_taken_with_tab(
 def test_while_typing_the_cursor_is_completed_after_a_rest_and_typing_cancels(
     stub: Stub, open_page: Open
 ) -> None:
-    page = open_page(f"{stub(pace=30)}/playground")
+    page = open_page(f"{stub('held')}/playground")
     asked: list[str] = []
     page.on("request", lambda one: asked.append(one.url) if one.url.endswith("/api/infill") else None)
     editor(page).click()
     page.keyboard.press("Control+a")
-    page.keyboard.type("def double(n):", delay=20)
+    # However slow the machine is, no rest lies between these keys.
+    page.clock.install()
+    page.clock.pause_at(page.evaluate("Date.now()") + 1_000)
+    page.keyboard.type("def double(n):")
+    page.clock.run_for(REST_MS - 50)
+    assert asked == []
+    page.clock.resume()
     expect(ghost(page)).to_contain_text("numbers")
     assert len(asked) == 1
     with page.expect_event("requestfailed", lambda one: one.url.endswith("/api/infill")):

@@ -101,7 +101,7 @@ def test_runs_are_remembered_and_a_result_goes_on_in_a_chat(stub: Stub, open_pag
 
 
 def test_failures_are_told_with_what_to_do_and_running_can_be_stopped(stub: Stub, open_page: Open) -> None:
-    page = open_page(f"{stub(pace=60)}/tasks/summarise")
+    page = open_page(f"{stub('held')}/tasks/summarise")
     run = page.get_by_role("button", name="Summarise", exact=True).last
     run.click()
     expect(page.get_by_role("alert")).to_contain_text("There is no code yet.")

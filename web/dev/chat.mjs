@@ -13,7 +13,7 @@ import {
   unchecked,
   verified,
 } from './data.mjs'
-import { nextId, now, pace, Refusal, scene, together } from './shared.mjs'
+import { hold, nextId, now, pace, Refusal, scene, together } from './shared.mjs'
 
 const state = {
   conversations: scene === 'empty' ? [] : structuredClone(conversations),
@@ -92,6 +92,7 @@ async function runAnswer(answer, question, { index, model, explain, agent }) {
       await wait(pace * 40)
       turn.steps.push(step)
       emit(answer, 'step', step)
+      await hold(() => answer.stopped)
     }
   }
   for (let done = 256; done <= 1024; done += 256) {
@@ -111,7 +112,9 @@ async function runAnswer(answer, question, { index, model, explain, agent }) {
       emit(answer, 'withdrawn', {})
     }
     const begun = Date.now()
-    for (const [told, piece] of text.match(pieces).entries()) {
+    const all = text.match(pieces)
+    for (const [told, piece] of all.entries()) {
+      if (told === all.length >> 1) await hold(() => answer.stopped)
       if (answer.stopped) break
       if (word === 'fail' && told > 20) {
         turn.error = {

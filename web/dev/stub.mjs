@@ -3,7 +3,7 @@
 //
 //   STUB_PORT=8000 (0: any)  STUB_PACE=12 (ms between events)  STUB_TOGETHER=1 (tokens an event)
 //   STUB_STATIC=FOLDER (another build of the UI)
-//   STUB_SCENE=normal|empty|signed-out|indexing|tasks|first-run|factor-needed|read-only
+//   STUB_SCENE=normal|empty|signed-out|indexing|tasks|first-run|factor-needed|read-only|held (until /stub/go)
 import fs from 'node:fs'
 import http from 'node:http'
 import path from 'node:path'
@@ -12,7 +12,7 @@ import { adminRoutes, factorNeeded, me, ways } from './admin.mjs'
 import { chatRoutes, cut, follow } from './chat.mjs'
 import { hits, indexes, models, places, references, secrets, sourceText, system } from './data.mjs'
 import { settingsRoutes } from './settings.mjs'
-import { nextId, now, Refusal, scene } from './shared.mjs'
+import { go, nextId, now, Refusal, scene } from './shared.mjs'
 import { workRoutes } from './work.mjs'
 
 const port = Number(process.env.STUB_PORT ?? 8000)
@@ -94,7 +94,13 @@ function startJob(index, total = 340) {
   }, 250)
   return index
 }
-if (scene === 'indexing') Object.assign(startJob(state.indexes[0]).job, { done: 120 })
+let begun = scene !== 'indexing'
+/** All indexes. In the scene `indexing` one of them is built from the first look at it on, however late a page opens. */
+function listIndexes() {
+  if (!begun) Object.assign(startJob(state.indexes[0]).job, { done: 120 })
+  begun = true
+  return state.indexes
+}
 
 const newIndex = (name, source, kind) => ({
   name,
@@ -229,7 +235,7 @@ const routes = [
   ...workRoutes({ models, system, findIndex }),
   ['GET', '/system', () => system],
   ['GET', '/models', () => (scene === 'tasks' ? [...models, { ...models[1], name: 'explain' }] : models)],
-  ['GET', '/indexes', () => state.indexes],
+  ['GET', '/indexes', listIndexes],
   [
     'POST',
     '/indexes',
@@ -524,6 +530,9 @@ http
       if (url.pathname === '/stub/drop') {
         // Cuts every event stream, as a broken network would.
         cut()
+        response.end()
+      } else if (url.pathname === '/stub/go') {
+        go()
         response.end()
       } else if (url.pathname === '/signin') {
         signedIn = true

@@ -1,6 +1,6 @@
 // The stand-in server's code tasks, completions, model files and engines.
 import { references } from './data.mjs'
-import { now, pace, Refusal, scene } from './shared.mjs'
+import { hold, now, pace, Refusal, scene } from './shared.mjs'
 
 const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
@@ -101,9 +101,11 @@ async function* ran({ name, looks_up, checks }, { inputs, index }) {
   }
   yield ['node', { node: 'answer', kind: 'model', state: 'started' }]
   const text = answers[name] ?? prose
-  for (const piece of text.match(/\s*\S{1,8}/g)) {
+  const all = text.match(/\s*\S{1,8}/g)
+  for (const [told, piece] of all.entries()) {
     await wait(pace)
     yield ['text', { text: piece }]
+    if (told === all.length >> 1) await hold()
     if (/fail/.test(inputs.code)) {
       yield [
         'failed',
@@ -174,6 +176,7 @@ async function* filled({ prefix, suffix, model, index }) {
   await wait(pace * 10)
   for (const piece of text.match(/\s*\S+/g)) {
     yield ['text', { text: piece }]
+    await hold()
     await wait(pace)
   }
   yield [

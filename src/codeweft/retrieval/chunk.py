@@ -10,7 +10,8 @@ from typing import Final
 
 from codeweft.retrieval.languages import NAMES_ONLY, Language
 from codeweft.retrieval.recognise import language_of
-from codeweft.retrieval.syntax import Definition, definitions, plain_comment
+from codeweft.retrieval.reexports import passed_on
+from codeweft.retrieval.syntax import Definition, definitions_in, parse, plain_comment
 
 WHOLE_CLASS: Final = 24
 """Lines up to which a class stays one chunk: its methods say little without each other."""
@@ -27,11 +28,14 @@ SHORTEST_BLOCK: Final = 8
 LONGEST_TEXT: Final = 16_000
 """Characters of a chunk at most, long lines apart."""
 
+PASSED_ON: Final = "^"
+"""Before a name in `defines` that the chunk only passes on from another module. Folded, it is the name itself."""
+
 _HEADING: Final = re.compile(r"(?P<level>#{1,6})\s+(?P<name>.+?)\s*#*\s*$")
 _FENCE: Final = re.compile(r"\s{0,3}(```|~~~)")
 _UNDERLINE: Final = re.compile(r"([=\-~^\"'`#*+.])\1{2,}\s*$")
 _DIRECTIVE: Final = re.compile(
-    r"#\s*(?:include|define|undef|if|ifdef|ifndef|elif|else|endif|pragma|import|error)\b"
+    r"#!?\[|#\s*(?:include|define|undef|if|ifdef|ifndef|elif|else|endif|pragma|import|error)\b"
 )
 _CLOSING: Final = re.compile(r"\W*(?:(?:end|endif|fi|done|esac|endfunction)\b\W*)?$")
 """A line with nothing but brackets or the word that closes a block."""
@@ -39,7 +43,10 @@ _CLOSING: Final = re.compile(r"\W*(?:(?:end|endif|fi|done|esac|endfunction)\b\W*
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One chunk of a file before the file's own facts are added. `defines` are further names it defines."""
+    """One chunk of a file before the file's own facts are added.
+
+    `defines` are further names it defines, and behind `PASSED_ON` those that it passes on from another module.
+    """
 
     start_line: int
     end_line: int
@@ -53,6 +60,11 @@ class Piece:
     @property
     def lines(self) -> int:
         return self.end_line - self.start_line + 1
+
+    @property
+    def own_names(self) -> tuple[str, ...]:
+        """The name and the further ones that are defined here."""
+        return (self.name, *(name for name in self.defines if not name.startswith(PASSED_ON)))
 
     def at(self, start: int, end: int) -> Piece:
         """The same of other lines."""
@@ -72,7 +84,13 @@ def chunk(text: str, path: str) -> tuple[Language, list[Piece]]:
     if not lines:
         return language, []
     if language.grammar is not None:
-        found = definitions(text, language.grammar)
+        source = text.encode("utf-8", "replace")
+        root = parse(source, language.grammar)
+        found = definitions_in(root, source, language.grammar)
+        found += [
+            Definition(line, line, NAMES_ONLY, PASSED_ON + name, "")
+            for line, name in passed_on(root, language.grammar, path)
+        ]
         pieces = _flatten(found, Piece(1, len(lines), language.kind), lines)
         pieces[:1] = [_with_module_doc(piece, lines) for piece in pieces[:1]]
     elif language.prose:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from heapq import heappop, heappush
@@ -12,7 +12,9 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from codeweft.retrieval.chunk import PASSED_ON
 from codeweft.retrieval.forms import Forms, heads
+from codeweft.retrieval.paths import PathFacts, path_facts, roles_beside, shared_end, stem
 from codeweft.retrieval.question import Place, Question
 from codeweft.retrieval.store.base import Candidate, Row, fold, last_segment
 from codeweft.retrieval.store.pool import Column, Pool
@@ -43,6 +45,8 @@ class Priorities:
     """Factor per frame further out."""
     inner_definition: float = 0.8
     """Factor when the symbol is one of several things the chunk defines."""
+    passed_on: float = 1.0
+    """Factor when the chunk passes the symbol on (`pub use http::Request`) and nothing here defines it."""
     path: float = 1.25
     """Times the share of the question's words that the file's name and folder hold."""
     name: float = 0.3
@@ -63,6 +67,12 @@ class Priorities:
     declaration: float = 0.7
     older: float = 0.4
     """A folder `v3` beside candidates in a `v4` of the same parent."""
+    edition: float = 0.7
+    """A reduced edition (`mini/schemas`) beside candidates of the same name in a whole one."""
+    header: float = 0.7
+    """A C or C++ header beside candidates that implement it, when a question in words asks how something is done."""
+    vendored: float = 0.3
+    """Another project's code that is kept beside the team's own, and scripts that build tools copy."""
     platform: float = 0.75
     """Code for one of the rarer systems, when the question names none."""
     prose: float = 0.7
@@ -72,39 +82,14 @@ class Priorities:
 PRIORITIES: Final = Priorities()
 _AHEAD: Final = 2
 """Candidates read at once for each result. Most questions need five, for a file has several of them."""
+_NONE: Final[frozenset[str]] = frozenset()
 _ALWAYS_TOLD: Final = frozenset({"lexical", "vector", "file"})
 """Parts of a score that are shown when they are zero, too."""
 
-_TEST: Final = re.compile(
-    r"(?i:(?:^|/)(?:[^/]*[._-])?(?:unit|integration)?tests?/)|[a-z\d](?:UI)?Tests?/"
-    r"|(?i:(?:^|/)(?:__tests__|specs?|testing|testdata|fixtures?|__mocks__|mocks?)/)"
-    r"|(?:^|/)(?:test_[^/]*|conftest|tests?)\.\w+$|[._-](?:test|tests|spec|bench)\.\w+$|_(?:test|tests|spec|unittest)\.\w+$"
-    r"|(?:Tests?|Spec|Suite|IT)\.(?:java|kt|kts|swift|cs|scala|php|groovy)$"
-)
-_EXAMPLE: Final = re.compile(
-    r"(?:^|/)(?:_?examples?|samples?|demos?|docs?_src|tutorials?|benchmarks?|bench|playground)/", re.I
-)
-_LEGACY: Final = re.compile(r"(?:^|/)(?:_?compat|legacy|deprecated|archive|old)/")
-_VERSION: Final = re.compile(r"(?<![^/])(v\d{1,3})(?=/)")
-_PLATFORM: Final = re.compile(
-    r"(?:^|[/_.-])(?:win|win32|windows|cygwin|mingw|darwin|macos|osx|sunos|solaris|aix|os390|zos|haiku|ibmi|qnx|hurd|freebsd|netbsd"
-    r"|openbsd|wasm|wasi|js_wasm|plan9)(?:[/_.-]|$)",
-    re.I,
-)
 _ASKS_FOR_PLATFORM: Final = re.compile(
     r"\b(?:windows?|win32|mac ?os|osx|darwin|apple|solaris|sunos|aix|zos|haiku|bsd|\w+bsd|wasm|wasi|plan9|platform\w*)\b|윈도우",
     re.I,
 )
-_FOLDER_FILES: Final = frozenset({"__init__", "index", "mod", "init", "main", "lib"})
-_DECLARATION: Final = re.compile(r"\.(?:d\.[mc]?ts|pyi)$")
-_ROLES: Final = {
-    "test": _TEST,
-    "example": _EXAMPLE,
-    "legacy": _LEGACY,
-    "declaration": _DECLARATION,
-    "platform": _PLATFORM,
-}
-"""Kinds of files by path; each is the name of its penalty."""
 _PROSE_LANGUAGES: Final = frozenset(
     {
         "markdown",
@@ -127,11 +112,16 @@ _ASKS_FOR_TESTS: Final = re.compile(
 )
 _ASKS_FOR_EXAMPLES: Final = re.compile(r"\b(?:examples?|samples?|demos?|tutorials?|usage)\b|예제", re.I)
 _ASKS_FOR_PROSE: Final = re.compile(
-    r"\b(?:readme|docs?|documentation|changelog|licen[cs]e|config(?:uration)? file|install(?:ation)?|guide|ya?ml|json|toml|css|html"
-    r"|dockerfile|makefile|workflow|ci)\b|문서",
+    r"\b(?:readme|docs?|documentation|changelog|licen[cs]e|config(?:uration)? file|install(?:ation)?|guide"
+    r"|(?:ya?ml|json|toml|css|html)(?= (?:files?|config\w*|settings))|dockerfile|makefile|workflow|ci)\b|문서",
     re.I,
 )
+"""A format alone is what code reads and writes: who asks about JSON seldom wants a JSON file."""
+_ASKS_FOR_VENDORED: Final = re.compile(
+    r"\b(?:vendored|bundled|third[ -]party|externals?|dependenc(?:y|ies))\b|외부", re.I
+)
 _ASKED: Final = {
+    "vendored": _ASKS_FOR_VENDORED,
     "test": _ASKS_FOR_TESTS,
     "example": _ASKS_FOR_EXAMPLES,
     "platform": _ASKS_FOR_PLATFORM,
@@ -202,6 +192,9 @@ class _Reading:
         # A question in another language says it in its words' English terms.
         said = question.gist if question.gist.isascii() else " ".join((question.gist, *question.keywords))
         self._excused = {role for role, asked in _ASKED.items() if asked.search(said)}
+        if not self._worded:
+            # Of a bare name the declaration is wanted as much.
+            self._excused.add("header")
         lexical, vector, scores = _fused(question, pool, priorities)
         coherence = _coherence(pool, scores, priorities)
         whole = _whole_file(question, pool, priorities)
@@ -272,49 +265,52 @@ class _Reading:
         if not self._question.is_symbol:
             rows = [(pool.homes[pool.file_of[place]], row) for place, row in defining]
             rarity = _rarity(self._question.symbols, rows)
+        elsewhere = {name for _, row in defining for name in (last_segment(row.name), *row.defines)}
         worth = np.zeros(len(pool))
         for place, row in defining:
-            worth[place] = self._definition(row, rarity)
+            worth[place] = self._definition(row, rarity, elsewhere)
         return worth
 
     def _of_files(self) -> tuple[Column, Column, Column]:
         """For each file: what being named in the question and its path's words are worth, and the factor of its kind."""
         question, priorities, files = self._question, self._priorities, self._pool.files
-        facts = {path: _path_facts(path) for path, _ in files}
-        newest = _newest_versions(facts.values())
+        facts = {path: path_facts(path) for path, _ in files}
+        beside = roles_beside(facts, question.terms)
         placed = _placed(question.places, facts, priorities) if question.places else {}
         prose = 1.0 if "prose" in self._excused else priorities.prose
         found = [
             (
                 placed.get(path, 0.0),
                 priorities.path * self._share(facts[path]),
-                self._path_penalty(facts[path], newest) * (prose if language in _PROSE_LANGUAGES else 1.0),
+                self._path_penalty(facts[path].roles | beside.get(path, _NONE))
+                * (prose if language in _PROSE_LANGUAGES else 1.0),
             )
             for path, language in files
         ]
         places, shares, factors = np.array(found).T
         return places, shares, factors
 
-    def _share(self, facts: _PathFacts) -> float:
+    def _share(self, facts: PathFacts) -> float:
         if not self._worded or self._forms.heads.isdisjoint(facts.heads):
             return 0.0
         hits = self._forms.among(facts.words)
         return min(1.0, sum([self._question.terms[word] for word in hits]) / self._asked)
 
-    def _path_penalty(self, facts: _PathFacts, newest: Mapping[str, int]) -> float:
+    def _path_penalty(self, roles: frozenset[str]) -> float:
         factor = 1.0
-        for role in facts.roles - self._excused if facts.roles else ():
+        for role in roles - self._excused if roles else ():
             factor *= getattr(self._priorities, role)
-        if facts.versions and _is_older(self._question, facts, newest):
-            factor *= self._priorities.older
         return factor
 
-    def _definition(self, row: Row, rarity: Mapping[str, float]) -> float:
-        """What defining one of the question's symbols is worth: most with the same letters, in a file of that name."""
+    def _definition(self, row: Row, rarity: Mapping[str, float], defined: Container[str]) -> float:
+        """What defining one of the question's symbols is worth: most with the same letters, in a file of that name.
+
+        `defined` are names that some candidate defines: who passes one of them on is not who is looked for.
+        """
         question, priorities = self._question, self._priorities
         best = 0.0
         own = last_segment(row.name)
-        stem = fold(_stem(row.path))
+        file = fold(stem(row.path))
         for symbol in question.symbols:
             folded = fold(symbol)
             if own == symbol:
@@ -323,13 +319,15 @@ class _Reading:
                 value = priorities.other_case
             elif symbol in row.defines:
                 value = priorities.inner_definition
-            elif row.defined and folded in map(fold, row.defines):
+            elif PASSED_ON + symbol in row.defines and symbol not in defined:
+                value = priorities.passed_on
+            elif row.defined and any(fold(name) == folded for name in row.defines if name[0] != PASSED_ON):
                 value = priorities.inner_definition * priorities.other_case
             else:
                 continue
-            if stem in (folded, folded + "s") or stem + "s" == folded:
+            if file in (folded, folded + "s") or file + "s" == folded:
                 value *= priorities.definition_stem
-            if question.owners.get(symbol) in (stem, fold(last_segment(row.scope))):
+            if question.owners.get(symbol) in (file, fold(last_segment(row.scope))):
                 value *= priorities.owner
             best = max(best, value * rarity.get(symbol, 1.0))
         return best * (priorities.definition if question.is_symbol else priorities.embedded_definition)
@@ -344,13 +342,13 @@ def _defined(name: str, defined: str) -> frozenset[str]:
 def _rarity(symbols: Sequence[str], defining: Iterable[tuple[str, Row]]) -> dict[str, float]:
     """The weight of each of several symbols, shared by the files that define it: `__init__` says little.
 
-    `defining` are rows that define one, each with its index.
+    `defining` are rows that define or pass on one, each with its index.
     """
     if len(symbols) < 2:
         return {}
     files: dict[str, set[tuple[str, str]]] = {fold(symbol): set() for symbol in symbols}
     for home, row in defining:
-        for name in files.keys() & _defined(row.name, row.defined):
+        for name in files.keys() & set(map(fold, map(last_segment, row.piece.own_names))):
             files[name].add((home, row.path))
     return {symbol: 1 / max(1, len(files[fold(symbol)])) for symbol in symbols}
 
@@ -365,7 +363,7 @@ def _placed(places: Sequence[Place], paths: Iterable[str], priorities: Prioritie
     for place in places:
         parts = [part for part in place.path.replace("\\", "/").split("/") if part not in ("", ".", "..")]
         found = by_name.get(parts[-1], ()) if parts else ()
-        shared = {path: _shared_end(parts, path.split("/")) for path in found}
+        shared = {path: shared_end(parts, path.split("/")) for path in found}
         most = max(shared.values(), default=0)
         # A bare file name says which file only where there is one of that name.
         if most < 2 and (len(parts) > 1 or len(found) > 1):
@@ -376,78 +374,11 @@ def _placed(places: Sequence[Place], paths: Iterable[str], priorities: Prioritie
     return named
 
 
-def _shared_end(some: Sequence[str], others: Sequence[str]) -> int:
-    """How many parts two paths have in common, from the end."""
-    count = 0
-    for one, other in zip(reversed(some), reversed(others), strict=False):
-        if one != other:
-            break
-        count += 1
-    return count
-
-
-def _stem(path: str) -> str:
-    """What a file is named: `walk` for `src/walk.py`, the folder's name where the file only stands for it."""
-    parts = path.split("/")
-    stem = parts[-1].split(".")[0] or parts[-1]
-    return parts[-2] if len(parts) > 1 and stem in _FOLDER_FILES else stem
-
-
-class _PathFacts(NamedTuple):
-    """What a path says by itself: the words of file and folder, how they begin, what kind of file it names.
-
-    `versions` are the folders in it that name a version, with the path of each's parent.
-    """
-
-    words: frozenset[str]
-    heads: frozenset[str]
-    roles: frozenset[str]
-    versions: tuple[tuple[str, str], ...]
-
-
-@lru_cache(maxsize=65_536)
-def _path_facts(path: str) -> _PathFacts:
-    parts = path.split("/")
-    names = {_stem(path), *parts[-2:-1], *(parts[-3:-2] if parts[-1].split(".")[0] in _FOLDER_FILES else ())}
-    words = frozenset(word for name in names for word in terms_of_run(name.replace("-", "_")))
-    folder, slash, name = path.rpartition("/")
-    return _PathFacts(
-        words, heads(words), _roles(folder + slash) | _roles(slash + name), _versions(folder + slash)
-    )
-
-
 @lru_cache(maxsize=65_536)
 def _name_facts(name: str) -> tuple[tuple[str, ...], frozenset[str]]:
     """The first words of a chunk's name, and how they begin."""
     words = terms_of_run(name)[:6]
     return words, heads(words)
-
-
-@lru_cache(maxsize=65_536)
-def _roles(part: str) -> frozenset[str]:
-    """What kind of file a path's folders or its name tell: no sign of a kind is partly in both."""
-    return frozenset([role for role, pattern in _ROLES.items() if pattern.search(part)])
-
-
-@lru_cache(maxsize=65_536)
-def _versions(folder: str) -> tuple[tuple[str, str], ...]:
-    return tuple((folder[: match.start(1)], match[1]) for match in _VERSION.finditer(folder))
-
-
-def _newest_versions(paths: Iterable[_PathFacts]) -> dict[str, int]:
-    """The highest version folder seen below each parent."""
-    newest: dict[str, int] = {}
-    for facts in paths:
-        for parent, version in facts.versions:
-            newest[parent] = max(newest.get(parent, 0), int(version[1:]))
-    return newest
-
-
-def _is_older(question: Question, facts: _PathFacts, newest: Mapping[str, int]) -> bool:
-    return any(
-        int(version[1:]) < newest[parent] and version not in question.terms
-        for parent, version in facts.versions
-    )
 
 
 def _chosen(ordered: Iterable[_Scored], k: int, priorities: Priorities) -> list[_Scored]:

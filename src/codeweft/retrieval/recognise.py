@@ -113,19 +113,23 @@ _INTERPRETERS: Final = {
     "Rscript": "r",
     "tclsh": "tcl",
 }
+_MARKUP: Final = re.compile(r"\s*<(?:\?xml|!DOCTYPE)\b")
+"""What begins so is XML, whatever its name says: `.ts` are also the translations of Qt. PHP may write such a head."""
 _CPP_HEADER: Final = re.compile(
     r"^\s*(?:class\s+\w+[^;]*\{|namespace\b|template\s*<|using\s+\w+|public:|private:)", re.MULTILINE
 )
 
 
 def language_of(path: str, text: str = "") -> Language:
-    """The language of a file by name, extension or `#!` line; plain text when nothing is known."""
+    """The language of a file by name, extension, `#!` line or XML's head; plain text when nothing is known."""
     filename = path.rpartition("/")[2].lower()
     name = FILENAMES.get(filename) or EXTENSIONS.get(filename.rpartition(".")[2] if "." in filename else "")
     if name is None and text.startswith("#!") and (match := _SHEBANG.match(text)):
         name = _INTERPRETERS.get(match.group(1), match.group(1))
     if name is None and filename.startswith(("dockerfile.", "makefile.")):
         name = filename.split(".")[0].replace("makefile", "make")
+    if (name is None or (LANGUAGES[name].grammar and name != "php")) and _MARKUP.match(text):
+        name = "html"
     if name == "c" and filename.endswith(".h") and _CPP_HEADER.search(text):
         name = "cpp"
     return LANGUAGES.get(name or "text", LANGUAGES["text"])

@@ -99,14 +99,8 @@ def parse(source: bytes, grammar: Grammar) -> Node:
     return _parser(grammar.name).parse(source).root_node
 
 
-def definitions(text: str, grammar: Grammar) -> list[Definition]:
-    """The definitions of a source text in order, members inside. Never raises on any text."""
-    source = text.encode("utf-8", "replace")
-    return definitions_in(parse(source, grammar), source, grammar)
-
-
 def definitions_in(root: Node, source: bytes, grammar: Grammar) -> list[Definition]:
-    """The definitions below the root of a tree that `source` was parsed into."""
+    """The definitions below the root of a tree that `source` was parsed into, in order, members inside."""
     return _Reader(source, grammar).collect(root, "", 0)
 
 

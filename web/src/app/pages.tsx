@@ -159,5 +159,12 @@ export const pages: readonly Page[] = [
 
 export const pagesOf = (user: User): Page[] => pages.filter(({ may }) => !may || may(user))
 
-export const Chat = page(async () => (await import('../features/chat/ChatPage')).ChatPage, 'chat', 'answer')
+const chat = async () => (await import('../features/chat/ChatPage')).ChatPage
+export const Chat = page(chat, 'chat', 'answer')
+
+/** Fetches the chat before it is known who asks, where the address leads to it: it comes while the session does. */
+export function fetchAhead(path: string): void {
+  // Whoever shows the page asks for it again, and tells what is wrong.
+  if (path === '/' || path.startsWith('/c/')) chat().catch(() => {})
+}
 export const SignIn = page(async () => (await import('./SignIn')).SignIn, 'signin')

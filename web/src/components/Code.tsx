@@ -65,7 +65,8 @@ export const CodeBlock = memo(function CodeBlock({ code, language, open = false 
           <Download aria-hidden />
         </IconButton>
         <CopyButton text={code} />
-        {!open && actions?.(code, language)}
+        {/* The place is kept, so that nothing moves when the block is finished. */}
+        {actions && <div className="size-8">{!open && actions(code, language)}</div>}
       </figcaption>
       <pre
         // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard.

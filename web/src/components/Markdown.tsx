@@ -1,6 +1,17 @@
 import type { Token, Tokens } from 'marked'
-import { createContext, Fragment, memo, type ReactNode, use, useMemo, useRef } from 'react'
+import {
+  createContext,
+  Fragment,
+  memo,
+  type ReactNode,
+  use,
+  useEffect,
+  useMemo,
+  useRef,
+  useState,
+} from 'react'
 import { fenceLanguage } from '../lib/code'
+import { afterDraw } from '../lib/frame'
 import { useWords } from '../lib/i18n'
 import { type Blocks, extendBlocks, isFenceClosed, noBlocks } from '../lib/markdown/blocks'
 import { decodeEntities, safeHref } from '../lib/markdown/links'
@@ -18,53 +29,75 @@ interface MarkdownProps {
   text: string
   /** Whether more text may follow. */
   writing?: boolean
-  citations?: Citations
+  /** What the text may cite. */
+  references?: readonly { number: number }[]
+  /** Opens what was cited; the same function each time. */
+  onCite?: (number: number) => void
 }
 
-const noCitations: Citations = { known: new Set(), open: () => {} }
+const nowhere = () => {}
 
 /** Hostile Markdown as elements, never as HTML. While it grows, only its last block is rendered again. */
-export function Markdown({ text, writing = false, citations = noCitations }: MarkdownProps) {
+export function Markdown({ text, writing = false, references = [], onCite = nowhere }: MarkdownProps) {
   const last = useRef<Blocks>(noBlocks)
   const blocks = useMemo(() => extendBlocks(last.current, text), [text])
   last.current = blocks
+  // Every citation is drawn anew when other numbers are known, not when something else of a reference changes.
+  const numbers = references.map(({ number }) => number).join()
+  const citations = useMemo(
+    () => ({ known: new Set(numbers.split(',').filter(Boolean).map(Number)), open: onCite }),
+    [numbers, onCite],
+  )
   return (
     <CitationContext value={citations}>
-      <div className={`prose ${writing ? 'writing' : ''}`}>
-        {groups(blocks).map((tokens, at) => (
+      <div className="prose">
+        {parts(blocks).map((tokens, at) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: blocks are only appended.
-          <Group key={at} tokens={tokens} last={writing ? blocks.open : null} />
+          <Part key={at} tokens={tokens} last={writing ? blocks.open : null} />
         ))}
       </div>
     </CitationContext>
   )
 }
 
-// A long answer has hundreds of blocks. Only the group with the last one is looked through when text is added.
-const groupSize = 32
+// A long answer has hundreds of blocks. When text is added, only the part with the last one is looked through, and the
+// finished parts that are out of view cost neither layout nor painting.
+const partSize = 8
 
-function groups({ done, open }: Blocks): Token[][] {
+function parts({ done, open }: Blocks): Token[][] {
   const all = open ? [...done, open] : done
-  return Array.from({ length: Math.ceil(all.length / groupSize) }, (_, at) =>
-    all.slice(at * groupSize, (at + 1) * groupSize),
+  return Array.from({ length: Math.ceil(all.length / partSize) }, (_, at) =>
+    all.slice(at * partSize, (at + 1) * partSize),
   )
 }
 
-interface GroupProps {
+interface PartProps {
   tokens: Token[]
-  /** The block that is being written, in whatever group it is. */
+  /** The block that is being written, in whatever part it is. */
   last: Token | null
 }
 
-const Group = memo(
-  function Group({ tokens, last }: GroupProps) {
-    // biome-ignore lint/suspicious/noArrayIndexKey: blocks are only appended.
-    return tokens.map((token, at) => <Block key={at} token={token} open={token === last} />)
+const holds = ({ tokens, last }: PartProps): boolean => last !== null && tokens.includes(last)
+
+const Part = memo(
+  function Part(props: PartProps) {
+    const growing = holds(props)
+    const [still, setStill] = useState(false)
+    // Not before the browser has drawn it once: it then knows the size to keep for it while it is out of view.
+    useEffect(() => (growing ? undefined : afterDraw(() => setStill(true))), [growing])
+    return (
+      <div className={`part ${growing ? 'growing' : still ? 'still' : ''}`}>
+        {props.tokens.map((token, at) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: blocks are only appended.
+          <Block key={at} token={token} open={token === props.last} />
+        ))}
+      </div>
+    )
   },
   (before, after) =>
     before.tokens.length === after.tokens.length &&
     before.tokens.every((token, at) => token === after.tokens[at]) &&
-    before.tokens.includes(before.last as Token) === after.tokens.includes(after.last as Token),
+    holds(before) === holds(after),
 )
 
 const Block = memo(function Block({ token, open }: { token: Token; open: boolean }) {
@@ -207,7 +240,8 @@ function CitedText({ text }: { text: string }) {
         type="button"
         aria-label={words.source.reference(piece.reference)}
         onClick={() => open(piece.reference)}
-        className="mx-0.5 inline-grid h-[1.25em] min-w-[1.25em] -translate-y-[0.15em] place-items-center rounded-md bg-accent-soft px-1 align-middle text-[0.75em] font-semibold text-accent tabular-nums hover:bg-accent hover:text-on-accent"
+        // In whole pixels above the line's own baseline: wherever the line begins, number and text are rounded alike.
+        className="mx-0.5 inline-block h-3.5 min-w-3.5 rounded-md bg-accent-soft px-1 text-center align-[2px] text-[0.6875rem] leading-3.5 font-semibold text-accent tabular-nums hover:bg-accent hover:text-on-accent"
       >
         {piece.reference}
       </button>

@@ -1,5 +1,5 @@
 import { Check } from 'lucide-react'
-import { type ReactNode, useEffect, useId, useRef, useState } from 'react'
+import { type ReactNode, type Ref, useEffect, useId, useRef, useState } from 'react'
 
 interface PopoverProps {
   /** The button's accessible name. */
@@ -87,6 +87,8 @@ export function Popover({
           id={id}
           role={role}
           aria-label={label}
+          // A click beside its items leaves the focus in it.
+          tabIndex={-1}
           className={`absolute z-30 max-h-[min(26rem,60dvh)] overflow-auto rounded-xl border border-line bg-surface p-1 shadow-pop ${panelClass}`}
         >
           {children(close)}
@@ -104,14 +106,17 @@ export function MenuItem({
   danger,
   children,
   onSelect,
+  ref,
 }: {
   icon?: ReactNode
   danger?: boolean
   children: ReactNode
   onSelect: () => void
+  ref?: Ref<HTMLButtonElement>
 }) {
   return (
     <button
+      ref={ref}
       type="button"
       role="menuitem"
       tabIndex={-1}

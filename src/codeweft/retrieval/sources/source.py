@@ -109,7 +109,7 @@ def parse_source(text: str, *, web: bool | None = None) -> Source:
     """A folder, a git URL (optionally with `#branch`, `#tag`, `#commit` or `@tag`), a file, an archive or a web page.
 
     A git URL may be https, http, ssh, git or user@host:path; a local bare repository is named by its folder or
-    file:// URL. With `web` an https address is a page (that one when its path has no `/` at the end, else everything
+    file:// URL, a branch of a work tree by `folder#branch`. With `web` an https address is a page (that one when its path has no `/` at the end, else everything
     below it), with `web=False` a repository; with None git is asked where the address itself does not tell. Raises
     `InvalidRequest` for anything else, `NotFound` for a folder that does not exist.
     """
@@ -203,10 +203,12 @@ def _on_this_machine(text: str) -> Source:
 
 
 def _local_repository(text: str) -> Source | None:
-    """A bare repository on this machine, by folder or file:// URL."""
+    """A repository on this machine: a bare one by folder, any by file:// URL, and a work tree where a `#ref` is asked for."""
     location, _, ref = text.removeprefix("file://").partition("#")
     folder = Path(location).expanduser()
     try:
+        if ref and (folder / ".git").exists() and not Path(text).expanduser().exists():
+            text = f"file://{folder.resolve()}#{ref}"
         bare = folder.is_absolute() and (folder / "HEAD").is_file() and (folder / "objects").is_dir()
     except OSError:
         return None

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from codeweft.retrieval.question import Question
     from codeweft.retrieval.store.pool import Pool
 
-FORMAT: Final = 4
+FORMAT: Final = 5
 """Of what is stored and of what is computed from a file (chunker, terms); another number means index again."""
 KINDS: Final = ("section", "function", "method", "class", "interface", "enum", "module", "block")
 

@@ -57,7 +57,7 @@ def lexical_document(number: int, file: int, path: str, language: str, chunk: Ne
         file,
         KINDS.index(piece.kind),
         language,
-        joined_words(" ".join((piece.scope, piece.name, *piece.defines))),
+        joined_words(" ".join((piece.scope, *piece.own_names))),
         path,
         joined_words(f"{piece.docstring} {chunk.summary}"),
         # A summary stands in the body as well, as documentation does by itself.

@@ -1,11 +1,11 @@
 import { CircleStop, ListTree, RefreshCw, Scissors, ShieldAlert } from 'lucide-react'
-import { lazy, memo, Suspense, useEffect, useMemo, useState } from 'react'
-import type { Reference, Turn } from '../../api/types'
+import { lazy, memo, Suspense, useEffect, useState } from 'react'
+import type { Turn } from '../../api/types'
 import { CheckBadge, CheckNote } from '../../components/Checked'
 import { Markdown } from '../../components/Markdown'
 import { ReferenceDialog } from '../../components/ReferenceDialog'
 import { Button, CopyButton, IconButton, ProblemNote, Progress } from '../../components/ui'
-import { type Answer, caughtUp, isOver } from '../../lib/answer/reduce'
+import { type Answer, caughtUp, isOver, type Phase } from '../../lib/answer/reduce'
 import type { AnswerStream } from '../../lib/answer/stream'
 import { type Live, useLive } from '../../lib/answer/useAnswer'
 import { dollars, number } from '../../lib/format'
@@ -37,24 +37,18 @@ export const AnswerTurn = memo(function AnswerTurn(props: AnswerTurnProps) {
   const words = useWords('chat')
   const live = useLive(stream)
   const answer = live?.answer ?? null
-  const writing = turn.answer_id != null && !(answer && isOver(answer))
+  // It is over when its turn says so, at once with all that depends on the turn; without one, when the events say so.
+  const writing = turn.answer_id != null && !(answer && isOver(answer) && !answer.turn)
   // After a reload what was saved is shown until the replayed events have caught up with it.
   const now = answer && caughtUp(answer, turn) ? answer : null
   const text = now?.text ?? turn.content
   const { steps, withdrawn, checked } = now ?? turn
   const references = answer?.references ?? turn.references
-  const [shown, setShown] = useState<Reference | null>(null)
+  const [open, setOpen] = useState<number | null>(null)
+  const shown = references.find(({ number }) => number === open)
   const [explaining, setExplaining] = useState(false)
   const dropped = (answer?.dropped ?? turn.dropped).length
   const again = onRegenerate && (() => onRegenerate(turn))
-
-  const citations = useMemo(
-    () => ({
-      known: new Set(references.map((reference) => reference.number)),
-      open: (wanted: number) => setShown(references.find((reference) => reference.number === wanted) ?? null),
-    }),
-    [references],
-  )
 
   return (
     <article aria-label={words.chat.answer} aria-busy={writing} className="min-w-0">
@@ -62,7 +56,7 @@ export const AnswerTurn = memo(function AnswerTurn(props: AnswerTurnProps) {
       {steps.length > 0 && <Steps steps={steps} working={writing && text === ''} />}
       {answer?.reasoning && <Reasoning text={answer.reasoning} open={writing && text === ''} />}
       {withdrawn.length > 0 && <Drafts drafts={withdrawn} />}
-      <Markdown text={text} writing={writing} citations={citations} />
+      <Markdown text={text} writing={writing} references={references} onCite={setOpen} />
       {last && looksUp && !writing && !turn.error && references.length === 0 && (
         <p className="mt-3 text-sm text-ink-2">{words.chat.noReferences}</p>
       )}
@@ -74,7 +68,7 @@ export const AnswerTurn = memo(function AnswerTurn(props: AnswerTurnProps) {
       )}
       {/* Below a text that grows they would move with every line: they are there before it, and again after it. */}
       {references.length > 0 && (!writing || text === '') && (
-        <ReferenceChips text={text} references={references} onOpen={setShown} />
+        <ReferenceChips text={text} references={references} onOpen={setOpen} />
       )}
       {dropped > 0 && (
         <p className="mt-2 flex items-center gap-2 text-xs text-warn">
@@ -128,7 +122,7 @@ export const AnswerTurn = memo(function AnswerTurn(props: AnswerTurnProps) {
           <ExplainDrawer turn={turn.id} onClose={() => setExplaining(false)} />
         </Suspense>
       )}
-      {shown && <ReferenceDialog reference={shown} onClose={() => setShown(null)} />}
+      {shown && <ReferenceDialog reference={shown} onClose={() => setOpen(null)} />}
     </article>
   )
 })
@@ -226,11 +220,12 @@ function Facts({ turn }: { turn: Turn }) {
 /** Screen readers hear the steps and each finished answer, not every token. */
 function Announcement({ answer, connected }: { answer: Answer | null; connected: boolean }) {
   const { chat } = useWords('chat')
-  const [was, setWas] = useState<Answer | null>(null)
+  const [was, setWas] = useState<Phase | null>(null)
+  const told = answer?.phase ?? null
   useEffect(() => {
-    if (answer) setWas(answer)
-  }, [answer])
-  const phase = (answer ?? was)?.phase
+    if (told) setWas(told)
+  }, [told])
+  const phase = told ?? was
   const text = !connected
     ? chat.state.reconnecting
     : phase === 'retrieving'

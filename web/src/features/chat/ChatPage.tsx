@@ -118,9 +118,15 @@ function Existing({ id }: { id: string }) {
   )
 
   const [stopProblem, setStopProblem] = useState<unknown>(null)
+  const [stopped, setStopped] = useState<string | null>(null)
   const stop = useCallback(() => {
     setStopProblem(null)
-    if (running) api.stop(running).catch(setStopProblem)
+    setStopped(running)
+    if (running)
+      api.stop(running).catch((problem) => {
+        setStopProblem(problem)
+        setStopped(null)
+      })
   }, [running])
   useEffect(() => {
     if (!running) return
@@ -203,7 +209,7 @@ function Existing({ id }: { id: string }) {
         ref={composer}
         busy={ask.isPending}
         onSend={(content, attachments) => ask.mutateAsync({ content, attachments })}
-        {...(running && { onStop: stop })}
+        {...(running && { onStop: stop, stopping: stopped === running })}
         lastMessage={turns?.findLast((turn) => turn.role === 'user')?.content ?? null}
         problem={problem ? asProblem(problem) : null}
         label={words.chat.composer}

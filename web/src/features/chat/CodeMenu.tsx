@@ -7,7 +7,7 @@ import {
   FlaskConical,
   Languages,
 } from 'lucide-react'
-import { createContext, use, useState } from 'react'
+import { createContext, use, useLayoutEffect, useRef, useState } from 'react'
 import { api } from '../../api/client'
 import { keys, queryClient } from '../../api/queries'
 import { MenuItem, Popover } from '../../components/Menu'
@@ -87,6 +87,10 @@ function Items({ code, language, onSave, onDone }: ItemsProps) {
   const { block } = useWords('chat')
   const onTask = use(OnTask)
   const [translating, setTranslating] = useState(false)
+  const first = useRef<HTMLButtonElement>(null)
+  // What was chosen is gone when the level changes, and the focus with it.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: see above.
+  useLayoutEffect(() => first.current?.focus(), [translating])
   const done = (act: () => void) => () => {
     act()
     onDone()
@@ -101,9 +105,10 @@ function Items({ code, language, onSave, onDone }: ItemsProps) {
         </MenuItem>
         {targets
           .filter((target) => target !== language)
-          .map((target) => (
+          .map((target, at) => (
             <MenuItem
               key={target}
+              ref={at === 0 ? first : null}
               onSelect={done(() => ask('translate', block.translateText(languageLabel(target))))}
             >
               {languageLabel(target)}
@@ -120,7 +125,7 @@ function Items({ code, language, onSave, onDone }: ItemsProps) {
           </MenuItem>
         ))}
       {onTask && (
-        <MenuItem icon={<Languages aria-hidden />} onSelect={() => setTranslating(true)}>
+        <MenuItem ref={first} icon={<Languages aria-hidden />} onSelect={() => setTranslating(true)}>
           {block.translate}
         </MenuItem>
       )}

@@ -26,13 +26,16 @@ interface ComposerProps {
   onSend: (text: string, attachments: string[]) => Promise<unknown>
   /** Present while an answer runs. */
   onStop?: () => void
+  /** Whether that answer was told to stop. */
+  stopping?: boolean
   lastMessage?: string | null
   busy: boolean
   problem: Problem | null
   ref?: Ref<ComposerHandle>
 }
 
-export function Composer({ label, onSend, onStop, lastMessage, busy, problem, ref }: ComposerProps) {
+export function Composer(props: ComposerProps) {
+  const { label, onSend, onStop, stopping = false, lastMessage, busy, problem, ref } = props
   const words = useWords('chat')
   const [text, setText] = useState('')
   const area = useRef<HTMLTextAreaElement>(null)
@@ -65,12 +68,21 @@ export function Composer({ label, onSend, onStop, lastMessage, busy, problem, re
       // The problem is shown above the composer, and the text is still in it.
     }
   }
+  // Enter while an answer is stopping: the message is sent when it has stopped, unless it is changed before.
+  const [due, setDue] = useState<string | null>(null)
+  const submit = () => (stopping ? setDue(text) : send())
+  // biome-ignore lint/correctness/useExhaustiveDependencies: `send` is of the same moment as the rest.
+  useEffect(() => {
+    if (due === null || (stopping && due === text)) return
+    setDue(null)
+    if (due === text) send()
+  }, [due, stopping, text])
   const onKeyDown = (event: KeyboardEvent) => {
     // Enter that finishes a Korean syllable is not Enter.
     if (event.nativeEvent.isComposing) return
     if (event.key === 'Enter' && !event.shiftKey) {
       event.preventDefault()
-      send()
+      submit()
     }
     if (event.key === 'ArrowUp' && text === '' && lastMessage) {
       event.preventDefault()
@@ -92,7 +104,7 @@ export function Composer({ label, onSend, onStop, lastMessage, busy, problem, re
       <form
         onSubmit={(event) => {
           event.preventDefault()
-          send()
+          submit()
         }}
         onDragOver={(event) => {
           if (!hasFiles(event)) return

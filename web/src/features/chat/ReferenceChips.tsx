@@ -7,7 +7,7 @@ import { citedNumbers } from '../../lib/markdown/references'
 interface ReferenceChipsProps {
   text: string
   references: Reference[]
-  onOpen: (reference: Reference) => void
+  onOpen: (number: number) => void
 }
 
 const shownFirst = 6
@@ -33,7 +33,7 @@ export const ReferenceChips = memo(function ReferenceChips(props: ReferenceChips
           <li key={reference.number} className="max-w-full">
             <button
               type="button"
-              onClick={() => onOpen(reference)}
+              onClick={() => onOpen(reference.number)}
               title={`${reference.path}:${reference.start_line}-${reference.end_line}${gone(reference) ? `. ${words.source.notVerified}` : ''}`}
               className={`flex min-h-8 max-w-full items-center gap-2 rounded-lg border ps-1.5 pe-2.5 text-start text-xs transition-colors hover:border-accent hover:bg-accent-soft ${cited.has(reference.number) ? 'border-accent bg-accent-soft' : 'border-line bg-surface'}`}
             >

@@ -3,7 +3,7 @@ import { Download, MessageSquare, Sparkles } from 'lucide-react'
 import { useState } from 'react'
 import { useNavigate } from 'react-router'
 import { api, asProblem } from '../../api/client'
-import type { CodeTask, Reference } from '../../api/types'
+import type { CodeTask } from '../../api/types'
 import { CheckBadge, CheckNote } from '../../components/Checked'
 import { Markdown } from '../../components/Markdown'
 import { ReferenceDialog } from '../../components/ReferenceDialog'
@@ -23,11 +23,10 @@ interface ResultProps {
 export function Result({ task, run, inputs }: ResultProps) {
   const words = useWords('tasks')
   const { tasks } = words
-  const [open, setOpen] = useState<Reference | null>(null)
+  const [open, setOpen] = useState<number | null>(null)
   const [continuing, setContinuing] = useState(false)
   const running = run.state === 'running'
-  const known = new Set(run.references.map((one) => one.number))
-  const cite = (number: number) => setOpen(run.references.find((one) => one.number === number) ?? null)
+  const shown = run.references.find(({ number }) => number === open)
   return (
     <section aria-label={tasks.result} aria-busy={running} className="card flex min-w-0 flex-col">
       <div className="flex min-h-11 items-center gap-2 border-b border-line py-1 ps-4 pe-2">
@@ -53,7 +52,9 @@ export function Result({ task, run, inputs }: ResultProps) {
         {running && !run.text && (
           <p className="text-sm text-ink-2">{tasks.nodes[run.node ?? ''] ?? tasks.running}</p>
         )}
-        {run.text && <Markdown text={run.text} writing={running} citations={{ known, open: cite }} />}
+        {run.text && (
+          <Markdown text={run.text} writing={running} references={run.references} onCite={setOpen} />
+        )}
         {running && run.text && run.node && run.node !== 'model' && (
           <p className="text-sm text-ink-2">{tasks.nodes[run.node] ?? tasks.running}</p>
         )}
@@ -69,7 +70,7 @@ export function Result({ task, run, inputs }: ResultProps) {
           </p>
         )}
       </div>
-      {open && <ReferenceDialog reference={open} onClose={() => setOpen(null)} />}
+      {shown && <ReferenceDialog reference={shown} onClose={() => setOpen(null)} />}
       {continuing && (
         <ContinueDialog task={task} code={inputs.code ?? ''} run={run} onClose={() => setContinuing(false)} />
       )}

@@ -4,7 +4,7 @@ import { type FormEvent, useState } from 'react'
 import { Link } from 'react-router'
 import { api, asProblem } from '../../api/client'
 import { keys, queryClient, useIndexes } from '../../api/queries'
-import type { Reference, Turn } from '../../api/types'
+import type { Turn } from '../../api/types'
 import { Markdown } from '../../components/Markdown'
 import { ReferenceDialog } from '../../components/ReferenceDialog'
 import { Button, Field, ProblemNote, Skeleton } from '../../components/ui'
@@ -18,7 +18,7 @@ export function AnswerStep() {
   const indexes = useIndexes()
   const first = indexes.data?.[0]
   const [finished, setFinished] = useState<Turn | null>(null)
-  const [opened, setOpened] = useState<Reference | null>(null)
+  const [opened, setOpened] = useState<number | null>(null)
   const ask = useMutation({
     mutationFn: async (content: string) => {
       const conversation = await api.createConversation({ index: first?.name ?? null })
@@ -43,7 +43,7 @@ export function AnswerStep() {
   const text = finished?.content ?? live?.answer.text ?? ''
   const references = finished?.references ?? live?.answer.references ?? []
   const problem = finished?.error ?? live?.answer.error ?? (ask.error && asProblem(ask.error))
-  const open = (number: number) => setOpened(references.find((one) => one.number === number) ?? null)
+  const shown = references.find(({ number }) => number === opened)
   return (
     <>
       <form onSubmit={submit} className="flex flex-wrap items-end gap-2">
@@ -72,11 +72,7 @@ export function AnswerStep() {
           className="rounded-xl border border-line p-4"
         >
           {text ? (
-            <Markdown
-              text={text}
-              writing={!finished}
-              citations={{ known: new Set(references.map((one) => one.number)), open }}
-            />
+            <Markdown text={text} writing={!finished} references={references} onCite={setOpened} />
           ) : (
             <Skeleton widths={[90, 70, 80]} />
           )}
@@ -93,7 +89,7 @@ export function AnswerStep() {
           {words.goOn}
         </Link>
       )}
-      {opened && <ReferenceDialog reference={opened} onClose={() => setOpened(null)} />}
+      {shown && <ReferenceDialog reference={shown} onClose={() => setOpened(null)} />}
     </>
   )
 }
