@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from codeweft.retrieval.question import read_question
@@ -59,7 +58,7 @@ def new_files(
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text, encoding="utf-8")
         read = read_file(folder, None, path)
-        chunks = [replace(one, summary=summary) for one in read.chunks]
+        chunks = [one._replace(summary=summary) for one in read.chunks]
         vectors = quantise(encoder.encode([encoded_text(path, one) for one in chunks]))
         files.append(
             NewFile(path, read.status, read.reason, read.digest, read.size, 5_000_000_000, 7, read.language,

@@ -167,7 +167,7 @@ def test_what_a_worker_prepares_is_what_one_process_would_store(code: Path, enco
     for one, other in zip(plain, prepared, strict=True):
         assert replace(other, vectors=None, chunks=()) == replace(one, chunks=())
         for chunk, ready in zip(one.chunks, other.chunks, strict=True):
-            assert replace(ready, words="") == chunk
+            assert ready._replace(words="") == chunk
             assert ready.words.split() == words(chunk.text)
         texts = [encoded_text(one.path, chunk) for chunk in one.chunks]
         if texts:

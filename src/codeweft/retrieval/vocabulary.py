@@ -7,12 +7,13 @@ run's hash is the difference of two running sums over the bytes of a whole batch
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from itertools import chain
 from typing import Final
 
 import numpy as np
+from ahocorasick_rs import BytesAhoCorasick, MatchKind
 from numpy.typing import NDArray
 
 from codeweft.retrieval.tokens import ASCII_SEPARATORS, asked_terms, runs, terms_of_run
@@ -40,12 +41,14 @@ class Vocabulary:
 
     def __init__(self, words: Sequence[str], pieces: Sequence[str]) -> None:
         self._words = {word: row for row, word in enumerate(words)}
-        self._pieces = {piece: row for row, piece in enumerate(pieces, len(words))}
-        self._longest_piece = max(map(len, pieces), default=0)
+        self._pieces = BytesAhoCorasick(
+            [piece.encode() for piece in pieces], matchkind=MatchKind.LeftmostLongest
+        )
+        self._size = len(words) + len(pieces)
         self._memo = _Memo(self._rows_of_run)
 
     def __len__(self) -> int:
-        return len(self._words) + len(self._pieces)
+        return self._size
 
     def rows(self, text: str) -> list[int]:
         """Row numbers of a text's terms, in order, repeats kept."""
@@ -91,17 +94,10 @@ class Vocabulary:
 
     def pieces_of(self, term: str) -> Rows:
         """The longest known pieces from the left; characters that no piece covers are skipped."""
-        found: list[int] = []
-        at = 0
-        while at < len(term):
-            for size in range(min(self._longest_piece, len(term) - at), 0, -1):
-                if (row := self._pieces.get(term[at : at + size])) is not None:
-                    found.append(row)
-                    at += size
-                    break
-            else:
-                at += 1
-        return tuple(found)
+        # One character never begins inside another in UTF-8, so neither does a piece.
+        found = self._pieces.find_matches_as_indexes(term.encode("utf-8", "surrogatepass"))
+        words = len(self._words)
+        return tuple([words + piece for piece, _, _ in found])
 
 
 class _Memo(dict[str, int]):
@@ -131,7 +127,7 @@ class _Memo(dict[str, int]):
             hashed = []
         others = sorted(set(range(len(texts))).difference(hashed))
         found = [runs(texts[i]) for i in others]
-        looked_up = np.fromiter(map(self.__getitem__, chain.from_iterable(found)), np.int64)
+        looked_up = self._numbers_of(list(chain.from_iterable(found)))
         recognised, counts = self._numbers_of_ascii([texts[i] for i in hashed])
         sizes = np.fromiter(map(len, found), np.int64, len(found))
         text_of = np.repeat(np.array(hashed + others, dtype=np.int64), np.concatenate([counts, sizes]))
@@ -148,37 +144,52 @@ class _Memo(dict[str, int]):
         hashes = (sums[ends] - sums[starts]) * _powers(_INVERSE)[starts]
         slots = (hashes * np.uint64(_BASE)) >> np.uint64(64 - _SLOT_BITS)
         # Hashes before numbers: another thread writes them the other way round.
-        unknown = np.flatnonzero(self._hashes[slots] != hashes).tolist()
+        known = self._hashes[slots]
         numbers = self._numbers[slots].astype(np.int64)
-        for at in unknown:
-            number = numbers[at] = self[data[starts[at] + 1 : ends[at] + 1].decode("ascii")]
-            self._keep(int(slots[at]), hashes[at], number)
+        unknown = np.flatnonzero(known != hashes)
+        if len(unknown):
+            of, first, again = np.unique(hashes[unknown], return_index=True, return_inverse=True)
+            at = unknown[first]
+            bounds = zip((starts[at] + 1).tolist(), (ends[at] + 1).tolist(), strict=True)
+            found = self._numbers_of([data[start:end].decode("ascii") for start, end in bounds])
+            numbers[unknown] = found[again]
+            self._keep(slots[at], of, found)
         borders = np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)) + 1)
         return numbers, np.diff(np.searchsorted(starts, borders), prepend=0)
 
-    def _keep(self, slot: int, of: np.uint64, number: int) -> None:
-        """Take a slot for a run, unless another has it: that one was seen more often so far."""
+    def _keep(self, slots: NDArray[np.uint64], hashes: NDArray[np.uint64], numbers: Numbers) -> None:
+        """Take slots for runs, unless others have them: those were seen more often so far."""
         with self._lock:
-            if self._hashes[slot] == 0:
-                # The number first: a reader that sees the hash must find it.
-                self._numbers[slot] = number
-                self._hashes[slot] = of
+            free = np.flatnonzero(self._hashes[slots] == 0)
+            taken, first = np.unique(slots[free], return_index=True)
+            # The number first: a reader that sees the hash must find it.
+            self._numbers[taken] = numbers[free[first]]
+            self._hashes[taken] = hashes[free[first]]
 
-    def __missing__(self, run: str) -> int:
-        rows = self._compute(run)
+    def _numbers_of(self, found: Sequence[str]) -> Numbers:
+        """The number of each run; new ones get one."""
+        self._learn(dict.fromkeys(run for run in found if run not in self))
+        return np.fromiter(map(self.__getitem__, found), np.int64, len(found))
+
+    def _learn(self, unknown: Iterable[str]) -> None:
+        rows_of = {run: self._compute(run) for run in unknown}
         with self._lock:
-            if (known := self.get(run)) is not None:
-                return known
+            new = [run for run in rows_of if run not in self]
+            if not new:
+                return
             number = len(self)
-            start = int(self.first[number])
-            if number + 2 > len(self.first):
-                self.first = np.resize(self.first, 2 * len(self.first))
-            if start + len(rows) > len(self.rows):
-                self.rows = np.resize(self.rows, 2 * (len(self.rows) + len(rows)))
-            self.rows[start : start + len(rows)] = rows
-            self.first[number + 1] = start + len(rows)
-            self[run] = number
-        return number
+            ends = int(self.first[number]) + np.cumsum([len(rows_of[run]) for run in new])
+            self.first = _with_room(self.first, number + 1 + len(new))
+            self.rows = _with_room(self.rows, int(ends[-1]))
+            rows = np.fromiter(chain.from_iterable(rows_of[run] for run in new), np.int64)
+            self.rows[ends[-1] - len(rows) : ends[-1]] = rows
+            self.first[number + 1 : number + 1 + len(new)] = ends
+            self.update(zip(new, range(number, number + len(new)), strict=True))
+
+
+def _with_room(numbers: Numbers, needed: int) -> Numbers:
+    """The same array, or a longer copy where it has no room."""
+    return numbers if needed <= len(numbers) else np.resize(numbers, 2 * needed)
 
 
 @cache

@@ -46,7 +46,7 @@ class Reader:
         """As `read`, with the terms and the vectors of the chunks."""
         files = [
             replace(
-                file, chunks=tuple(replace(one, words=joined_words(one.text)) for one in file.chunks)
+                file, chunks=tuple(one._replace(words=joined_words(one.text)) for one in file.chunks)
             )
             for file in self.read(jobs)
         ]  # fmt: skip

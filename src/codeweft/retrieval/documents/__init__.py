@@ -59,7 +59,7 @@ def _put_together(language: str, parts: list[Part]) -> Document:
         lines += bool(part.mark)
         _, found = chunk(part.text, part.path)
         pieces.extend(
-            replace(one, start_line=one.start_line + lines, end_line=one.end_line + lines) for one in found
+            one._replace(start_line=one.start_line + lines, end_line=one.end_line + lines) for one in found
         )
         lines += part.text.count("\n") + 1
     text = "\n".join(line for part in parts for line in (part.mark, part.text) if line)
@@ -71,7 +71,7 @@ def _covering(pieces: list[Piece], lines: int) -> list[Piece]:
     ends = [piece.end_line for piece in pieces[:-1]] + [lines]
     starts = [1, *(end + 1 for end in ends[:-1])]
     return [
-        replace(piece, start_line=start, end_line=end)
+        piece._replace(start_line=start, end_line=end)
         for piece, start, end in zip(pieces, starts, ends, strict=True)
     ]
 
@@ -88,8 +88,7 @@ def _joined(pieces: list[Piece]) -> list[Piece]:
             and (not piece.name or last.lines < SHORTEST_BLOCK)
         ):
             names = tuple(filter(None, (*last.defines, piece.name if last.name else "", *piece.defines)))
-            joined[-1] = replace(
-                last,
+            joined[-1] = last._replace(
                 end_line=piece.end_line,
                 name=last.name or piece.name,
                 defines=tuple(dict.fromkeys(names)),

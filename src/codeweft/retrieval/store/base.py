@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 FORMAT: Final = 5
 """Of what is stored and of what is computed from a file (chunker, terms); another number means index again."""
 KINDS: Final = ("section", "function", "method", "class", "interface", "enum", "module", "block")
+KIND_NUMBERS: Final = {kind: number for number, kind in enumerate(KINDS)}
+"""What a kind is stored as."""
 
 FIELD_WEIGHTS: Final = {"name": 2.0, "path": 1.0, "doc": 0.5, "body": 1.0}
 """Weights of the lexical fields: a name says most in the fewest words; the body repeats the documentation."""
@@ -73,8 +75,7 @@ class FoundSecret:
     line: int
 
 
-@dataclass(frozen=True, slots=True)
-class NewChunk:
+class NewChunk(NamedTuple):
     """A chunk about to be stored; `digest` identifies its text up to white space.
 
     `words` are the terms of its text joined by spaces, where they are known already.

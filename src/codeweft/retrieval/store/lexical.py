@@ -17,7 +17,7 @@ import numpy as np
 import tantivy
 
 from codeweft.retrieval.forms import known_forms
-from codeweft.retrieval.store.base import FILE_FIELDS, KINDS, NewChunk
+from codeweft.retrieval.store.base import FILE_FIELDS, KIND_NUMBERS, NewChunk
 from codeweft.retrieval.store.vectors import Ids
 from codeweft.retrieval.tokens import joined_words
 from codeweft.types import Vectors
@@ -52,16 +52,17 @@ class LexicalDocument:
 def lexical_document(number: int, file: int, path: str, language: str, chunk: NewChunk) -> LexicalDocument:
     """The terms of a chunk by field; `path` are those of its file's path."""
     piece = chunk.piece
+    # A summary stands in the body as well, as documentation does by itself.
+    summary = joined_words(chunk.summary)
     return LexicalDocument(
         number,
         file,
-        KINDS.index(piece.kind),
+        KIND_NUMBERS[piece.kind],
         language,
         joined_words(" ".join((piece.scope, *piece.own_names))),
         path,
-        joined_words(f"{piece.docstring} {chunk.summary}"),
-        # A summary stands in the body as well, as documentation does by itself.
-        " ".join(filter(None, (chunk.words or joined_words(chunk.text), joined_words(chunk.summary)))),
+        " ".join(filter(None, (joined_words(piece.docstring), summary))),
+        " ".join(filter(None, (chunk.words or joined_words(chunk.text), summary))),
     )
 
 

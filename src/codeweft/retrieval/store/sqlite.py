@@ -11,6 +11,7 @@ import queue
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,7 +21,7 @@ import numpy as np
 from codeweft.retrieval.store import purge
 from codeweft.retrieval.store.base import (
     FORMAT,
-    KINDS,
+    KIND_NUMBERS,
     FoundSecret,
     NewChunk,
     NewFile,
@@ -150,7 +151,6 @@ class Tables:
 
         Returns the new generation, the lexical documents to add and the file ids whose old ones must go.
         """
-        documents: list[LexicalDocument] = []
         replaced: list[int] = []
         with self._connected() as connection, _transaction(connection):
             generation = _generation(connection) + 1
@@ -160,9 +160,8 @@ class Tables:
                     replaced.append(old)
             # Ids are never used twice, so that a reader can tell new chunks from old ones.
             next_chunk = int(_setting(connection, "next_chunk", "1"))
-            for file, codes in zip(files, _codes(files), strict=True):
-                documents.extend(_insert(connection, file, codes, next_chunk, generation))
-                next_chunk += len(file.chunks)
+            documents = _insert(connection, files, next_chunk, generation)
+            next_chunk += len(documents)
             connection.executemany(
                 "INSERT OR REPLACE INTO settings VALUES (?, ?)",
                 [("generation", str(generation)), ("next_chunk", str(next_chunk))],
@@ -454,8 +453,44 @@ def _codes(files: Sequence[NewFile]) -> list[Codes]:
 
 
 def _insert(
-    connection: sqlite3.Connection, file: NewFile, codes: Codes, first: int, generation: int
+    connection: sqlite3.Connection, files: Sequence[NewFile], first: int, generation: int
 ) -> list[LexicalDocument]:
+    """Insert files; their chunks are numbered from `first` on. Returns a lexical document for each chunk."""
+    documents: list[LexicalDocument] = []
+    chunks: list[tuple[object, ...]] = []
+    texts: list[tuple[object, ...]] = []
+    vectors: list[tuple[object, ...]] = []
+    secrets: list[tuple[object, ...]] = []
+    symbols: list[tuple[str, int]] = []
+    for file, codes in zip(files, _codes(files), strict=True):
+        row_id = _insert_file(connection, file, first)
+        secrets += [(row_id, one.rule, one.line) for one in file.secrets]
+        if not file.chunks:
+            continue
+        path = joined_words(file.path)
+        for number, one in enumerate(file.chunks, first):
+            piece = one.piece
+            chunks.append((
+                number, row_id, piece.start_line, piece.end_line, piece.kind, piece.name, piece.scope, one.digest,
+                "\n".join(piece.defines),
+            ))  # fmt: skip
+            texts.append((number, piece.signature, piece.docstring, one.summary, one.text))
+            symbols += _symbols(number, piece.name, piece.defines)
+            documents.append(lexical_document(number, row_id, path, file.language, one))
+        kinds = bytes([KIND_NUMBERS[one.piece.kind] for one in file.chunks])
+        vectors.append((row_id, generation, first, kinds, file.vectors.tobytes(), codes.tobytes()))
+        first += len(file.chunks)
+    insert = connection.executemany
+    insert("INSERT INTO secrets VALUES (?, ?, ?)", secrets)
+    insert("INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", chunks)
+    insert("INSERT INTO texts VALUES (?, ?, ?, ?, ?)", texts)
+    # In the order of the table, so that neighbours are written together.
+    insert("INSERT INTO symbols VALUES (?, ?)", sorted(set(symbols)))
+    insert("INSERT INTO vectors VALUES (?, ?, ?, ?, ?, ?)", vectors)
+    return documents
+
+
+def _insert_file(connection: sqlite3.Connection, file: NewFile, first: int) -> int:
     cursor = connection.execute(
         f"INSERT INTO files ({_FILE_COLUMNS}, first_chunk) VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
@@ -464,49 +499,20 @@ def _insert(
             *(len(file.secrets), first),
         ),
     )
-    row_id = int(cursor.lastrowid or 0)
-    connection.executemany(
-        "INSERT INTO secrets VALUES (?, ?, ?)", [(row_id, one.rule, one.line) for one in file.secrets]
-    )
-    if not file.chunks:
-        return []
-    numbered = list(enumerate(file.chunks, first))
-    connection.executemany(
-        "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            (
-                *(number, row_id, one.piece.start_line, one.piece.end_line, one.piece.kind, one.piece.name),
-                *(one.piece.scope, one.digest, "\n".join(one.piece.defines)),
-            )
-            for number, one in numbered
-        ),
-    )
-    connection.executemany(
-        "INSERT INTO texts VALUES (?, ?, ?, ?, ?)",
-        (
-            (number, one.piece.signature, one.piece.docstring, one.summary, one.text)
-            for number, one in numbered
-        ),
-    )  # fmt: skip
-    symbols = {
-        symbol for number, one in numbered for symbol in _symbols(number, one.piece.name, one.piece.defines)
-    }
-    connection.executemany("INSERT INTO symbols VALUES (?, ?)", sorted(symbols))
-    kinds = bytes(KINDS.index(one.piece.kind) for one in file.chunks)
-    connection.execute(
-        "INSERT INTO vectors VALUES (?, ?, ?, ?, ?, ?)",
-        (row_id, generation, first, kinds, file.vectors.tobytes(), codes.tobytes()),
-    )
-    path = joined_words(file.path)
-    return [lexical_document(number, row_id, path, file.language, one) for number, one in numbered]
+    return int(cursor.lastrowid or 0)
 
 
 def _symbols(chunk: int, name: str, defines: Iterable[str]) -> Iterator[tuple[str, int]]:
     """The forms of its names that a chunk is found by."""
     for one in (name, *defines):
-        for folded in {fold(one), fold(last_segment(one))}:
-            if folded:
-                yield folded, chunk
+        for folded in _folded(one):
+            yield folded, chunk
+
+
+@lru_cache(1 << 14)
+def _folded(name: str) -> tuple[str, ...]:
+    """The forms of a name; the same names stand everywhere."""
+    return tuple({fold(name), fold(last_segment(name))} - {""})
 
 
 _row_decoder: Final = msgspec.json.Decoder(list[Row])
