@@ -22,8 +22,6 @@ class Endpoint:
     url: str = ""
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
-    connections: set[object] = field(default_factory=set)
-    """Who asked, by address and port."""
     left: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -31,8 +29,6 @@ class Endpoint:
         behaviour = self.behaviours[min(len(self.asked), len(self.behaviours) - 1)]
         self.asked.append((request.path, body))
         self.headers.append(dict(request.headers))
-        if request.transport is not None:
-            self.connections.add(request.transport.get_extra_info("peername"))
         return await behaviour(self, request)
 
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from contextlib import aclosing, closing
+from contextlib import aclosing
 from pathlib import Path
 
 import psutil
@@ -208,8 +208,7 @@ async def test_the_engine_wants_its_key(tiny: Path, make_model: MakeModel) -> No
     child = psutil.Process(engine.state.pid or 0)
     assert engine._key not in " ".join(child.cmdline())
     engine._key = "wrong"
-    response = await engine.post("/tokenize", b'{"content":"a"}')
-    with closing(response):
+    async with await engine.post("/tokenize", b'{"content":"a"}') as response:
         assert response.status == 401
 
 

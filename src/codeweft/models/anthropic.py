@@ -14,7 +14,7 @@ from codeweft.errors import UpstreamFailed
 from codeweft.models import blocks, last_resort, schema, skills
 from codeweft.models.failing import told
 from codeweft.models.sse import data_lines
-from codeweft.models.upstream import ATTEMPTS, Upstream, pieces
+from codeweft.models.upstream import ATTEMPTS, Upstream
 from codeweft.models.wire import MALFORMED, counted
 from codeweft.types import (
     Done,
@@ -140,7 +140,7 @@ class AnthropicModel:
             if request.explain and request.infill is not None:
                 yield Prompted(last_resort.pieces(last_resort.ask(request.infill)))
             try:
-                async with aclosing(data_lines(pieces(response))) as lines:
+                async with aclosing(data_lines(response.content.iter_any())) as lines:
                     async for line in lines:
                         for event in reading.take(self._decoded(line)):
                             first_token = first_token or time.monotonic() - began

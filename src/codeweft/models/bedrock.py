@@ -146,7 +146,7 @@ class BedrockModel:
                 yield Prompted(last_resort.pieces(last_resort.ask(request.infill)))
             buffer = EventStreamBuffer()
             try:
-                while data := await response.read():
+                async for data in response.content.iter_any():
                     buffer.add_data(data)
                     for message in buffer:
                         for event in reading.take(self._event(message.headers, message.payload)):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import aiohttp
 import jinja2
 
 from codeweft.errors import ContextOverflow, EngineFailed, InvalidRequest
@@ -22,7 +23,6 @@ from codeweft.models.reasoning import ThinkSplitter
 from codeweft.models.skills import Family, Piece
 from codeweft.models.sse import data_lines
 from codeweft.models.tokens import PromptTokens
-from codeweft.models.upstream import pieces, whole
 from codeweft.types import (
     Done,
     Event,
@@ -198,12 +198,12 @@ class EmbeddedModel(OnFile):
             response = await file.engine.post(path, native.encode(body))
             try:
                 if response.status != 200:
-                    raise refusal(response.status, await whole(response))
-                async for line in data_lines(pieces(response)):
+                    raise refusal(response.status, await response.read())
+                async for line in data_lines(response.content.iter_any()):
                     yield line
             finally:
                 response.close()
-        except (ConnectionError, TimeoutError, ValueError):
+        except (aiohttp.ClientError, ConnectionError, TimeoutError, ValueError):
             raise await file.engine.loss() from None
 
     async def _completion_events(

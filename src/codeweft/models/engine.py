@@ -21,16 +21,12 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Literal
 
+import aiohttp
 import psutil
 
 from codeweft.errors import CodeweftError, EngineFailed, NotReady
-
-if TYPE_CHECKING:
-    import aiohttp
-
-    from codeweft.models.secured import Answer
 
 Status = Literal["stopped", "starting", "ready", "failed", "restarting"]
 RETRY_AFTER: Final = 10.0
@@ -184,47 +180,41 @@ class Engine:
             self._life.add_done_callback(self._ended)
         await asyncio.shield(self._awaited())
 
-    async def post(self, path: str, body: bytes, *, question: bool = False) -> Answer:
-        """POST JSON; the caller closes the answer. Raises `ConnectionError` when the process is gone.
+    async def post(self, path: str, body: bytes, *, question: bool = False) -> aiohttp.ClientResponse:
+        """POST JSON; the caller closes the response. Raises aiohttp's errors when the process is gone.
 
         When it dies before it answered anything, its restart is waited for and the request sent once more.
         A `question` is answered at once, over a connection that stays open: opening one takes the engine longer.
         """
         try:
             return await self._post(path, body, question)
-        except ConnectionError:
+        except (aiohttp.ClientError, ConnectionError):
             failure = await self.loss()
             if self._state.status == "stopped":
                 raise failure from None
             await self.ready()
             return await self._post(path, body, question)
 
-    async def _post(self, path: str, body: bytes, question: bool) -> Answer:
-        from codeweft.models.secured import Answer, telling
-
+    async def _post(self, path: str, body: bytes, question: bool) -> aiohttp.ClientResponse:
         session = self._questions if question else self._session
         if session is None or session.closed:
             raise self._failure()
-        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self._key}"}
-        with telling():
-            return Answer(await session.post(self._url + path, data=body, headers=headers))
+        return await session.post(
+            self._url + path,
+            data=body,
+            headers={"Content-Type": "application/json", "Authorization": f"Bearer {self._key}"},
+        )
 
     async def get(self, path: str) -> Any:
-        """GET JSON. Raises `ConnectionError` and `TimeoutError`."""
-        import aiohttp
-
-        from codeweft.models.secured import telling
-
+        """GET JSON. Raises aiohttp's errors and `TimeoutError`."""
         assert self._session is not None, "ready() comes first"
-        asking = self._session.get(
+        async with self._session.get(
             self._url + path,
             headers={"Authorization": f"Bearer {self._key}"},
             timeout=aiohttp.ClientTimeout(total=self._health.timeout),
-        )
-        with telling():
-            async with asking as response:
-                response.raise_for_status()
-                return await response.json()
+        ) as response:
+            response.raise_for_status()
+            return await response.json()
 
     async def loss(self) -> EngineFailed:
         """The error for a request whose connection broke: waits a moment for the process to be known dead."""
@@ -248,8 +238,6 @@ class Engine:
     # ── the life of the process ─────────────────────────────────────────────────────────────────────────────
 
     async def _live(self) -> None:
-        import aiohttp
-
         crashes = 0
         # One connection per answer: leaving an answer closes it.
         connector = aiohttp.TCPConnector(limit=0, force_close=True)
@@ -347,7 +335,7 @@ class Engine:
                 try:
                     await self.get(self._probe())
                     misses = 0
-                except (ConnectionError, TimeoutError, ValueError):
+                except (aiohttp.ClientError, TimeoutError, ValueError):
                     misses += 1
             return explain(None, list(self._tail))
         finally:

@@ -10,12 +10,13 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 from urllib.parse import unquote, urljoin, urlsplit
 
+import aiohttp
 import msgspec
 
 from codeweft.errors import (
@@ -29,9 +30,6 @@ from codeweft.errors import (
 )
 from codeweft.models import catalogue
 from codeweft.models.gguf import read_header
-
-if TYPE_CHECKING:
-    import aiohttp
 
 HUB: Final = "https://huggingface.co"
 DEFAULT_QUANTISATION: Final = "Q4_K_M"
@@ -321,8 +319,6 @@ class _Download:
 
     async def run(self) -> str:
         """Download, check, and put in place. Returns the SHA-256."""
-        import aiohttp
-
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT, sock_read=SILENCE_TIMEOUT)
         async with aiohttp.ClientSession(timeout=timeout, trust_env=True, auto_decompress=False) as session:
             failures = 0
@@ -364,7 +360,7 @@ class _Download:
         async with response:
             if response.status == 416 and have:
                 self._forget()
-                raise ConnectionError("the part does not belong to this file")
+                raise aiohttp.ClientPayloadError("the part does not belong to this file")
             if response.status not in (200, 206):
                 raise await self._refused(response)
             etag = linked or response.headers.get("ETag", "").strip('"')
@@ -372,7 +368,7 @@ class _Download:
                 have = 0
             elif note is not None and etag != note.etag:
                 self._forget()
-                raise ConnectionError("the file changed at its source")
+                raise aiohttp.ClientPayloadError("the file changed at its source")
             self._announced = linked if _SHA256.fullmatch(linked) else None
             total = None if response.content_length is None else have + response.content_length
             if total is not None:
@@ -424,8 +420,9 @@ class _Download:
                 fix="Accept its licence on the model's page and give an access token.",
             )
         if status == 429 or status >= 500:
-            response.close()
-            raise ConnectionError(f"the server answered with status {status}")
+            with suppress(aiohttp.ClientError):
+                await response.read()
+            raise aiohttp.ClientPayloadError(f"the server answered with status {status}")
         return UpstreamFailed(f"{url} answered with status {status}.", fix="Check the address.")
 
     def _unreachable(self, error: BaseException) -> UpstreamFailed:

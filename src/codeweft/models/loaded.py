@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+
 from codeweft.errors import CodeweftError, ContextOverflow, EngineFailed, InvalidRequest, NotReady
 from codeweft.models import native
 from codeweft.models.engine import Engine, Status
@@ -15,7 +17,6 @@ from codeweft.models.machine import this_machine
 from codeweft.models.plan import EngineOptions, EnginePlan, generation_parameters, plan
 from codeweft.models.prefill import Prefill
 from codeweft.models.turns import Turns
-from codeweft.models.upstream import whole
 from codeweft.models.wire import MALFORMED
 from codeweft.types import ModelInfo
 
@@ -103,12 +104,9 @@ class LoadedFile:
         Raises `EngineFailed` or what the engine says about the request.
         """
         try:
-            response = await self.engine.post(path, native.encode(body), question=question)
-            try:
-                data = await whole(response)
-            finally:
-                response.close()
-        except (ConnectionError, TimeoutError):
+            async with await self.engine.post(path, native.encode(body), question=question) as response:
+                data = await response.read()
+        except (aiohttp.ClientError, ConnectionError, TimeoutError):
             raise await self.engine.loss() from None
         if response.status != 200:
             raise refusal(response.status, data)

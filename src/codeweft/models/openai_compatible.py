@@ -9,12 +9,13 @@ from urllib.parse import urlsplit
 
 import msgspec
 import numpy as np
+from aiohttp import ClientResponse
 
 from codeweft.errors import CodeweftError, InvalidRequest, UpstreamFailed
 from codeweft.models import last_resort, schema, skills, wire
 from codeweft.models.reading import Reading, in_one_piece
 from codeweft.models.skills import Family
-from codeweft.models.upstream import ATTEMPTS, Refused, Response, Upstream
+from codeweft.models.upstream import ATTEMPTS, Refused, Upstream
 from codeweft.types import (
     Done,
     Embeddings,
@@ -147,7 +148,7 @@ class OpenAICompatible:
                     packed=request.packed,
                 )
                 while not reading.ended:
-                    for event in reading.feed(await response.read()):
+                    for event in reading.feed(await response.content.readany()):
                         yield event
                 for event in reading.flush():
                     yield event
@@ -171,7 +172,7 @@ class OpenAICompatible:
                 param="grammar",
             )
 
-    async def _asked(self, request: Request) -> tuple[_Call, Response]:
+    async def _asked(self, request: Request) -> tuple[_Call, ClientResponse]:
         """The response to `request`, and what was asked. A hole is asked for in the first way that is not refused."""
         if request.infill is None:
             call = self._call(request)
@@ -186,11 +187,11 @@ class OpenAICompatible:
                     raise
                 self._routes = self._routes[1:]
 
-    async def _send(self, call: _Call, request: Request) -> Response:
+    async def _send(self, call: _Call, request: Request) -> ClientResponse:
         whole = not self._codeweft and in_one_piece(request, self._server)
         body = call.body if whole else call.body | _STREAM
         response = await self._upstream.send("POST", call.path, body, patience=PATIENCE if whole else 1)
-        self._server = response.header("server")
+        self._server = response.headers.get("Server", "")
         return response
 
     def _done(self, reading: Reading, call: _Call) -> Done:

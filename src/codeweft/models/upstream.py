@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import random
 import re
-import socket
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from typing import Any, Final, Protocol
-from urllib.parse import urlsplit
+from functools import lru_cache
+from typing import Any, Final
 from urllib.request import getproxies, proxy_bypass
 
+import aiohttp
 import msgspec
+from multidict import CIMultiDict
+from yarl import URL
 
-from codeweft import __version__, errors
+from codeweft import errors
 from codeweft.errors import CodeweftError, UpstreamFailed
-from codeweft.models.http1 import Line, Malformed
 from codeweft.models.wire import MALFORMED
 
 Sign = Callable[[str, str, bytes | None], dict[str, str]]
@@ -24,10 +25,11 @@ RETRIED: Final = frozenset((429, 502, 503, 504))
 ATTEMPTS: Final = 4
 FIRST_PAUSE: Final = 0.5
 LONGEST_PAUSE: Final = 8.0
+CONNECT_TIMEOUT: Final = 10.0
 LINGER: Final = 0.1
 """Seconds that the end of a body is waited for after all that matters of it has come."""
 _JSON: Final = {"Content-Type": "application/json"}
-_BROKEN: Final = (ConnectionError, TimeoutError)
+_BROKEN: Final = (aiohttp.ClientError, ConnectionError, TimeoutError)
 _LONGEST_WORDS: Final = 300
 _LONGEST_ERROR_BODY: Final = 64 << 10
 LONGEST_ANSWER: Final = 256 << 20
@@ -52,62 +54,6 @@ class Refused(UpstreamFailed):
         super().__init__(message, fix=fix, details={"upstream_status": answered})
         self.answered = answered
         self.words = words
-
-
-class Response(Protocol):
-    """An answer whose head has come."""
-
-    status: int
-
-    @property
-    def content_type(self) -> str:
-        """Without its parameters, in small letters."""
-        ...
-
-    @property
-    def at_end(self) -> bool:
-        """Whether the whole body was read."""
-        ...
-
-    def header(self, name: str) -> str:
-        """The header of that name (in small letters), "" when there is none."""
-        ...
-
-    async def read(self) -> bytes:
-        """What has arrived of the body, b"" at its end. Raises `ConnectionError` and `TimeoutError`."""
-        ...
-
-    def close(self) -> None:
-        """Keep the connection if the answer is read out, else end it."""
-        ...
-
-
-async def pieces(response: Response) -> AsyncGenerator[bytes]:
-    """The body as it arrives. Raises as `Response.read` does."""
-    while piece := await response.read():
-        yield piece
-
-
-async def whole(response: Response) -> bytes:
-    """The whole body. Raises as `Response.read` does."""
-    return b"".join([piece async for piece in pieces(response)])
-
-
-class Client(Protocol):
-    """The connections to one endpoint."""
-
-    async def ask(
-        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, silence: float
-    ) -> Response:
-        """The answer to a request. `silence` is the longest wait in seconds.
-
-        Raises `Malformed` for what is no answer, `OSError` when there is none, and `TimeoutError`.
-        """
-        ...
-
-    async def close(self) -> None:
-        """End all connections."""
-        ...
 
 
 class Upstream:
@@ -137,22 +83,26 @@ class Upstream:
         sent = dict(headers or {})
         if api_key and "Authorization" not in sent:
             sent["Authorization"] = f"Bearer {api_key}"
-        self._bare = sent
-        self._with_body = {**_JSON, **sent}
+        self._bare = CIMultiDict(sent)
+        self._with_body = CIMultiDict({**_JSON, **sent})
         self._sign = sign
         self._timeout = timeout
         self._attempts = attempts
         self._ours = ours
-        self._client: Client | None = None
+        self._session: aiohttp.ClientSession | None = None
+        self._proxy: str | None = None
+        self._urls: dict[str, URL] = {}
 
     async def close(self) -> None:
         """Close all connections."""
-        client, self._client = self._client, None
-        if client is not None:
-            await client.close()
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
 
     @asynccontextmanager
-    async def request(self, method: str, path: str, body: Any = None) -> AsyncGenerator[Response]:
+    async def request(
+        self, method: str, path: str, body: Any = None
+    ) -> AsyncGenerator[aiohttp.ClientResponse]:
         """A response of status 200; leaving the block closes the connection if the answer is not read out.
 
         Connection errors and the statuses of `RETRIED` are tried again. Raises `UpstreamFailed` (`Refused` when the
@@ -161,24 +111,24 @@ class Upstream:
         async with self.reading(await self.send(method, path, body)) as response:
             yield response
 
-    def reading(self, response: Response) -> _Read:
+    def reading(self, response: aiohttp.ClientResponse) -> _Read:
         """A response of `send` to read from; see `request`."""
         return _Read(self, response)
 
     async def json(self, method: str, path: str, body: Any = None) -> bytes:
         """The whole answer's bytes. Raises `UpstreamFailed` also for one without end."""
-        whole: list[bytes] = []
+        pieces: list[bytes] = []
         length = 0
         async with self.request(method, path, body) as response:
-            while piece := await response.read():
-                whole.append(piece)
+            async for piece in response.content.iter_any():
+                pieces.append(piece)
                 length += len(piece)
                 if length > LONGEST_ANSWER:
                     raise UpstreamFailed(
                         f"The endpoint of {self.name} sent more than {LONGEST_ANSWER >> 20} MB at once.",
                         fix="Check `base_url` of this endpoint in the settings.",
                     )
-        return b"".join(whole)
+        return b"".join(pieces)
 
     def broken(self, error: BaseException | None = None) -> UpstreamFailed:
         """The error for an answer that ended too early."""
@@ -191,30 +141,44 @@ class Upstream:
             f"The endpoint of {self.name} broke off in the middle of its answer.", fix="Try again."
         )
 
-    async def send(self, method: str, path: str, body: Any = None, *, patience: float = 1) -> Response:
+    async def send(
+        self, method: str, path: str, body: Any = None, *, patience: float = 1
+    ) -> aiohttp.ClientResponse:
         """A response of status 200, its body unread: give it to `reading`. Raises as `request` does.
 
         `patience` multiplies the longest silence, for answers that come in one piece.
         """
-        client = self._client or self._open()
+        session = self._open()
         data = None if body is None else msgspec.json.encode(body)
         headers: Mapping[str, str] = self._bare if data is None else self._with_body
-        silence = self._timeout * patience
+        url = self._urls.get(path)
+        if url is None:
+            url = self._urls[path] = URL(self.base_url + path, encoded=True)
+        timeout = _timeout(self._timeout * patience)
         failure: CodeweftError
         for attempt in range(1, self._attempts + 1):
             if self._sign is not None:
                 # A signature holds for some minutes only, and finding credentials may ask the network.
-                url = self.base_url + path
-                headers = {**headers, **await asyncio.to_thread(self._sign, method, url, data)}
+                headers = {**headers, **await asyncio.to_thread(self._sign, method, str(url), data)}
             try:
-                response = await client.ask(method, path, headers, data, silence)
+                response = await session.request(
+                    method,
+                    url,
+                    data=data,
+                    headers=headers,
+                    allow_redirects=False,
+                    timeout=timeout,
+                    proxy=self._proxy,
+                )
             except TimeoutError as error:
                 # The request may be running there; only the connection is known to have failed.
-                raise self.broken(error) from None
-            except Malformed as error:
-                raise self._unreachable(_cause(error)) from None
-            except OSError as error:
+                if not isinstance(error, aiohttp.ConnectionTimeoutError):
+                    raise self.broken(error) from None
+                failure = self._unreachable("it does not answer")
+            except (aiohttp.ClientConnectorError, aiohttp.ServerDisconnectedError, ConnectionError) as error:
                 failure = self._unreachable(_cause(error))
+            except (aiohttp.ClientError, ValueError) as error:
+                raise self._unreachable(_cause(error)) from None
             else:
                 if response.status == 200:
                     return response
@@ -227,16 +191,14 @@ class Upstream:
             await asyncio.sleep(max(wanted, pause(attempt)))
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    def _open(self) -> Client:
-        proxy = _proxy_for(self.base_url)
-        client: Client | None = _Plain.of(self.base_url) if proxy is None else None
-        if client is None:
-            # Here, for it takes 10 MB and a fifth of a second to load.
-            from codeweft.models.secured import Session
-
-            client = Session(self.base_url, proxy)
-        self._client = client
-        return client
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None or self._session.closed:
+            # Not `trust_env`: it reads the file of passwords (~/.netrc) anew for every request.
+            self._proxy = _proxy_for(self.base_url)
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar()
+            )
+        return self._session
 
     def _unreachable(self, cause: str) -> UpstreamFailed:
         return UpstreamFailed(
@@ -244,17 +206,15 @@ class Upstream:
             fix="Check `base_url` in the settings and that the server runs.",
         )
 
-    async def _refused(self, response: Response) -> CodeweftError:
-        body = b""
+    async def _refused(self, response: aiohttp.ClientResponse) -> CodeweftError:
         try:
-            while len(body) < _LONGEST_ERROR_BODY and (piece := await response.read()):
-                body += piece
-        except _BROKEN:
-            pass  # what came may say why
+            body = await response.content.read(_LONGEST_ERROR_BODY)
+        except (aiohttp.ClientError, ConnectionError, TimeoutError):
+            body = b""
         finally:
             response.close()
         failure = self.failure(response.status, body)
-        after = response.header("retry-after")
+        after = response.headers.get("Retry-After", "")
         # It may also be a date, which says as much as the sender's clock is right.
         if after.isdecimal() and len(after) < 6:
             failure.details["retry_after"] = int(after)
@@ -282,13 +242,11 @@ class Upstream:
 class _Read:
     """See `Upstream.reading`."""
 
-    __slots__ = ("_response", "_upstream")
-
-    def __init__(self, upstream: Upstream, response: Response) -> None:
+    def __init__(self, upstream: Upstream, response: aiohttp.ClientResponse) -> None:
         self._upstream = upstream
         self._response = response
 
-    async def __aenter__(self) -> Response:
+    async def __aenter__(self) -> aiohttp.ClientResponse:
         return self._response
 
     async def __aexit__(
@@ -296,73 +254,29 @@ class _Read:
     ) -> None:
         response = self._response
         try:
-            if kind is None and not response.at_end:
+            if kind is None and not response.content.at_eof():
                 # Many servers end a body with a packet of its own; waiting for it saves the next request a handshake.
                 # The answer is whole by now, however the connection ends.
                 with suppress(*_BROKEN):
                     async with asyncio.timeout(LINGER):
-                        while await response.read():
+                        while await response.content.readany():
                             pass
         finally:
-            response.close()
+            # Releases a finished connection to the pool, closes one that still sends.
+            response.close() if not response.content.at_eof() else response.release()
         if isinstance(error, _BROKEN):
             raise self._upstream.broken(error) from None
 
 
-class _Plain:
-    """`http1` for an endpoint at an address. Satisfies `Client`."""
-
-    def __init__(self, host: str, port: int, named: str, path: str) -> None:
-        """`named` is the host as the address has it, `path` what comes before the path of each request."""
-        self._line = Line(host, port)
-        self._named = named
-        self._path = path
-        self._heads: dict[tuple[str, str], tuple[Mapping[str, str], bytes]] = {}
-
-    @classmethod
-    def of(cls, base_url: str) -> _Plain | None:
-        """None for an address that needs more: TLS, a password, signs outside of ASCII."""
-        url = urlsplit(base_url)
-        host = url.hostname
-        if url.scheme != "http" or not host or "@" in url.netloc or not re.fullmatch(r"[!-~]+", base_url):
-            return None
-        return cls(host, url.port or 80, url.netloc, url.path)
-
-    async def ask(
-        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, silence: float
-    ) -> Response:
-        """See `Client.ask`."""
-        known = self._heads.get((method, path))
-        if known is None or known[0] is not headers:
-            known = self._heads[method, path] = headers, self._head(method, path, headers)
-        end = b"\r\n" if body is None else b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
-        return await self._line.ask(known[1] + end, silence)
-
-    async def close(self) -> None:
-        """See `Client.close`."""
-        await self._line.close()
-
-    def _head(self, method: str, path: str, headers: Mapping[str, str]) -> bytes:
-        """All but the length of the body. Raises `Malformed` for what would end a line."""
-        lines = [
-            f"{method} {self._path}{path} HTTP/1.1",
-            f"Host: {self._named}",
-            f"User-Agent: codeweft/{__version__}",
-            "Accept: */*",
-            # Else any coding would do.
-            "Accept-Encoding: identity",
-            *(f"{name}: {value}" for name, value in headers.items()),
-        ]
-        for line in lines:
-            if any(sign in line for sign in "\r\n\0"):
-                raise Malformed("the settings of this endpoint hold a line break where none may be")
-        return "\r\n".join([*lines, ""]).encode()
+@lru_cache(256)
+def _timeout(silence: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT, sock_read=silence)
 
 
 def _proxy_for(base_url: str) -> str | None:
     """The proxy that the environment names for an address."""
-    url = urlsplit(base_url)
-    if not url.hostname or proxy_bypass(url.hostname):
+    url = URL(base_url)
+    if url.host is None or proxy_bypass(url.host):
         return None
     return getproxies().get(url.scheme)
 
@@ -405,10 +319,14 @@ def shorten(words: str) -> str:
     return line if len(line) <= _LONGEST_WORDS else line[: _LONGEST_WORDS - 1] + "…"
 
 
-def _cause(error: OSError) -> str:
-    if isinstance(error, socket.gaierror):
+def _cause(error: BaseException) -> str:
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
         return "its host name is not known"
-    return error.strerror or shorten(str(error)) or type(error).__name__
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return "its certificate is not trusted"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return shorten(str(error)) or type(error).__name__
 
 
 def asked_to_wait(error: CodeweftError) -> float:
