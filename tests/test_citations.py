@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -32,6 +31,7 @@ from codeweft.types import (
     SearchResult,
     TextDelta,
     Usage,
+    replace,
 )
 from tests.retrieval.conftest import WordEncoder
 

@@ -14,14 +14,14 @@ import os
 import statistics
 import time
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
 from codeweft.models.embedded import EmbeddedModel
 from codeweft.models.plan import EngineOptions
 from codeweft.models.prefill import Prefill
-from codeweft.types import Done, Failed, Request, Sampling, TextDelta
+from codeweft.types import Done, Failed, Request, Sampling, TextDelta, replace
 
 LONG = "value = value + 1\n"
 

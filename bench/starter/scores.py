@@ -20,7 +20,7 @@ import re
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,7 +34,7 @@ from codeweft.models.starter import STARTER, bundled
 from codeweft.retrieval.encode import StaticEncoder
 from codeweft.sandbox.bubblewrap import Bubblewrap
 from codeweft.stream import fold
-from codeweft.types import Infill, Limits, Message, Request, Sampling
+from codeweft.types import Infill, Limits, Message, Request, Sampling, replace
 
 ROOT = Path(__file__).parents[2]
 SHARED = Path(os.environ.get("CODEWEFT_SHARED_DATA", ROOT.parent / "shared" / "data"))

@@ -6,13 +6,14 @@ import asyncio
 import subprocess
 import sys
 import textwrap
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
 from codeweft.accounts import Accounts, Entry
+from codeweft.types import replace
 
 ENTRY = Entry(at=1_800_000_000.0, user_id="u1", model="m", app="codegen", key_id="k1", prompt_tokens=10, completion_tokens=5, cost=0.5)  # fmt: skip
 DAY = 86400.0
@@ -52,7 +53,7 @@ async def test_what_was_recorded_is_in_the_database_after_closing_and_the_journa
 
 KILLED = """
     import asyncio, sys
-    from dataclasses import replace
+    from codeweft.types import replace
     from pathlib import Path
     from codeweft.accounts import Accounts, Entry
 
@@ -158,3 +159,26 @@ async def test_only_what_others_used_has_the_accounts_read_again(tmp_path: Path)
         await other.create_key("new")
         await one._refresh()
         assert reads == 2
+
+
+async def test_taking_own_entries_over_is_no_change_by_others(tmp_path: Path) -> None:
+    async with await Accounts.open(tmp_path / "a.db") as accounts:
+        await accounts._changed()
+        inserted, counted = asyncio.Event(), asyncio.Event()
+        insert = accounts.ledger._insert
+
+        async def slowly(entries: Sequence[Entry], *, again: bool) -> None:
+            await insert(entries, again=again)
+            inserted.set()
+            await counted.wait()
+
+        accounts.ledger._insert = slowly  # type: ignore[method-assign]
+        accounts.ledger.record(ENTRY)
+        flushing = asyncio.create_task(accounts.ledger.flush())
+        await inserted.wait()
+        assert not await accounts._changed()
+        async with await Accounts.open(tmp_path / "a.db") as other:
+            await other.create_key("new")
+        assert await accounts._changed()
+        counted.set()
+        await flushing

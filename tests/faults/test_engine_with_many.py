@@ -7,7 +7,6 @@ import os
 import signal
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
@@ -17,7 +16,7 @@ import pytest
 from codeweft.models.embedded import EmbeddedModel
 from codeweft.models.engine import Health
 from codeweft.models.plan import EngineOptions
-from codeweft.types import Event, ModelInfo, Request, TextDelta
+from codeweft.types import Event, ModelInfo, Request, TextDelta, replace
 from tests.models.conftest import endless
 from tests.models.tiny_gguf import write_tiny_gguf
 from tests.server.conftest import Server

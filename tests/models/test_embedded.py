@@ -6,7 +6,6 @@ import asyncio
 import json
 import time
 from contextlib import aclosing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,6 +25,7 @@ from codeweft.types import (
     Sampling,
     Started,
     TextDelta,
+    replace,
 )
 
 from .conftest import MakeModel, done, endless, error_of, events_of, text_of

@@ -7,7 +7,6 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import aclosing
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -40,6 +39,7 @@ from codeweft.types import (
     TokenLogprob,
     ToolCallDelta,
     Usage,
+    replace,
 )
 
 from .conftest import done, error_of, events_of, text_of

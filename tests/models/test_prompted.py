@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from codeweft.models.embedded import EmbeddedModel
 from codeweft.models.starter import STARTER, bundled
-from codeweft.types import Done, Infill, Prompted, Request, Sampling
+from codeweft.types import Done, Infill, Prompted, Request, Sampling, replace
 
 HOLE = Infill("def add(a, b):\n    ", "\n\nprint(add(1, 2))\n")
 ASKED = Request(STARTER, infill=HOLE, sampling=Sampling(max_tokens=4), explain=True)

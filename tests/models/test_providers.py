@@ -6,7 +6,6 @@ import binascii
 import json
 import struct
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,7 +18,7 @@ from codeweft.models.bedrock import BedrockModel
 from codeweft.models.blocks import BlockTurn, Result, Text, Use, laid_out
 from codeweft.models.last_resort import NOTE
 from codeweft.stream import fold
-from codeweft.types import Infill, Message, Request, Sampling, ToolCall
+from codeweft.types import Infill, Message, Request, Sampling, ToolCall, replace
 from tests.models import endpoint
 from tests.models.endpoint import Behaviour, Endpoint
 

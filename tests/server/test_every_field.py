@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, get_type_hints
 
 import pytest
@@ -11,7 +11,7 @@ import pytest
 from codeweft.models.scripted import ScriptedModel
 from codeweft.server import anthropic, fields, llamacpp, lookup, ollama, responses, tabby, wire
 from codeweft.server.fields import Fields
-from codeweft.types import Caller, Done, Infill, Request, Started, TextDelta, TokenLogprob, Usage
+from codeweft.types import Caller, Done, Infill, Request, Started, TextDelta, TokenLogprob, Usage, replace
 from tests.server.conftest import Server, start
 
 OPEA = frozenset(

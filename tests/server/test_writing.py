@@ -16,11 +16,18 @@ class Client:
 
     def __init__(self, *, slow: bool = False) -> None:
         self.got: list[bytes] = []
+        self.heads = 0
         self.slow = slow
         self.waiting = asyncio.Event()
 
+    async def write(self, chunks: AsyncIterator[bytes]) -> None:
+        """As a server does with an answer of these chunks."""
+        await self.send(await write(chunks, self.send, {"status": 200, "headers": []}))
+
     async def send(self, message: Any) -> None:
-        self.got.append(message["body"])
+        self.heads += "status" in message
+        if message["body"]:
+            self.got.append(message["body"])
         if self.slow:
             self.waiting.set()
             await asyncio.sleep(30)
@@ -34,8 +41,21 @@ async def test_what_is_ready_goes_out_together_and_in_order() -> None:
             await asyncio.sleep(0)
 
     client = Client()
-    await write(chunks(), client.send)
+    await client.write(chunks())
     assert client.got == [b"30 31 32 ", b"10 ", b"40 41 42 43 "]
+    assert client.heads == 1
+
+
+async def test_the_head_does_not_wait_for_the_first_word() -> None:
+    client = Client()
+
+    async def chunks() -> AsyncIterator[bytes]:
+        await asyncio.sleep(0)
+        assert client.heads == 1
+        yield b"late"
+
+    await client.write(chunks())
+    assert (client.heads, client.got) == (1, [b"late"])
 
 
 async def test_nothing_ready_waits_for_what_is_not() -> None:
@@ -47,7 +67,7 @@ async def test_nothing_ready_waits_for_what_is_not() -> None:
         await more.wait()
         yield b"second"
 
-    writing = asyncio.create_task(write(chunks(), client.send))
+    writing = asyncio.create_task(client.write(chunks()))
     await asyncio.sleep(0.01)
     assert client.got == [b"first"]
     more.set()
@@ -61,7 +81,7 @@ async def test_a_source_that_never_waits_is_written_in_bounded_pieces() -> None:
             yield b"x" * 1000
 
     client = Client()
-    await write(chunks(), client.send)
+    await client.write(chunks())
     assert sum(map(len, client.got)) == 100_000
     assert all(len(piece) <= LONGEST_WRITE + 1000 for piece in client.got)
 
@@ -73,7 +93,7 @@ async def test_what_was_ready_before_an_error_is_written() -> None:
 
     client = Client()
     with pytest.raises(ZeroDivisionError):
-        await write(chunks(), client.send)
+        await client.write(chunks())
     assert client.got == [b"half"]
 
 
@@ -91,7 +111,7 @@ async def test_cancelling_reaches_the_source_whatever_is_waited_for(slow: bool) 
 
     client = Client(slow=slow)
     source = chunks()
-    writing = asyncio.create_task(write(source, client.send))
+    writing = asyncio.create_task(client.write(source))
     await asyncio.sleep(0.01)
     writing.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -13,7 +13,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -34,7 +34,7 @@ from codeweft.accounts.signin import SignIn, SignInPolicy
 from codeweft.accounts.snippets import Snippets
 from codeweft.accounts.tables import ApiKeyRow, RevisionRow, SessionRow, SigninLinkRow, UserRow
 from codeweft.errors import CodeweftError, Conflict, InvalidRequest, NotFound, NotSignedIn
-from codeweft.types import Caller
+from codeweft.types import Caller, replace
 
 log = logging.getLogger("codeweft.accounts")
 
@@ -49,7 +49,7 @@ POLL_SECONDS = 0.5
 FLUSH_SECONDS = 30
 """How often `last_used_at` is written: it informs people, so it need not cost a write a request."""
 
-_REVISION: Final = "SELECT n * 4294967296 + coalesce((SELECT max(rowid) FROM usage), 0) FROM revision"
+_REVISION: Final = "SELECT n, coalesce((SELECT max(rowid) FROM usage), 0) FROM revision"
 """What changes with accounts, and with what was used: the rows of the ledger are numbered as they come."""
 
 
@@ -87,7 +87,7 @@ class Accounts:
         self._used: dict[str, float] = {}
         self._watcher: sqlite3.Connection | None = None
         self._version: int | None = None
-        self._known: object = None
+        self._known: tuple[int, int] | None = None
         self._reading = asyncio.Lock()
         self._refreshing = asyncio.Lock()
         self._poll: asyncio.Task[None] | None = None
@@ -455,14 +455,17 @@ class Accounts:
         """Whether others changed accounts, or what was used, since the last call."""
         if self._watcher is None:
             async with self._engine.connect() as connection:
-                known: object = (await connection.execute(select(RevisionRow.n))).scalar()
+                known = (await connection.execute(select(RevisionRow.n))).scalar_one(), 0
         else:
             try:
                 version = self._watcher.execute("PRAGMA data_version").fetchone()[0]
                 if version == self._version:
                     return False
                 # Every answer and every chat writes, too, and what this process wrote it knows.
-                known = self._watcher.execute(_REVISION).fetchone()[0] - self.ledger.taken
+                revision, used = self._watcher.execute(_REVISION).fetchone()
+                if self.ledger.taking and self._known is not None and self._known[0] == revision:
+                    return False  # whose entries they are is known when ours are counted
+                known = revision, used - self.ledger.taken
                 self._version = version
             except sqlite3.OperationalError:
                 return False  # somebody holds the database for a moment; the next round asks again

@@ -16,7 +16,7 @@ import secrets
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from operator import attrgetter
 from pathlib import Path
@@ -48,8 +48,7 @@ Outcome = Literal["stop", "length", "tool_calls", "content_filter", "failed", "c
 Group = Literal["day", "user", "key", "team", "model", "app"]
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """One answer. `at` is Unix seconds of its end, `cost` USD (None when no price is known).
 
     `model` wrote it; `app` is the name that was asked for. `key_id` is "" for a session.
@@ -68,7 +67,7 @@ class Entry:
     first_token_s: float | None = None
     total_s: float = 0.0
     outcome: Outcome = "stop"
-    id: str = field(default_factory=lambda: f"{_ids.getrandbits(96):024x}")
+    id: str = msgspec.field(default_factory=lambda: f"{_ids.getrandbits(96):024x}")
 
     @property
     def tokens(self) -> int:
@@ -110,6 +109,11 @@ class Ledger:
         self.taken = 0
         """How many entries this process has taken over into the database."""
         self._insertion = insert(UsageRow).compile(dialect=engine.dialect)
+
+    @property
+    def taking(self) -> bool:
+        """Whether entries are being taken over: `taken` does not count them yet, the database may."""
+        return self._flushing.locked()
 
     def record(self, entry: Entry) -> None:
         """Keep an entry. It survives the death of this process from the moment this returns."""
@@ -244,7 +248,7 @@ class Ledger:
     async def since(self, start: float) -> list[Entry]:
         """All entries at `start` or later, oldest first."""
         await self.flush()
-        query = select(*(getattr(UsageRow, one.name) for one in fields(Entry))).where(UsageRow.at >= start)
+        query = select(*(getattr(UsageRow, name) for name in _COLUMNS)).where(UsageRow.at >= start)
         async with self._engine.connect() as connection:
             rows = (await connection.execute(query.order_by(UsageRow.at))).all()
         return [Entry(**dict(row._mapping)) for row in rows]
@@ -295,7 +299,7 @@ class Ledger:
 
 
 _encode = msgspec.json.Encoder().encode
-_COLUMNS: Final = tuple(one.name for one in fields(Entry))
+_COLUMNS: Final = Entry.__struct_fields__
 
 
 _GROUPS: Final[Mapping[Group, Any]] = {

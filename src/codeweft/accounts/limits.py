@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final, Literal
 
 from codeweft.errors import BudgetSpent, RateLimited
@@ -61,7 +61,26 @@ class _Spent:
     tokens: int = 0
 
 
-_Held = list[tuple[Subject, Limit]]
+class _Holding:
+    """A limit that a caller is under, with its buckets: looking each up takes longer than the decision."""
+
+    __slots__ = ("limit", "rates", "requests", "subject", "tokens")
+
+    def __init__(self, subject: Subject, limit: Limit, bucket: Callable[[str, int], _Bucket]) -> None:
+        self.subject = subject
+        self.limit = limit
+        per_minute = limit.requests_per_minute, limit.tokens_per_minute
+        self.requests = None if per_minute[0] is None else bucket("requests", per_minute[0])
+        self.tokens = None if per_minute[1] is None else bucket("tokens", per_minute[1])
+        self.rates: list[tuple[str, int, float, _Bucket]] = []
+        """What is counted, how much of it a minute, how much a request must find, and where."""
+        if self.requests is not None and per_minute[0] is not None:
+            self.rates.append(("requests", per_minute[0], 1.0, self.requests))
+        if self.tokens is not None and per_minute[1] is not None:
+            self.rates.append(("tokens", per_minute[1], 0.0, self.tokens))
+
+
+_Held = list[_Holding]
 
 
 class Gate:
@@ -87,16 +106,17 @@ class Gate:
     def enter(self, held: _Held) -> None:
         """See `admitted`."""
         now = self._clock()
-        for subject, limit in held:
-            self._check(subject, limit, now)
-        for subject, limit in held:
-            if limit.requests_per_minute is not None:
-                self._bucket(subject, "requests", limit.requests_per_minute, now).level -= 1
-            self._running[subject] += 1
+        for holding in held:
+            self._check(holding, now)
+        for holding in held:
+            if holding.requests is not None:
+                holding.requests.level -= 1
+            self._running[holding.subject] += 1
 
     def leave(self, held: _Held) -> None:
         """See `admitted`."""
-        for subject, _ in held:
+        for holding in held:
+            subject = holding.subject
             self._running[subject] -= 1
             if not self._running[subject]:
                 del self._running[subject]
@@ -104,12 +124,12 @@ class Gate:
     def charge(self, subjects: Iterable[Subject], tokens: int, usd: float, at: float | None = None) -> None:
         """Count what an answer used. `at` (Unix seconds) says when, for answers of before this process."""
         now = self._clock()
-        for subject, limit in self._limited(subjects):
-            spent = self._spent[subject, period_of(limit.period, now if at is None else at)]
+        for holding in self._limited(subjects):
+            spent = self._spent[holding.subject, period_of(holding.limit.period, now if at is None else at)]
             spent.usd += usd
             spent.tokens += tokens
-            if limit.tokens_per_minute is not None and at is None:
-                self._bucket(subject, "tokens", limit.tokens_per_minute, now).level -= tokens
+            if holding.tokens is not None and at is None:
+                holding.tokens.level -= tokens
 
     def forget_spent(self) -> None:
         """Start counting budgets anew, before they are charged again from the ledger."""
@@ -132,24 +152,22 @@ class Gate:
             if limit is None and subject[0] == "user":
                 limit = self._limits.get(EVERYONE)
             if limit is not None:
-                held.append((subject, limit))
+                held.append(_Holding(subject, limit, partial(self._bucket, subject)))
         if len(self._held) >= _MOST_HELD:
             self._held.clear()
         self._held[subjects] = held
         return held
 
-    def _check(self, subject: Subject, limit: Limit, now: float) -> None:
+    def _check(self, holding: _Holding, now: float) -> None:
+        subject, limit = holding.subject, holding.limit
         if limit.parallel is not None and self._running.get(subject, 0) >= limit.parallel:
             raise RateLimited(
                 f"This {subject[0]} has {limit.parallel} answers being written, as many as it may.",
                 fix="Wait for one of them, or ask an administrator for more.",
                 details={"retry_after": 1},
             )
-        for kind, rate in (("requests", limit.requests_per_minute), ("tokens", limit.tokens_per_minute)):
-            if rate is None:
-                continue
-            level = self._bucket(subject, kind, rate, now).refilled(rate, now)
-            needed = 1.0 if kind == "requests" else 0.0
+        for kind, rate, needed, bucket in holding.rates:
+            level = bucket.refilled(rate, now)
             if level < needed:
                 wait = max(1, int(-(-(needed - level) * _MINUTE // max(rate, 1))))
                 raise RateLimited(
@@ -164,10 +182,10 @@ class Gate:
         ):
             raise _over_budget(subject, limit, spent)
 
-    def _bucket(self, subject: Subject, kind: str, rate: int, now: float) -> _Bucket:
+    def _bucket(self, subject: Subject, kind: str, rate: int) -> _Bucket:
         found = self._buckets.get((subject, kind))
         if found is None:
-            found = self._buckets[subject, kind] = _Bucket(float(rate), now)
+            found = self._buckets[subject, kind] = _Bucket(float(rate), self._clock())
         return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -26,7 +26,7 @@ from codeweft.cli.options import (
     settings,
 )
 from codeweft.errors import InvalidRequest
-from codeweft.types import Message, Request, Retrieval, Sampling
+from codeweft.types import Message, Request, Retrieval, Sampling, replace
 
 if TYPE_CHECKING:
     from codeweft.stream import Answer

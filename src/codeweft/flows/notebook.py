@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from codeweft.flows.text import cut, size
-from codeweft.types import Message, SearchResult, Tool, ToolOutput
+from codeweft.types import Message, SearchResult, Tool, ToolOutput, replace
 
 ANSWER: Final = "answer"
 """The choice of a model that knows enough."""

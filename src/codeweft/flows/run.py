@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator
-from dataclasses import replace
 
 from codeweft.errors import CodeweftError, InvalidRequest
 from codeweft.flows.inputs import accept, lay_out
@@ -22,6 +21,7 @@ from codeweft.types import (
     Request,
     Started,
     Usage,
+    replace,
 )
 
 

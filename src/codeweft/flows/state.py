@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from codeweft.types import (
@@ -24,6 +24,7 @@ from codeweft.types import (
     Step,
     Toolbox,
     Usage,
+    replace,
 )
 
 UNKNOWN_CONTEXT = 8192

@@ -84,7 +84,7 @@ def _arguments(text: str) -> Any:
 
 def refuse(sampling: Sampling, allowed: frozenset[str], name: str) -> None:
     """Raise `InvalidRequest` for the first sampling parameter that is set and not `allowed` at this provider."""
-    for field in sampling.__dataclass_fields__:
+    for field in sampling.__struct_fields__:
         value = getattr(sampling, field)
         if field not in allowed and value is not None and value != () and value != {}:
             raise InvalidRequest(

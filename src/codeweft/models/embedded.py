@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,6 +37,7 @@ from codeweft.types import (
     Started,
     TextDelta,
     Usage,
+    replace,
 )
 
 ANSWER_ROOM: Final = 16

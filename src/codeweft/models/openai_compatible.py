@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
@@ -32,6 +32,7 @@ from codeweft.types import (
     Skills,
     Started,
     Usage,
+    replace,
 )
 
 InfillRoute = Literal["suffix", "kept", "tokens", "chat"]

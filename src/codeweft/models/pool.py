@@ -11,7 +11,7 @@ import random
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -39,6 +39,7 @@ from codeweft.types import (
     Skill,
     TextDelta,
     ToolCallDelta,
+    replace,
 )
 
 _BEGUN: Final = (TextDelta, ReasoningDelta, ToolCallDelta, Done)

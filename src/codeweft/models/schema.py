@@ -7,11 +7,6 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError, ValidationError
-from referencing import Registry
-from referencing.exceptions import Unresolvable
-
 from codeweft.errors import InvalidRequest, SchemaBroken
 
 _ANY_OBJECT: Mapping[str, Any] = {"type": "object"}
@@ -46,6 +41,9 @@ def checked(schema: Mapping[str, Any], param: str = "response_format") -> dict[s
 @lru_cache(maxsize=256)
 def _fault(text: str) -> str:
     """What is wrong with a schema. Remembered, because a look costs 20 ms and clients send the same again and again."""
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import SchemaError
+
     try:
         Draft202012Validator.check_schema(json.loads(text))
     except SchemaError as error:
@@ -77,6 +75,12 @@ def obey(text: str, schema: Mapping[str, Any], model: str) -> None:
 
 def violation(text: str, schema: Mapping[str, Any]) -> str:
     """How `text` breaks the schema, or an empty string."""
+    # Here, for most answers obey none, and loading it takes longer than answering them.
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import ValidationError
+    from referencing import Registry
+    from referencing.exceptions import Unresolvable
+
     try:
         value = json.loads(text)
         # An explicit registry, because the default one fetches references over the network.

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final
 
 from codeweft.errors import InvalidRequest, MissingSkill
-from codeweft.types import Infill, Neighbour, PromptPiece, Request, Sampling, Skill, Skills
+from codeweft.types import Infill, Neighbour, PromptPiece, Request, Sampling, Skill, Skills, replace
 
 Layout = tuple[str, ...]
 FILL: Final = "<FILL>"

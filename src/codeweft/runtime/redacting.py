@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from dataclasses import replace
 from functools import partial
 from typing import Final
 
 from codeweft.errors import NotReady
 from codeweft.retrieval.redact import Redactor
 from codeweft.stream import Deferred, count_tokens, only, reading
-from codeweft.types import Event, Failed, Infill, Message, Model, ModelInfo, Request, Started, Usage
+from codeweft.types import Event, Failed, Infill, Message, Model, ModelInfo, Request, Started, Usage, replace
 
 SHORT: Final = 128_000
 """Characters that are looked through on the event loop: it takes half a millisecond."""

@@ -118,7 +118,7 @@ class Application:
 
         async def noting(message: Message) -> None:
             nonlocal status
-            if message["type"] == "http.response.start":
+            if "status" in message:
                 status = message["status"]
             await send(message)
 

@@ -8,10 +8,11 @@ other site can make a browser send without being asked for leave, and must not c
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
+
+import msgspec
 
 from codeweft.accounts import SCOPES, Accounts, Identity, Scope
 from codeweft.errors import FactorNeeded, NotAllowed, NotSignedIn
@@ -32,8 +33,7 @@ PRIVATE = ("/v1", "/api", "/infill", "/props", "/mcp", "/metrics")
 """Beginnings of the addresses that need to know who asks."""
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
+class Credentials(msgspec.Struct, frozen=True):
     """What a request's headers say. `marked` is the header that other sites' forms cannot send.
 
     `site` is `Sec-Fetch-Site`; `origin` and `host` are for browsers that do not send it.

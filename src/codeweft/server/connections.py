@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from starlette.types import Message, Receive
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from starlette.types import Message, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from codeweft.errors import TooLarge, TooSlow
 from codeweft.server.steps import begin
@@ -25,6 +26,8 @@ BODY_RATE = 1_000
 
 CONNECTION = "codeweft.connection"
 """Where a request's scope holds its connection."""
+WHOLE = "codeweft.answer"
+"""The type of a message that is the head of an answer and the first of its body: what ASGI takes two for."""
 
 
 class Protocol(HttpToolsProtocol):
@@ -32,6 +35,8 @@ class Protocol(HttpToolsProtocol):
 
     _deadline: asyncio.TimerHandle | None = None
     _lost = False
+    _in_head = False
+    """Whether a request has begun whose headers are not complete."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -57,14 +62,25 @@ class Protocol(HttpToolsProtocol):
         """Take back what `watch` gave a number."""
         self._watching.pop(watching, None)
 
+    def data_received(self, data: bytes) -> None:
+        waited = self._in_head
+        super().data_received(data)
+        # Nearly all requests come in one piece, and need no timer.
+        if self._in_head and not waited:
+            self._close_in(HEAD_SECONDS)
+
     def on_message_begin(self) -> None:
-        self._close_in(HEAD_SECONDS)
+        self._in_head = True
         super().on_message_begin()
         self.scope[CONNECTION] = self  # type: ignore[literal-required]
 
     def on_headers_complete(self) -> None:
+        self._in_head = False
         self._forget()
         super().on_headers_complete()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        super()._start_asgi_task(cycle, partial(_served, cycle, app))
 
     def _close_in(self, seconds: float) -> None:
         self._forget()
@@ -79,6 +95,55 @@ class Protocol(HttpToolsProtocol):
         transport: Any = self.transport
         if transport is not None and not transport.is_closing():
             transport.close()
+
+
+async def _served(cycle: RequestResponseCycle, app: Any, scope: Scope, receive: Receive, send: Send) -> None:
+    """Let `app` answer, which may send messages of the type `WHOLE`."""
+
+    async def told(message: Message) -> None:
+        if message["type"] == WHOLE:
+            await _send_whole(cycle, message)
+        else:
+            await send(message)
+
+    await app(scope, receive, told)
+
+
+async def _send_whole(cycle: RequestResponseCycle, message: Message) -> None:
+    """Send a head and the body that comes with it in one packet; uvicorn writes each by itself."""
+    transport = cycle.transport
+    gathered = _Gathered(transport)
+    cycle.transport = gathered  # type: ignore[assignment]
+    try:
+        await cycle.send({**message, "type": "http.response.start"})  # type: ignore[arg-type]
+        await cycle.send({**message, "type": "http.response.body"})  # type: ignore[arg-type]
+    finally:
+        cycle.transport = transport
+        gathered.flush()
+
+
+class _Gathered:
+    """A transport that keeps what is written until it is told otherwise."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._held: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        self._held.append(data)
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    def close(self) -> None:
+        self.flush()
+        self._transport.close()
+
+    def flush(self) -> None:
+        """Write what was kept."""
+        if self._held:
+            self._transport.write(b"".join(self._held))
+            self._held = []
 
 
 class Body:

@@ -20,8 +20,6 @@ from codeweft.errors import InvalidRequest, NotFound
 from codeweft.retrieval.catalogue import Indexes
 from codeweft.retrieval.index import Index
 from codeweft.retrieval.record import explanation_record, record
-from codeweft.retrieval.sources.fetch import fetch
-from codeweft.retrieval.sources.guard import Guard
 from codeweft.server import fields, lookup, wire
 from codeweft.server.emit import clean, dumps
 from codeweft.server.openai import answer_chat, json
@@ -51,7 +49,6 @@ class Opea:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._runtime = service.runtime
-        self._guard = Guard(service.runtime.settings.index.private_hosts)
 
     def routes(self) -> list[Route]:
         return [
@@ -151,6 +148,11 @@ class Opea:
 
     async def ingest(self, http: HTTPRequest) -> Response:
         """Put files or pages into an index of uploads; answered when they can be searched."""
+        # What fetches pages takes a while to load, and most servers index no pages.
+        from codeweft.retrieval.sources.fetch import fetch
+        from codeweft.retrieval.sources.guard import Guard
+
+        guard = Guard(self._runtime.settings.index.private_hosts)
         async with self._form(http) as form:
             name = _text(form, "index_name") or DEFAULT_INDEX
             if name == ALL:
@@ -160,7 +162,7 @@ class Opea:
             _check_options(form)
             files = await read_uploads(_files(form))
             for url in _links(form):
-                text, path = await fetch(url, self._guard)
+                text, path = await fetch(url, guard)
                 if path in files:
                     raise InvalidRequest(f"{url} is there twice.", param="link_list")
                 files[path] = text.encode()

@@ -9,10 +9,12 @@ import numpy as np
 from starlette.requests import Request as HTTPRequest
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from codeweft.errors import InvalidRequest, NotFound
 from codeweft.models.skills import split_fill
 from codeweft.server import emit, fields, lookup, wire
+from codeweft.server.connections import WHOLE
 from codeweft.server.emit import dumps
 from codeweft.server.service import Service, caller, check_best_of, several
 from codeweft.types import Caller, Infill, Model, ModelInfo, Neighbour, Request, Vectors
@@ -233,6 +235,9 @@ class JSON(Response):
             (b"content-length", b"%d" % len(body)),
             (b"content-type", b"application/json"),
         ]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": WHOLE, "status": 200, "headers": self.raw_headers, "body": self.body})
 
 
 def _model(info: ModelInfo) -> dict[str, object]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import replace
 
 from starlette.requests import Request as HTTPRequest
 
@@ -16,7 +15,7 @@ from codeweft.server.failures import openai_shape, translate
 from codeweft.server.metrics import Metrics
 from codeweft.server.streams import Choices, EventStream, Streams, accepted, merge
 from codeweft.stream import close
-from codeweft.types import Caller, Event, Model, ModelInfo, Request, Skill
+from codeweft.types import Caller, Event, Model, ModelInfo, Request, Skill, replace
 
 LastWord = Callable[[Exception], bytes]
 

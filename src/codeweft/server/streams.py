@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from codeweft.errors import NotReady
-from codeweft.server.connections import CONNECTION, Protocol
+from codeweft.server.connections import CONNECTION, WHOLE, Protocol
 from codeweft.server.steps import Rest
 from codeweft.stream import Replayed, close
 from codeweft.types import Done, Event, Failed, PromptProgress, ReasoningDelta, TextDelta, ToolCallDelta
@@ -121,29 +121,34 @@ class EventStream(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             async with self._attended or self._streams.attended(scope):
-                await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-                await write(self._chunks, send)
+                last = await write(self._chunks, send, {"status": 200, "headers": self.raw_headers})
         except ClientGone:
             return
         except Exception as error:
-            await send(_body(self._last_word(error)))
+            last = _body(self._last_word(error))
         finally:
             for iterator in (self._chunks, *self._sources):
                 await close(iterator)
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        await send({**last, "more_body": False})
 
 
-def _body(chunk: bytes) -> Message:
-    return {"type": "http.response.body", "body": chunk, "more_body": True}
+def _body(chunk: bytes, opening: Message | None = None) -> Message:
+    """A piece of a body, the first with its `opening`."""
+    return {**(opening or _GOES_ON), "body": chunk, "more_body": True}
 
 
-async def write(chunks: AsyncIterator[bytes], send: Send) -> None:
+_GOES_ON: Message = {"type": "http.response.body"}
+
+
+async def write(chunks: AsyncIterator[bytes], send: Send, head: Message) -> Message:
     """Send what `chunks` gives: all that there is before it has to wait, in one go, and nothing later than that.
 
     An endpoint's packet holds several events when either side is busy; each write is a system call and a packet.
+    `head` goes with the first, and the last is returned, for the end of the answer to go with it.
     """
     ready: list[bytes] = []
     size = 0
+    opening: Message | None = {**head, "type": WHOLE}
     while True:
         step = chunks.__anext__().__await__()
         try:
@@ -152,21 +157,22 @@ async def write(chunks: AsyncIterator[bytes], send: Send) -> None:
             except StopIteration as given:
                 chunk: bytes = given.value
             else:
-                if ready:
-                    gathered, ready, size = b"".join(ready), [], 0
-                    await _meanwhile(send(_body(gathered)), step)
+                if ready or opening is not None:
+                    message, ready, size, opening = _body(b"".join(ready), opening), [], 0, None
+                    await _meanwhile(send(message), step)
                 chunk = await Rest(step, waits)
         except BaseException as error:
-            if ready:
-                await send(_body(b"".join(ready)))
+            message = _body(b"".join(ready), opening)
             if isinstance(error, StopAsyncIteration):
-                return
+                return message
+            if ready or opening is not None:
+                await send(message)
             raise
         ready.append(chunk)
         size += len(chunk)
         if size > LONGEST_WRITE:
-            gathered, ready, size = b"".join(ready), [], 0
-            await send(_body(gathered))
+            message, ready, size, opening = _body(b"".join(ready), opening), [], 0, None
+            await send(message)
 
 
 async def _meanwhile(sent: Awaitable[None], step: Generator[Any, Any, bytes]) -> None:

@@ -71,6 +71,7 @@ from codeweft.types.seams import (
     Toolbox,
     ToolOutput,
 )
+from codeweft.types.values import replace
 
 __all__ = [
     "Caller",
@@ -132,4 +133,5 @@ __all__ = [
     "Usage",
     "Vectors",
     "Withdrawn",
+    "replace",
 ]

@@ -1,10 +1,16 @@
-"""What is asked of a model."""
+"""What is asked of a model.
+
+What is made for each request is a msgspec `Struct`: a frozen dataclass of as many fields takes twenty times as long to
+make, and to make anew with another value (`msgspec.structs.replace`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
+
+import msgspec
 
 from codeweft.types.knowledge import Filters, SearchResult, Selection
 
@@ -13,8 +19,7 @@ Skill = Literal["completion", "infilling", "chat", "python", "tools", "vision", 
 Skills = frozenset[Skill]
 
 
-@dataclass(frozen=True, slots=True)
-class ToolCall:
+class ToolCall(msgspec.Struct, frozen=True):
     """A function the model wants called; `arguments` is the JSON text as the model wrote it."""
 
     id: str
@@ -22,8 +27,7 @@ class ToolCall:
     arguments: str
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(msgspec.Struct, frozen=True):
     """One turn. `tool_calls` belong to assistant turns, `tool_call_id` to tool turns."""
 
     role: Role
@@ -51,8 +55,7 @@ class Infill:
     suffix_first: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Sampling:
+class Sampling(msgspec.Struct, frozen=True):
     """Sampling parameters; None means the model's own default for the skill. Temperature 0 stays 0 (greedy)."""
 
     max_tokens: int | None = None
@@ -68,7 +71,7 @@ class Sampling:
     stop: tuple[str, ...] = ()
     logprobs: int | None = None
     """How many alternatives per token to report; 0 reports only the chosen token, None none."""
-    logit_bias: Mapping[int, float] = field(default_factory=dict)
+    logit_bias: Mapping[int, float] = msgspec.field(default_factory=dict)
     json_schema: Mapping[str, Any] | None = None
     """The answer must be JSON that this JSON Schema accepts; `{}` means any JSON object."""
     grammar: str | None = None
@@ -91,16 +94,14 @@ class Retrieval:
     query: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(msgspec.Struct, frozen=True):
     """Who asks: a user by session or key. Local commands run as `local`."""
 
     user: str = "local"
     key: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """One request to one model. Exactly one of `messages`, `prompt` and `infill` is set, or `inputs` alone.
 
     `prompt` is raw text to continue; it is never wrapped in a chat template. `tools` and `tool_choice` are in
@@ -116,11 +117,11 @@ class Request:
     tool_choice: Any = None
     parallel_tools: bool | None = None
     """Whether the model may call several tools at once; None leaves it to the model."""
-    forwarded: Mapping[str, Any] = field(default_factory=dict)
+    forwarded: Mapping[str, Any] = msgspec.field(default_factory=dict)
     """Fields of OpenAI's chat that only some endpoints know, as they came; a model that does not refuses them."""
     retrieval: Retrieval = Retrieval()
     context: tuple[SearchResult, ...] = ()
-    inputs: Mapping[str, str] = field(default_factory=dict)
+    inputs: Mapping[str, str] = msgspec.field(default_factory=dict)
     """What an app with inputs is given (a code task: its code, a target language, tests); it writes the last turn of them."""
     explain: bool = False
     """Ask an app to tell what it looked up, why, and what the model read (`Explained`)."""

@@ -11,7 +11,7 @@ import json
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import count
 from typing import Final, Literal
 
@@ -54,6 +54,7 @@ from codeweft.types import (
     ToolCallDelta,
     ToolOutput,
     Usage,
+    replace,
 )
 
 SYSTEM: Final = """\

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from typing import Literal
 
 from pydantic import Field
@@ -15,7 +14,17 @@ from codeweft.flows.inputs import language_of
 from codeweft.flows.nodes.base import Node
 from codeweft.flows.state import Services, State
 from codeweft.stream import reading
-from codeweft.types import Checked, Done, Event, Failed, Message, ReasoningDelta, TextDelta, Withdrawn
+from codeweft.types import (
+    Checked,
+    Done,
+    Event,
+    Failed,
+    Message,
+    ReasoningDelta,
+    TextDelta,
+    Withdrawn,
+    replace,
+)
 
 REPAIR = """\
 This was checked with {tool}, and it is not right:

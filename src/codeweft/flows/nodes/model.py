@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -13,7 +12,7 @@ from codeweft.flows import infilling
 from codeweft.flows.nodes.base import Node
 from codeweft.flows.state import UNKNOWN_CONTEXT, Services, State
 from codeweft.stream import reading
-from codeweft.types import Done, Event, Failed, Neighbour, Request, Started, TextDelta
+from codeweft.types import Done, Event, Failed, Neighbour, Request, Started, TextDelta, replace
 
 
 class WriteWithModel(Node):
