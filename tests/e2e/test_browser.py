@@ -168,10 +168,9 @@ def test_a_reload_in_the_middle_of_an_answer_goes_on(slow_page: Page) -> None:
     expect(slow_page.locator("pre code").first).to_contain_text("def add_lines")
     slow_page.reload()
     expect(slow_page.get_by_role("button", name="Stop")).to_be_visible()
-    before = len(slow_page.get_by_role("main").inner_text())
+    before = len(slow_page.get_by_role("main").text_content() or "")
     expect(slow_page.get_by_text("It adds every line once").first).to_be_visible()
-    slow_page.wait_for_timeout(500)
-    assert len(slow_page.get_by_role("main").inner_text()) > before
+    until(lambda: len(slow_page.get_by_role("main").text_content() or "") > before)
     slow_page.get_by_role("button", name="Stop").click()
 
 

@@ -74,7 +74,7 @@ def test_a_lost_connection_goes_on_where_it_stopped(stub: Stub, open_page: Open)
         urllib.request.urlopen(f"{address}/stub/drop").close()
     go_on(page)
     finished(page)
-    text = page.get_by_role("article", name="Answer").inner_text()
+    text = page.get_by_role("article", name="Answer").locator(".prose").text_content() or ""
     assert text.count("def problems(settings: Settings)") == 1
     assert text.count("Run it with pytest tests/test_config.py.") == 1
 

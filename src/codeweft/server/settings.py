@@ -27,7 +27,7 @@ _SECRET: Final = ("api_key", "client_secret", "database", "store", "token")
 _USER_INFO: Final = re.compile(r"//[^/@\s]+@")
 BY_HAND: Final = (
     "base_url", "api_key", "models", "prices", "database", "server.host", "server.port", "server.variables", "engine.python",
-    "sandbox", "index.store", "index.ray", "index.private_hosts",
+    "sandbox", "index.store", "index.ray", "index.private_hosts", "hub.mirror",
 )  # fmt: skip
 """Settings that only who can write the file changes: they choose which programs run here, where data lies and what is
 reached. Endpoints and their prices have routes of their own."""
