@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import replace
 
 import pytest
 
@@ -26,6 +25,7 @@ from codeweft.types import (
     SearchResult,
     TextDelta,
     Withdrawn,
+    replace,
 )
 
 TASKS = ["document", "explain", "fix", "refactor", "review", "summarise", "tests", "translate"]
