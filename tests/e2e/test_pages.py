@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -131,6 +132,20 @@ def test_a_task_without_code_asks_for_it(ada: Page, team: Team) -> None:
 def test_who_may_read_no_index_sees_none_and_how_to_begin(grace: Page, team: Team) -> None:
     grace.goto(f"{team.url}/knowledge")
     expect(grace.get_by_text("Nothing is indexed yet")).to_be_visible()
+
+
+def test_an_index_without_files_says_so(ada: Page, team: Team, tmp_path: Path) -> None:
+    (tmp_path / "bare").mkdir()
+    done(team.admin.post("/api/indexes", json={"source": str(tmp_path / "bare"), "name": "bare"}))
+    try:
+        ada.goto(f"{team.url}/knowledge/bare")
+        expect(ada.get_by_text("The source has no files yet.")).to_be_visible()
+        ada.get_by_label("Search files").fill("cat")
+        expect(ada.get_by_text("No file matches.")).to_be_visible()
+        ada.get_by_role("tab", name="Failed").click()
+        expect(ada.get_by_text("No file failed.")).to_be_visible()
+    finally:
+        done(team.admin.delete("/api/indexes/bare"))
 
 
 # ── models ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -221,10 +221,17 @@ export function Tabs<Name extends string>({ label, tabs, chosen, onChoose }: Tab
     const { current: box } = row
     const tab = box?.querySelector<HTMLElement>('[aria-selected="true"]')
     if (!box || !tab) return
-    // Not scrollIntoView: that would scroll the page as well.
-    const before = tab.offsetLeft - box.scrollLeft
-    if (before < 0 || before + tab.offsetWidth > box.clientWidth)
-      box.scrollLeft = tab.offsetLeft - (box.clientWidth - tab.offsetWidth) / 2
+    const bring = () => {
+      // Not scrollIntoView: that would scroll the page as well.
+      const before = tab.offsetLeft - box.scrollLeft
+      if (before < 0 || before + tab.offsetWidth > box.clientWidth)
+        box.scrollLeft = tab.offsetLeft - (box.clientWidth - tab.offsetWidth) / 2
+    }
+    bring()
+    // Also where the window becomes narrower.
+    const observer = new ResizeObserver(bring)
+    observer.observe(box)
+    return () => observer.disconnect()
   }, [chosen])
   const onKeyDown = (event: KeyboardEvent) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key]

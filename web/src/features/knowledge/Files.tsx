@@ -54,7 +54,9 @@ export function Files({ index }: { index: Index }) {
       {files.isError && <ProblemNote problem={asProblem(files.error)} onRetry={() => files.refetch()} />}
       {remove.error && <ProblemNote problem={asProblem(remove.error)} />}
       {files.isSuccess && rows.length === 0 && (
-        <p className="py-6 text-sm text-ink-3">{words.knowledge.noFiles}</p>
+        <p className="py-6 text-sm text-ink-3">
+          {wanted ? words.knowledge.noFiles : words.knowledge.emptyIndex}
+        </p>
       )}
       {rows.length > 0 && (
         <ul className="card divide-y divide-line overflow-hidden">

@@ -88,6 +88,7 @@ export default {
     tabs: { files: 'Files', failed: 'Failed', skipped: 'Skipped', secrets: 'Secrets' },
     searchFiles: 'Search files',
     noFiles: 'No file matches.',
+    emptyIndex: 'The source has no files yet. They appear here once it has.',
     nothingFailed: 'No file failed.',
     nothingSkipped: 'No file was skipped.',
     lineCount: (count: number, shown: string) => (count === 1 ? '1 line' : `${shown} lines`),

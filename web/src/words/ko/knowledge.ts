@@ -89,6 +89,7 @@ const words: typeof en = {
     tabs: { files: '파일', failed: '실패', skipped: '건너뜀', secrets: '비밀 정보' },
     searchFiles: '파일 검색',
     noFiles: '맞는 파일이 없습니다.',
+    emptyIndex: '소스에 아직 파일이 없습니다. 파일이 생기면 여기에 나타납니다.',
     nothingFailed: '실패한 파일이 없습니다.',
     nothingSkipped: '건너뛴 파일이 없습니다.',
     lineCount: (_count, shown) => `${shown}줄`,
