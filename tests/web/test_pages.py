@@ -260,6 +260,29 @@ def test_nothing_is_wider_than_a_phone(stub: Stub, open_page: Open) -> None:
     assert {path: found for path, found in wide.items() if found} == {}
 
 
+def test_every_page_says_that_it_cannot_have_what_it_needs_and_tries_again(
+    stub: Stub, open_page: Open
+) -> None:
+    address = stub()
+    page = open_page(address)
+    problem = '{"error": {"message": "The database is busy.", "fix": "Try again in a moment."}}'
+    asked = re.compile("/api/(?!session)")
+    alerts = page.locator("#page").get_by_role("alert")
+    for path in (*PAGES, "/snippets", "/welcome"):
+        # The one needs nothing, in the other an answer failed by itself.
+        if path in ("/nowhere", "/c/c3"):
+            continue
+        page.route(asked, lambda route: route.fulfill(status=503, body=problem))
+        page.goto(f"{address}{path}")
+        expect(alerts.first, path).to_contain_text("The database is busy.")
+        page.unroute(asked)
+        while again := alerts.get_by_role("button", name="Try again").all():
+            before = len(again)
+            again[0].click()
+            expect(alerts, path).not_to_have_count(before)
+        expect(alerts, path).to_have_count(0)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing(stub: Stub, open_page: Open, scheme: str) -> None:
     address = stub()

@@ -3,6 +3,7 @@ import { snippets } from '../features/connect/snippets'
 import { downloadName, fenceLanguage, languageLabel, segments } from './code'
 import { bytes, dollars, duration, shares } from './format'
 import { highlight } from './highlight'
+import { languagesOf } from './i18n/languages'
 import { presetOf } from './sampling'
 import { ago, dayOf, groupByDay } from './time'
 
@@ -103,9 +104,9 @@ test('every snippet names this server and the key, except those of the local com
 })
 
 test('every language has every text, none of them empty or left in English', () => {
-  const files = import.meta.glob<object>('../words/*/*.ts', { eager: true, import: 'default' })
+  const files = import.meta.glob<object>('../words/**/*.ts', { eager: true, import: 'default' })
   const english = Object.keys(files).filter((path) => path.includes('/en/'))
-  const languages = new Set(Object.keys(files).map((path) => path.split('/')[2] as string))
+  const languages = languagesOf(Object.keys(files))
   expect(english.length).toBeGreaterThan(5)
   expect(languages).toContain('ko')
   const same = new Set([
@@ -126,5 +127,9 @@ test('every language has every text, none of them empty or left in English', () 
   }
   for (const language of languages)
     for (const path of english)
-      if (language !== 'en') compare(files[path], files[path.replace('/en/', `/${language}/`)], path)
+      if (language !== 'en') {
+        const whole = files[`../words/${language}.ts`] as Record<string, object> | undefined
+        const part = path.replace(/.*\/|\.ts$/g, '')
+        compare(files[path], whole ? whole[part] : files[path.replace('/en/', `/${language}/`)], path)
+      }
 })

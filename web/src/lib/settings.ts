@@ -3,7 +3,8 @@ import type { Sampling } from '../api/types'
 
 export interface Settings {
   theme: 'system' | 'light' | 'dark'
-  language: 'en' | 'ko' | null
+  /** null: the first that the browser's user reads. */
+  language: string | null
   /** null: the server's default model, or the app's default index. */
   model: string | null
   index: string | null

@@ -4,7 +4,7 @@ import { account } from '../../api/admin'
 import { asProblem } from '../../api/client'
 import { useSession } from '../../api/queries'
 import { Badge, Field, Page, ProblemNote, Skeleton } from '../../components/ui'
-import { type Language, languageNames, useLanguage, useWords } from '../../lib/i18n'
+import { languageNames, useLanguage, useWords } from '../../lib/i18n'
 import { changeSettings, type Settings, useSettings } from '../../lib/settings'
 import { Keys } from './Keys'
 import { Password } from './Password'
@@ -97,7 +97,7 @@ function Look() {
           <select
             className="field"
             value={language}
-            onChange={(event) => changeSettings({ language: event.target.value as Language })}
+            onChange={(event) => changeSettings({ language: event.target.value })}
           >
             {languageNames.map(({ code, label }) => (
               <option key={code} value={code} lang={code}>

@@ -72,7 +72,12 @@ export function People() {
           <Empty icon={<UsersRound aria-hidden />} title={words.alone} text={words.aloneText} />
         )}
       </Section>
-      <Teams teams={teams.data} error={teams.error} users={users.data ?? []} />
+      <Teams
+        teams={teams.data}
+        error={teams.error}
+        onRetry={() => teams.refetch()}
+        users={users.data ?? []}
+      />
       {adding && <AddUser teams={teams.data ?? []} onClose={() => setAdding(false)} />}
     </>
   )
@@ -220,10 +225,11 @@ export function LinkDialog({ name, link, onClose }: { name: string; link: string
 interface TeamsProps {
   teams: Team[] | undefined
   error: Error | null
+  onRetry: () => void
   users: Person[]
 }
 
-function Teams({ teams, error, users }: TeamsProps) {
+function Teams({ teams, error, onRetry, users }: TeamsProps) {
   const { admin: words, common } = useWords('admin')
   const [deleting, setDeleting] = useState<Team | null>(null)
   const add = useChange(admin.addTeam, 'teams')
@@ -251,7 +257,8 @@ function Teams({ teams, error, users }: TeamsProps) {
           {words.addTeam}
         </Button>
       </form>
-      {(error ?? add.error) && <ProblemNote problem={asProblem(error ?? add.error)} />}
+      {error && <ProblemNote problem={asProblem(error)} onRetry={onRetry} />}
+      {add.error && <ProblemNote problem={asProblem(add.error)} />}
       {teams && teams.length > 0 && (
         <ul className="card divide-y divide-line">
           {teams.map((team) => {

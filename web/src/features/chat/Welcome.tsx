@@ -8,6 +8,7 @@ import {
   Sparkles,
 } from 'lucide-react'
 import { Link } from 'react-router'
+import { asProblem } from '../../api/client'
 import { useIndexes, useModels, useSystem } from '../../api/queries'
 import type { Index } from '../../api/types'
 import { Logo } from '../../components/Logo'
@@ -21,6 +22,7 @@ export function Welcome({ onExample }: { onExample: (text: string) => void }) {
   const { chat: words } = useWords('chat')
   const { index: chosen } = useSettings()
   const indexes = useIndexes()
+  const missing = [indexes, useModels()].filter((query) => query.isError && !query.data)
   const all = indexes.data ?? []
   const index = all.find((other) => other.name === chosen) ?? all.find((other) => other.default) ?? all[0]
   const what = index?.repository || index?.name || words.examples.anything
@@ -58,6 +60,12 @@ export function Welcome({ onExample }: { onExample: (text: string) => void }) {
         ))}
       </ul>
       <div className="flex min-h-14 flex-col gap-3">
+        {missing[0] && (
+          <ProblemNote
+            problem={asProblem(missing[0].error)}
+            onRetry={() => Promise.all(missing.map((query) => query.refetch()))}
+          />
+        )}
         {indexes.isSuccess && <IndexState index={index} />}
         <ModelState />
       </div>

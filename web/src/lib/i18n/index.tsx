@@ -1,10 +1,12 @@
 import { createContext, type ReactNode, use, useEffect, useState } from 'react'
 import shell from '../../words/en/shell'
 import { useSettings } from '../settings'
+import { bestOf, languagesOf, nameOf, wordsOf } from './languages'
 
 /**
  * The words of the interface, one dictionary for each part of it, loaded when that part is. A new part is one file in
- * `words/en` (and in the other languages) and one line here; a new language is one folder and one line in `languages`.
+ * `words/en` (and in the other languages) and one line here. A new language is one file: `words/ja.ts`, a `Words`; or a
+ * folder like `words/ko`, whose parts are loaded one by one.
  */
 interface Dictionaries {
   access: typeof import('../../words/en/access').default
@@ -25,18 +27,16 @@ interface Dictionaries {
 }
 type Shell = typeof shell
 export type Part = keyof Dictionaries
+/** All words of a language. */
+export type Words = Dictionaries & { shell: Shell }
 
-const languages = { en: 'English', ko: '한국어' } as const
-export type Language = keyof typeof languages
-
-export const languageNames = Object.entries(languages).map(([code, label]) => ({
-  code: code as Language,
-  label,
-}))
-
-const files = import.meta.glob<object>(['../../words/*/*.ts', '!../../words/en/shell.ts'], {
+const parts = import.meta.glob<object>(['../../words/*/*.ts', '!../../words/en/shell.ts'], {
   import: 'default',
 })
+const wholes = import.meta.glob<object>('../../words/*.ts', { import: 'default' })
+const languages = languagesOf([...Object.keys(parts), ...Object.keys(wholes)])
+
+export const languageNames = languages.map((code) => ({ code, label: nameOf(code) }))
 
 /** Marks a promise the way React does, so that `use` reads it without waiting. */
 const settled = (promise: Promise<object>, value: object): Promise<object> =>
@@ -46,12 +46,12 @@ const settled = (promise: Promise<object>, value: object): Promise<object> =>
 const asked = new Map<string, Promise<object>>([['en/shell', settled(Promise.resolve(shell), shell)]])
 
 /** The dictionary of one part with the shell's beside it. */
-function dictionary(language: Language, part: Part | 'shell'): Promise<object> {
+function dictionary(language: string, part: Part | 'shell'): Promise<object> {
   const key = `${language}/${part}`
   const before = asked.get(key)
   if (before) return before
   const fetched = async () => {
-    const own = (await files[`../../words/${key}.ts`]?.()) as object
+    const own = await wordsOf(parts, wholes, language, part)
     return part === 'shell' ? own : { ...(await dictionary(language, 'shell')), ...own }
   }
   const promise: Promise<object> = fetched()
@@ -64,11 +64,11 @@ function dictionary(language: Language, part: Part | 'shell'): Promise<object> {
   return promise
 }
 
-const chosenLanguage = (language: Language | null): Language =>
-  language ?? (navigator.language.startsWith('ko') ? 'ko' : 'en')
+const chosenLanguage = (chosen: string | null): string =>
+  bestOf(chosen ? [chosen, ...navigator.languages] : navigator.languages, languages)
 
-let spoken: Language = 'en'
-const Current = createContext<Language>(spoken)
+let spoken = 'en'
+const Current = createContext(spoken)
 
 /** Fetch words ahead of the page that says them, so that it does not wait for them once it is there. */
 export const loadWords = (...parts: Part[]): Promise<unknown> =>
@@ -77,7 +77,7 @@ export const loadWords = (...parts: Part[]): Promise<unknown> =>
 /** Gives the chosen language, or the browser's, to everything below. It changes when all that is shown can change. */
 export function LanguageProvider({ children }: { children: ReactNode }) {
   const chosen = chosenLanguage(useSettings().language)
-  const [language, setLanguage] = useState<Language | null>(chosen === 'en' ? 'en' : null)
+  const [language, setLanguage] = useState<string | null>(chosen === 'en' ? 'en' : null)
   useEffect(() => {
     let current = true
     const shown = [...asked.keys()].map((key) => key.split('/')[1] as Part | 'shell')
@@ -101,4 +101,4 @@ export function useWords(part: Part | 'shell' = 'shell'): object {
   return use(dictionary(useLanguage(), part))
 }
 
-export const useLanguage = (): Language => use(Current)
+export const useLanguage = (): string => use(Current)
