@@ -144,10 +144,8 @@ function Status({ live, hasText }: { live: Live | null; hasText: boolean }) {
       : words.chat.state.waiting
   return (
     <div className="mb-3 flex min-h-9 flex-col justify-center gap-2 text-sm text-ink-2">
-      <p>
-        {found ? <span className="text-ink-3">{words.chat.state.found(found)} · </span> : null}
-        {label}
-      </p>
+      {/* One text: what comes before a word in a line of several would push it. */}
+      <p>{found ? `${words.chat.state.found(found)} · ${label}` : label}</p>
       <div className="max-w-64">
         <Progress
           label={label}
