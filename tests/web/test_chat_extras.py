@@ -205,12 +205,12 @@ def test_nothing_shifts_while_an_answer_is_written(stub: Stub, open_page: Open) 
     expect(page.get_by_role("article", name="You")).to_have_text("Write something")
     page.evaluate("""() => {
         window.moved = []
+        window.shifted = 0
         new PerformanceObserver((list) => {
             for (const entry of list.getEntries()) {
                 if (entry.hadRecentInput) continue
+                window.shifted += entry.value
                 for (const { node, previousRect, currentRect } of entry.sources) {
-                    // The columns of a table that grows are as wide as their widest cell.
-                    if ((node instanceof Text ? node.parentElement : node)?.closest('table')) continue
                     const what = (node?.outerHTML ?? node?.data)?.slice(0, 80)
                     window.moved.push([what, JSON.stringify([previousRect, currentRect])])
                 }
@@ -219,7 +219,8 @@ def test_nothing_shifts_while_an_answer_is_written(stub: Stub, open_page: Open) 
     }""")
     finished(page)
     expect(page.get_by_role("button", name="Answer again")).to_be_visible()
-    assert page.evaluate("window.moved") == []
+    # 0.1 is what https://web.dev/articles/cls calls good; a word in the line of the state may move by itself.
+    assert page.evaluate("window.shifted") < 0.01, page.evaluate("window.moved")
 
 
 def test_a_menu_of_two_levels_keeps_the_focus(stub: Stub, open_page: Open) -> None:
